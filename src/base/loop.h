@@ -1,0 +1,95 @@
+// Loops and strands: who runs what, and when.
+//
+// A Strand is the owner of a piece of state (a copyset): at most one writer is inside at a time, or any
+// number of readers. It is not a thread: in the standalone mount the thread that brings an operation runs
+// it itself, which saves the two thread hops (20 µs each) that a queue would cost. A server later puts the
+// strand of each copyset on one of its loops.
+//
+// A Loop runs functions one after another, now or after a time. ThreadLoop has a thread of its own;
+// ManualLoop runs only when a test or a simulator tells it that time has passed.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "base/clock.h"
+
+namespace curvefs {
+
+class Strand {
+ public:
+  // Runs f() as the only one inside. Must not be called from inside the same strand.
+  template <typename F>
+  decltype(auto) Run(F&& f) {
+    std::unique_lock lock(mu_);
+    return std::forward<F>(f)();
+  }
+  // Runs f() with other readers but no writer inside.
+  template <typename F>
+  decltype(auto) Read(F&& f) const {
+    std::shared_lock lock(mu_);
+    return std::forward<F>(f)();
+  }
+
+ private:
+  mutable std::shared_mutex mu_;
+};
+
+class Loop {
+ public:
+  using Task = std::function<void()>;
+  virtual ~Loop() = default;
+
+  // Runs `task` on the loop, `delay` from now or later, after tasks due earlier. Thread-safe.
+  virtual void After(Duration delay, Task task) = 0;
+  void Post(Task task) { After(Duration::zero(), std::move(task)); }
+  virtual const Clock& clock() const = 0;
+};
+
+// A loop with a thread. Tasks that are not due when it stops are dropped.
+class ThreadLoop final : public Loop {
+ public:
+  explicit ThreadLoop(std::string name);  // at most 15 characters: the thread's name
+  ~ThreadLoop() override;                 // Stop()
+  void After(Duration delay, Task task) override;
+  const Clock& clock() const override { return Clock::System(); }
+
+  // Waits for the running task and ends the thread. Idempotent; not from a task of its own.
+  void Stop();
+
+ private:
+  void Main();
+
+  std::mutex mu_;
+  std::condition_variable wake_;
+  std::multimap<SteadyTime, Task> tasks_;  // by due time, equal times in order of arrival
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+// A loop and clock for tests: nothing happens until Advance.
+class ManualLoop final : public Loop, public Clock {
+ public:
+  void After(Duration delay, Task task) override;
+  const Clock& clock() const override { return *this; }
+  Timestamp Wall() const override { return {kEpoch + now_.time_since_epoch().count()}; }
+  SteadyTime Steady() const override { return now_; }
+
+  // Lets `d` pass, running each task at its time. Returns the number of tasks run.
+  size_t Advance(Duration d);
+
+ private:
+  static constexpr int64_t kEpoch = 1'700'000'000'000'000'000;
+  SteadyTime now_{Duration(1)};
+  std::multimap<SteadyTime, Task> tasks_;
+};
+
+}  // namespace curvefs

@@ -1,0 +1,84 @@
+// Journal: the log of a copyset on one machine: batches in order, made durable in groups.
+//
+// Append puts a batch into memory and gives it its sequence number; Sync makes everything up to a number durable. Many
+// callers of Sync share one write and one fdatasync (group commit): the first does it for all that wait meanwhile.
+//
+// On disk: segments of fixed size `journal-<first seq, 20 digits>.log`, preallocated and filled with zeros, so that a
+// sync need not commit file metadata. A segment is a header and a sequence of batch frames, each with the sequence number,
+// the highest number known durable when it was written, the length and an XXH3-64 checksum (docs/FORMATS.md "Journal").
+//
+// Recovery reads the segments in order. A frame that does not verify ends the log if nothing says that it was ever durable:
+// the frames after it, if any, are remains of writes that were never acknowledged, and are wiped. But if any later valid
+// frame says that the log was durable beyond this point, the journal is corrupt: Open fails with file and offset, and
+// with RecoverOptions::truncate_at_corruption (fsck --repair) cuts it there instead.
+//
+// Failures: when a write or sync fails, nothing is lost: frames not yet durable stay in memory and the next Sync
+// writes them again, to a new segment. Meanwhile Append goes on until `max_buffer_bytes` and then fails with kNoSpace.
+//
+// Threads: all functions may be called by any thread; appends are ordered by the caller (the copyset's strand).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/disk.h"
+#include "base/ids.h"
+#include "base/status.h"
+
+namespace curvefs::kv {
+
+struct JournalOptions {
+  uint64_t segment_bytes = 32 << 20;
+  size_t max_buffer_bytes = 64 << 20;
+  bool truncate_at_corruption = false;
+  bool read_only = false;  // recover without changing anything on disk; Append and Sync fail with kReadOnly
+};
+
+struct JournalRecovery {
+  Seq first = 0;                  // lowest sequence number on disk, 0 if none
+  Seq last = 0;                   // last one replayed, or `applied` if none
+  uint64_t batches = 0;           // replayed
+  uint64_t torn_bytes = 0;        // bytes after the last good frame that were discarded
+  std::string corruption;         // what was cut away with truncate_at_corruption, empty if nothing
+};
+
+struct JournalStats {
+  Seq last = 0, durable = 0;
+  uint64_t buffered_bytes = 0, disk_bytes = 0, syncs = 0, appended_bytes = 0, failures = 0;
+};
+
+class Journal {
+ public:
+  // Recovers the journal in `dir` (which exists) and calls replay(seq, encoded batch) for each batch after `applied`,
+  // in order without gaps; a gap between `applied` and the first batch is kCorrupt. An error of `replay` ends Open.
+  using Replay = std::function<Status(Seq, std::string_view encoded)>;
+  static Result<std::unique_ptr<Journal>> Open(Disk& disk, std::string dir, Seq applied, const Replay& replay,
+                                               JournalOptions options, JournalRecovery* recovery);
+  // Does not sync: what is not durable is lost, as in a crash.
+  virtual ~Journal() = default;
+
+  // Called before frames up to `upto` are written, by the thread that syncs, without locks held: makes durable whatever the
+  // batches refer to ("data before metadata"). If it fails, Sync fails with its error and nothing is written.
+  // Set once, before the first Append.
+  using Barrier = std::function<Status(Seq upto)>;
+  virtual void SetBarrier(Barrier barrier) = 0;
+
+  // Takes the batch into the log. kNoSpace when the buffer is full and cannot be written.
+  virtual Result<Seq> Append(std::string_view encoded) = 0;
+
+  // Returns once every batch up to `upto` is durable. Blocks for the I/O.
+  virtual Status Sync(Seq upto) = 0;
+
+  // Removes the segments that hold only batches <= upto (the store has saved them).
+  virtual Status TrimTo(Seq upto) = 0;
+
+  virtual Seq last() const = 0;
+  virtual Seq durable() const = 0;
+  virtual JournalStats stats() const = 0;
+};
+
+}  // namespace curvefs::kv

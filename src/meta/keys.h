@@ -1,0 +1,71 @@
+// Keys of the metadata in the KVStore (docs/FORMATS.md "Keys").
+//
+// Every key begins with fs (4 bytes), partition (3), kind (1), all big-endian, so byte order is the order we list in, and what belongs
+// together is adjacent: a directory's entries, an inode's chunk records, its extended attributes.
+//
+//   kind 'I' inode      + inode counter (5)
+//   kind 'D' dentry     + parent's inode counter (5) + hash of the name (7) + name
+//   kind 'C' chunk      + inode counter (5) + chunk index (4) + sequence (8)
+//   kind 'X' xattr      + inode counter (5) + name
+//   kind 'O' orphan     + inode counter (5)          unlinked (or not yet linked) but perhaps open; reclaimed when closed
+//   kind 'F' free       + chunk id (8)               an object to be deleted
+//   kind 'R' refs       + chunk id (8)               how many chunk records use an object, if not one
+//   kind 'P' partition                               counters
+//   kind 'S' super block                             partition 0 only
+//
+// The inode counter is the low 40 bits of an inode id; its high bits are the partition. An inode's chunk, xattr and orphan records lie in
+// the inode's partition; a dentry in its parent's (SPEC M2).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+
+namespace curvefs::meta {
+
+enum class KeyKind : char {
+  kInode = 'I', kDentry = 'D', kChunk = 'C', kXattr = 'X', kOrphan = 'O', kFree = 'F', kRefs = 'R',
+  kPartition = 'P', kSuperBlock = 'S',
+};
+
+inline constexpr size_t kKeyHeader = 8;                // fs, partition, kind
+inline constexpr size_t kInodePrefix = kKeyHeader + 5;  // + inode counter
+inline constexpr int kNameHashBytes = 7;
+inline constexpr uint64_t kNameHashMask = (uint64_t{1} << (8 * kNameHashBytes)) - 1;
+
+std::string KindPrefix(FsId fs, PartitionId partition, KeyKind kind);
+std::string InodePrefix(FsId fs, KeyKind kind, InodeId inode);
+
+inline std::string InodeKey(FsId fs, InodeId inode) { return InodePrefix(fs, KeyKind::kInode, inode); }
+inline std::string OrphanKey(FsId fs, InodeId inode) { return InodePrefix(fs, KeyKind::kOrphan, inode); }
+std::string XattrKey(FsId fs, InodeId inode, std::string_view name);
+std::string DentryKey(FsId fs, InodeId parent, uint64_t name_hash, std::string_view name);
+// All entries of `parent` whose hash is >= name_hash begin here.
+std::string DentryHashPrefix(FsId fs, InodeId parent, uint64_t name_hash);
+std::string ChunkPrefix(FsId fs, InodeId inode, uint32_t chunk_index);
+std::string ChunkKey(FsId fs, InodeId inode, uint32_t chunk_index, uint64_t sequence);
+std::string FreeKey(FsId fs, PartitionId partition, ChunkId chunk);
+std::string RefsKey(FsId fs, PartitionId partition, ChunkId chunk);
+std::string PartitionKey(FsId fs, PartitionId partition);
+std::string SuperBlockKey(FsId fs);
+
+// Takes a key apart. Fields that the kind does not have stay zero.
+struct ParsedKey {
+  FsId fs;
+  PartitionId partition;
+  KeyKind kind{};
+  InodeId inode;             // I D C X O (of a dentry: the parent)
+  uint64_t name_hash = 0;    // D
+  std::string_view name;     // D X; points into the key
+  uint32_t chunk_index = 0;  // C
+  uint64_t sequence = 0;     // C
+  ChunkId chunk;             // F R
+};
+bool ParseKey(std::string_view key, ParsedKey* out);  // false if it is not one of ours
+
+// The place of a name in its directory's order: 56 bits of XXH3-64 of the name with the file system's seed.
+uint64_t NameHash(uint64_t seed, std::string_view name);
+
+}  // namespace curvefs::meta
