@@ -27,7 +27,6 @@ std::string EncodeInode(const Inode& i) {
   w.Bytes(11, i.symlink);
   w.Varint(12, i.version);
   w.Varint(13, i.flags);
-  w.Varint(14, i.subdirs);
   w.Varint(15, i.bytes);
   return out;
 }
@@ -51,7 +50,6 @@ Result<Inode> DecodeInode(InodeId id, std::string_view value) {
       case 11: i.symlink = r.bytes(); break;
       case 12: i.version = r.number(); break;
       case 13: i.flags = U32(r.number()); break;
-      case 14: i.subdirs = U32(r.number()); break;
       case 15: i.bytes = r.number(); break;
       default: break;
     }

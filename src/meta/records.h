@@ -20,7 +20,7 @@ struct Inode {
   uint32_t mode = 0;  // type and permissions, as in st_mode
   uint32_t uid = 0;
   uint32_t gid = 0;
-  uint32_t nlink = 0;
+  uint32_t nlink = 0;   // of a directory: 2 + its subdirectories
   uint64_t length = 0;  // bytes; of a directory: number of entries
   Timestamp atime, mtime, ctime;
   uint32_t rdev = 0;       // device nodes, as in st_rdev (32-bit kernel encoding)
@@ -28,7 +28,6 @@ struct Inode {
   std::string symlink;     // the target
   uint64_t version = 0;    // counts changes of the data
   uint32_t flags = 0;      // InodeFlag
-  uint32_t subdirs = 0;    // directories: entries that are directories
   uint64_t bytes = 0;      // held by chunk records
 
   bool is_dir() const { return S_ISDIR(mode); }

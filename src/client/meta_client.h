@@ -1,0 +1,82 @@
+// MetaClient: the metadata service as the client sees it. In the standalone mount it calls the copyset in the same process
+// (src/cli/standalone.cc); in a cluster it routes to metaservers.
+//
+// Every function blocks until the operation is acknowledged; "durable" is another matter: see Sync. Any thread may call.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/status.h"
+#include "meta/ops/attributes.h"
+#include "meta/ops/content.h"
+#include "meta/ops/create.h"
+#include "meta/ops/names.h"
+#include "meta/ops/rename.h"
+#include "meta/records.h"
+
+namespace curvefs::client {
+
+struct MetaUsage {
+  uint64_t inodes = 0;
+  uint64_t bytes = 0;
+  uint64_t capacity_bytes = 0;   // 0: no limit
+  uint64_t capacity_inodes = 0;  // 0: no limit
+};
+
+class MetaClient {
+ public:
+  virtual ~MetaClient() = default;
+
+  virtual FsId fs() const = 0;
+  virtual InodeId root() const = 0;
+
+  virtual Result<meta::Inode> Lookup(InodeId parent, std::string_view name) = 0;
+  virtual Result<meta::Inode> GetInode(InodeId inode) = 0;
+  // A page of a directory after `cookie`: at most `max` entries, with their inodes if `with_inodes`.
+  struct Listed {
+    std::string name;
+    meta::Dentry dentry;
+    uint64_t cookie = 0;
+    meta::Inode inode;  // only with_inodes
+  };
+  virtual Result<std::vector<Listed>> List(InodeId dir, uint64_t cookie, uint32_t max, bool with_inodes) = 0;
+
+  virtual Result<meta::Inode> Create(const meta::CreateRequest& request) = 0;
+  virtual Result<meta::Inode> CreateUnnamed(const meta::CreateRequest& request) = 0;
+  virtual Result<meta::Inode> Link(InodeId inode, InodeId parent, std::string_view name) = 0;
+  virtual Result<meta::Inode> Unlink(InodeId parent, std::string_view name) = 0;
+  virtual Result<meta::Inode> RemoveDirectory(InodeId parent, std::string_view name) = 0;
+  virtual Result<meta::RenameReply> Rename(const meta::RenameRequest& request) = 0;
+
+  virtual Result<meta::Inode> SetAttributes(const meta::SetAttrRequest& request) = 0;
+  virtual Result<meta::Inode> SetXattr(const meta::SetXattrRequest& request) = 0;
+  virtual Result<meta::Inode> RemoveXattr(InodeId inode, std::string_view name) = 0;
+  virtual Result<std::string> GetXattr(InodeId inode, std::string_view name) = 0;
+  virtual Result<std::string> ListXattrs(InodeId inode) = 0;
+
+  virtual Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len) = 0;
+  virtual Result<meta::AppendReply> AppendChunks(const meta::AppendRequest& request) = 0;
+  virtual Status ReplaceChunks(InodeId inode, const std::vector<meta::ChunkRecord>& before,
+                               const std::vector<meta::ChunkRecord>& after) = 0;
+  virtual Result<meta::Inode> ZeroRange(InodeId inode, uint64_t offset, uint64_t len, bool kill_suid_gid) = 0;
+  virtual Result<meta::Inode> Allocate(InodeId inode, uint64_t end, bool extend, bool kill_suid_gid) = 0;
+  virtual Result<meta::CloneReply> CloneRange(const meta::CloneRequest& request) = 0;
+  virtual Result<ChunkId> NewChunks(uint32_t n) = 0;
+
+  // The orphan is no longer open here: give its space back (in the background).
+  virtual void ReleaseOrphan(InodeId inode) = 0;
+
+  // Everything acknowledged so far becomes durable, and the objects that it names.
+  virtual Status Sync() = 0;
+
+  virtual Result<MetaUsage> Usage() = 0;
+  // Counters, one "name value" a line, for .stats.
+  virtual std::string StatsText() = 0;
+};
+
+}  // namespace curvefs::client

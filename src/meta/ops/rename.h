@@ -1,0 +1,31 @@
+// rename(2) and renameat2(2).
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "meta/txn.h"
+
+namespace curvefs::meta {
+
+enum class RenameKind { kReplace, kNoReplace, kExchange, kWhiteout };
+
+struct RenameRequest {
+  InodeId parent;
+  std::string_view name;
+  InodeId new_parent;
+  std::string_view new_name;
+  RenameKind kind = RenameKind::kReplace;
+  uint32_t uid = 0, gid = 0;  // owner of the whiteout
+};
+
+struct RenameReply {
+  Inode moved;
+  std::optional<Inode> replaced;  // as it is afterwards; nlink 0 (or a removed directory): an orphan to be reclaimed
+};
+
+// Atomic: the new name shows the old or the new inode at any moment. Two names of one inode: nothing happens. kInvalid: a directory into itself.
+// kNotEmpty, kIsDirectory, kNotDirectory: what is replaced does not suit. kExists: kNoReplace. kNotFound.
+Result<RenameReply> Rename(Txn& txn, const RenameRequest& request);
+
+}  // namespace curvefs::meta

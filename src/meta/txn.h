@@ -1,0 +1,116 @@
+// Txn: the evaluation of one metadata operation (DESIGN §4, "evaluate, then replicate").
+//
+// An operation (src/meta/ops) reads through the transaction, which shows it its own writes over the state of the copyset, and
+// leaves its changes in it. If it succeeds, the changes become one batch of the log; if it fails, the transaction is thrown away. Pure: no I/O but the View's
+// reads, no clock (the time is an argument), no threads.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/limits.h"
+#include "base/status.h"
+#include "kv/overlay.h"
+#include "kv/view.h"
+#include "meta/keys.h"
+#include "meta/records.h"
+
+namespace curvefs::meta {
+
+// What an operation needs to know of the file system; constant while it is mounted.
+struct FsContext {
+  FsId fs{1};
+  uint64_t hash_seed = 0;
+  uint64_t capacity_bytes = 0;   // 0: no limit
+  uint64_t capacity_inodes = 0;  // 0: no limit
+  uint64_t chunk_size = kChunkSize;
+};
+
+// Reads of single records; for operations that change nothing, and the base of Txn.
+class Reader {
+ public:
+  Reader(const kv::View& view, const FsContext& fs) : view_(view), fs_(fs) {}
+
+  Result<Inode> GetInode(InodeId id) const;                                // kNotFound
+  Result<Inode> GetDirectory(InodeId id) const;                            // kNotFound, kNotDirectory
+  Result<Dentry> GetDentry(InodeId parent, std::string_view name) const;   // kNotFound
+  Result<PartitionRecord> GetPartition(PartitionId partition) const;       // zeros if there is none yet
+  Result<bool> IsOrphan(InodeId id) const;
+  Result<bool> HasEntries(InodeId dir) const;
+  // The records of one chunk, by sequence.
+  Result<std::vector<ChunkRecord>> ChunkRecords(InodeId inode, uint32_t chunk_index) const;
+
+  const kv::View& view() const { return view_; }
+  const FsContext& fs() const { return fs_; }
+
+ private:
+  const kv::View& view_;
+  const FsContext& fs_;
+};
+
+// The name of a stored object, as ObjectStore knows it.
+struct ObjectRef {
+  ChunkId chunk;
+  uint32_t block = 0;
+  uint32_t compaction = 0;
+  InodeId inode;
+};
+
+class Txn : public Reader {
+ public:
+  Txn(const kv::View& base, const FsContext& fs, Timestamp now);
+  Txn(const Txn&) = delete;
+  Txn& operator=(const Txn&) = delete;
+
+  Timestamp now() const { return now_; }
+
+  void PutInode(const Inode& inode);
+  void DeleteInode(const Inode& inode);
+  // Adds an entry and counts it in `parent` (times, length, link count), which the caller puts.
+  void AddDentry(Inode* parent, std::string_view name, const Inode& child);
+  void RemoveDentry(Inode* parent, std::string_view name, const Inode& child);
+  // Marks a file without links for reclaiming, or takes the mark away.
+  void PutOrphan(InodeId id);
+  void DeleteOrphan(InodeId id);
+
+  // A new inode id of the partition; counts the inode. kNoSpace at the limit.
+  Result<InodeId> NewInode(PartitionId partition);
+  Result<ChunkId> NewChunks(PartitionId partition, uint32_t n);
+
+  // Chunk records. They keep the inode's and the partition's byte counts, the object reference counts and the list of objects to delete.
+  // The caller puts the inode.
+  Status AddChunk(Inode* inode, const ChunkRecord& record);
+  Status RemoveChunk(Inode* inode, const ChunkRecord& record);
+  // The record now covers less of the same object or inline data: [offset, offset + len) within the old range. Keeps its sequence.
+  void ShrinkChunk(Inode* inode, const ChunkRecord& old, uint64_t offset, uint64_t len);
+
+  // Changes `delta` of the number of records that use the record's object.
+  Status ChangeRefs(const ChunkRecord& record, int64_t delta);
+
+  void Set(std::string_view key, std::string_view value) { overlay_.Set(key, value); }
+  void Del(std::string_view key) { overlay_.Del(key); }
+
+  // What the operation did.
+  bool empty() const { return overlay_.empty() && !partition_dirty_; }
+  kv::WriteBatch ToBatch();
+  const std::vector<ObjectRef>& new_objects() const { return new_objects_; }      // must be durable before the batch
+  const std::vector<ObjectRef>& freed_objects() const { return freed_objects_; }  // may be deleted once the batch is durable
+
+ private:
+  Result<PartitionRecord*> Counters(PartitionId partition);
+  void CountBytes(Inode* inode, int64_t delta);
+
+  kv::Overlay overlay_;
+  Timestamp now_;
+  // The counters of the one partition that an operation of a single copyset touches.
+  std::optional<PartitionId> partition_;
+  PartitionRecord counters_;
+  bool partition_dirty_ = false;
+  std::vector<ObjectRef> new_objects_, freed_objects_;
+};
+
+}  // namespace curvefs::meta

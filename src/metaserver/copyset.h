@@ -1,0 +1,137 @@
+// Copyset: one group of partitions with its state (KVStore), its log and its strand (DESIGN §4).
+//
+// The standalone form: the log is a Journal in the same directory. A change is evaluated on the strand against the store, appended to
+// the journal and applied; it is acknowledged then, and durable at the next commit interval or Sync. The objects that a batch names are
+// synced before the journal writes it ("data before metadata"); the objects that it frees are deleted once it is durable.
+//
+// In the background: the commit timer, snapshots that bound the journal, deletion of freed objects, reclaiming of orphans.
+//
+// On disk, below `dir`: LOCK, journal/, store/ (snapshot or rocksdb).
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/disk.h"
+#include "base/loop.h"
+#include "base/status.h"
+#include "kv/journal.h"
+#include "kv/store.h"
+#include "meta/txn.h"
+#include "object/object_store.h"
+
+namespace curvefs::metaserver {
+
+enum class MetaEngine { kMemory, kRocksdb };
+
+struct CopysetOptions {
+  MetaEngine engine = MetaEngine::kMemory;
+  kv::RocksOptions rocks;
+  kv::JournalOptions journal;
+  Duration commit_interval = std::chrono::seconds(1);
+  uint64_t snapshot_journal_bytes = 256 << 20;  // journal size that starts a snapshot, if also larger than the state
+  bool read_only = false;                       // nothing on disk is changed
+  bool background = true;                       // false: no timers; tests and offline tools call CommitNow, SnapshotNow
+};
+
+struct CopysetStats {
+  kv::JournalStats journal;
+  kv::StoreStats store;
+  uint64_t changes = 0, reads = 0, snapshots = 0, snapshot_failures = 0;
+  uint64_t freed_objects_waiting = 0, freed_objects_deleted = 0, orphans_waiting = 0;
+};
+
+class Copyset {
+ public:
+  // Loads state and journal, and makes a new file system in an empty directory if `format` is given. `disk`, `objects` and `loop` outlive it. kBusy: in use by another process.
+  static Result<std::unique_ptr<Copyset>> Open(Disk& disk, std::string dir, object::ObjectStore& objects,
+                                               const meta::SuperBlock* format, CopysetOptions options, const Clock& clock);
+  // Stops background work. What is not durable is lost, as in a crash: call Shutdown before.
+  ~Copyset();
+
+  const meta::SuperBlock& super() const { return super_; }
+  const meta::FsContext& fs() const { return fs_; }
+  const kv::JournalRecovery& recovery() const { return recovery_; }
+
+  // Evaluates f(Txn&) -> Result<T> or Status as the only change under way, and commits what it left in the transaction if it succeeded.
+  template <typename F>
+  auto Change(F&& f) -> decltype(f(std::declval<meta::Txn&>())) {
+    return strand_.Run([&]() -> decltype(f(std::declval<meta::Txn&>())) {
+      meta::Txn txn(*store_, fs_, clock_.Wall());
+      auto result = f(txn);
+      if (result && !txn.empty()) CURVEFS_CHECK_OK(Commit(txn));
+      return result;
+    });
+  }
+  // Evaluates f(const Reader&) against the committed state, with no change under way.
+  template <typename F>
+  auto Read(F&& f) const -> decltype(f(std::declval<const meta::Reader&>())) {
+    return strand_.Read([&] { return f(meta::Reader(*store_, fs_)); });
+  }
+
+  // Everything committed so far is durable when it returns ok.
+  Status Sync();
+  // The orphan is no longer open: reclaim it in the background (small ones at once).
+  void ReleaseOrphan(InodeId inode);
+
+  Status SnapshotNow();
+  // Deletes freed objects and reclaims released orphans until there is none left; for shutdown and tests.
+  Status DrainDeletions();
+  // Sync, drain, snapshot if worth it.
+  Status Shutdown();
+
+  CopysetStats stats() const;
+  kv::KVStore& store() { return *store_; }
+
+ private:
+  Copyset(Disk& disk, std::string dir, object::ObjectStore& objects, CopysetOptions options, const Clock& clock);
+  Status Recover(const meta::SuperBlock* format);
+  Status Format(const meta::SuperBlock& super);
+  Status SweepUnreferenced();
+  Status Commit(meta::Txn& txn);
+  Status SyncObjects(Seq upto);
+  void CommitTick();
+  void Housekeep();
+  Status DeleteFreed();
+  Status ReclaimReleased();
+
+  Disk& disk_;
+  const std::string dir_;
+  object::ObjectStore& objects_;
+  const CopysetOptions options_;
+  const Clock& clock_;
+  meta::SuperBlock super_;
+  meta::FsContext fs_;
+  kv::JournalRecovery recovery_;
+  std::unique_ptr<File> lock_;
+  std::unique_ptr<kv::KVStore> store_;
+  std::unique_ptr<kv::Journal> journal_;
+
+  Strand strand_;  // owns store_ (changes) and the order of journal_
+  std::atomic<uint64_t> changes_{0};
+  std::atomic<bool> failed_{false};  // the store no longer follows the journal: nothing more is changed
+
+  // Objects by the batch that names them. Guarded by mu_, which is never held during I/O and is taken inside strand_.
+  struct Pending {
+    Seq seq;
+    object::ObjectName name;
+  };
+  mutable std::mutex mu_;
+  std::deque<Pending> unsynced_;  // named by batches that are not durable yet
+  std::deque<Pending> freed_;     // to be deleted once their batch is durable
+  std::vector<InodeId> released_;
+  std::mutex deleting_mu_;        // one deleter at a time; taken before strand_
+  std::mutex snapshot_mu_;
+  uint64_t deleted_ = 0, snapshots_ = 0, snapshot_failures_ = 0;
+
+  std::unique_ptr<ThreadLoop> commit_loop_, housekeeping_loop_;
+};
+
+}  // namespace curvefs::metaserver
