@@ -46,8 +46,9 @@ class PosixFile final : public File {
     while (done < n) {
       ssize_t r =
           Retry([&] { return ::pread(fd_, out + done, n - done, static_cast<off_t>(offset + done)); });
-      if (r < 0) return std::unexpected(Error("read " + std::to_string(n) + " bytes at " +
-                                              std::to_string(offset) + " of", path_));
+      if (r < 0)
+        return std::unexpected(
+            Error("read " + std::to_string(n) + " bytes at " + std::to_string(offset) + " of", path_));
       if (r == 0) break;
       done += static_cast<size_t>(r);
     }
@@ -95,7 +96,8 @@ class PosixFile final : public File {
   }
 
   Status Truncate(uint64_t size) override {
-    if (Retry([&] { return ::ftruncate(fd_, static_cast<off_t>(size)); }) != 0) return Error("truncate", path_);
+    if (Retry([&] { return ::ftruncate(fd_, static_cast<off_t>(size)); }) != 0)
+      return Error("truncate", path_);
     return {};
   }
 

@@ -5,7 +5,6 @@
 #include <memory>
 #include <string_view>
 
-
 namespace curvefs {
 
 uint64_t Xxh3(std::string_view bytes);
