@@ -21,7 +21,12 @@ struct Piece {
 // chunks may be given; within a chunk they are ordered by sequence.
 std::vector<Piece> Resolve(const std::vector<meta::ChunkRecord>& records, uint64_t offset, uint64_t len);
 
-// Whether rewriting the chunk pays: many records for what it holds, or much inline data.
+// Inline data of one chunk that is moved out to an object at once.
+inline constexpr uint64_t kInlineLimitPerChunk = 1 << 20;
+
+// Whether rewriting the chunk pays at once: many records for what it holds, or much inline data.
 bool WorthCompacting(const ChunkLoad& load, uint64_t inline_max);
+// Whether it pays when nobody has written to the chunk for a while: inline data of a file that is not small.
+bool WorthTidying(const ChunkLoad& load, uint64_t inline_max);
 
 }  // namespace curvefs::data

@@ -1,8 +1,9 @@
-// ObjectStore: immutable objects by name. File data is kept in them: a directory in the standalone mount, S3 later.
+// ObjectStore: immutable objects by name. File data is kept in them: a directory in the standalone mount, S3
+// later.
 //
-// Every object carries a CRC32C of each kChecksumUnit of its data (docs/FORMATS.md "Object file"). Put returns a digest of
-// those checksums, which is kept in the metadata; Read is given it back, so that a damaged, foreign or stale object is an error
-// with the object's name, never wrong bytes.
+// Every object carries a CRC32C of each kChecksumUnit of its data (docs/FORMATS.md "Object file"). Put
+// returns a digest of those checksums, which is kept in the metadata; Read is given it back, so that a
+// damaged, foreign or stale object is an error with the object's name, never wrong bytes.
 //
 // Threads: every function may be called by any thread at any time; all block for their I/O.
 #pragma once
@@ -39,14 +40,16 @@ class ObjectStore {
  public:
   virtual ~ObjectStore() = default;
 
-  // Stores a new object of at most kBlockSize bytes; returns its digest. The name is new; putting the same name again (a retry
-  // after an unknown outcome) replaces it. On failure no object of that name can be read as if whole.
+  // Stores a new object of at most kBlockSize bytes; returns its digest. The name is new; putting the same
+  // name again (a retry after an unknown outcome) replaces it. On failure no object of that name can be read
+  // as if whole.
   virtual Result<uint32_t> Put(const ObjectName& name, const BufferList& data) = 0;
 
   // Makes earlier Puts durable. A store whose Put is durable by itself returns ok at once.
   virtual Status Sync(std::span<const ObjectName> names) = 0;
 
-  // Reads [offset, offset + n) of the object's data, which lies within it, into `out`, and verifies it. kNotFound, kCorrupt, kIo.
+  // Reads [offset, offset + n) of the object's data, which lies within it, into `out`, and verifies it.
+  // kNotFound, kCorrupt, kIo.
   virtual Status Read(const ObjectName& name, uint32_t digest, uint64_t offset, char* out, size_t n) = 0;
 
   // Hints that the range will be read soon. Never blocks, never fails.
@@ -58,9 +61,10 @@ class ObjectStore {
   // The size of an object's data. kNotFound, kCorrupt.
   virtual Result<uint64_t> Size(const ObjectName& name) = 0;
 
-  // Calls visit for each object with name.chunk >= from, in order of chunk, until it returns false. Entries that are not objects of ours
-  // are passed over and counted in *foreign if given.
-  virtual Status List(ChunkId from, const std::function<bool(const ObjectName&)>& visit, uint64_t* foreign = nullptr) = 0;
+  // Calls visit for each object with name.chunk >= from, in order of chunk, until it returns false. Entries
+  // that are not objects of ours are passed over and counted in *foreign if given.
+  virtual Status List(ChunkId from, const std::function<bool(const ObjectName&)>& visit,
+                      uint64_t* foreign = nullptr) = 0;
 
   // Free and total bytes where the objects lie.
   virtual Result<DiskSpace> Space() = 0;

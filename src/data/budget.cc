@@ -1,0 +1,57 @@
+#include "data/budget.h"
+
+#include <algorithm>
+
+namespace curvefs::data {
+
+bool Budget::TryTake(uint64_t n) {
+  std::lock_guard lock(mu_);
+  if (n > limit_ - used_) return false;
+  used_ += n;
+  peak_ = std::max(peak_, used_);
+  return true;
+}
+
+void Budget::GiveBack(uint64_t n) {
+  if (n == 0) return;
+  std::lock_guard lock(mu_);
+  CURVEFS_CHECK(n <= used_);
+  used_ -= n;
+  failures_ = 0;
+  if (waiters_ > 0) freed_.notify_all();
+}
+
+Status Budget::WaitFor(uint64_t n) {
+  CURVEFS_CHECK(n <= limit_);
+  std::unique_lock lock(mu_);
+  ++waiters_;
+  freed_.wait(lock, [&] { return n <= limit_ - used_ || failures_ >= 2; });
+  --waiters_;
+  if (n <= limit_ - used_) return {};
+  failures_ = 1;  // the next writer waits for another attempt
+  return error_;
+}
+
+void Budget::FlushFailed(const Status& error) {
+  std::lock_guard lock(mu_);
+  error_ = error;
+  ++failures_;
+  freed_.notify_all();
+}
+
+uint64_t Budget::used() const {
+  std::lock_guard lock(mu_);
+  return used_;
+}
+
+uint64_t Budget::peak() const {
+  std::lock_guard lock(mu_);
+  return peak_;
+}
+
+bool Budget::has_waiters() const {
+  std::lock_guard lock(mu_);
+  return waiters_ > 0;
+}
+
+}  // namespace curvefs::data
