@@ -1,0 +1,259 @@
+#include "cli/fs_dir.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+namespace curvefs::cli {
+namespace {
+
+constexpr std::string_view kDescriptionFile = "/curvefs.toml";
+constexpr std::string_view kLockFile = "/LOCK";
+
+// What may lie in a directory that counts as empty: the top of a fresh ext4, and what a crash leaves of a
+// file system that was being made.
+bool IsNothing(const std::string& name) {
+  return name == "lost+found" || name == "LOCK" || name == "curvefs.toml.tmp";
+}
+
+std::string Quoted(std::string_view text) {
+  std::string out = "\"";
+  for (char c : text) {
+    auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte >= 0x7f) {
+      c = '_';
+    } else if (c == '"' || c == '\\') {
+      out += '\\';
+    }
+    out += c;
+  }
+  return out + '"';
+}
+
+std::string FormatUser(const DirUser& user) {
+  return "pid " + std::to_string(user.pid) + "\ncommand " + user.command + "\nmount_point " +
+         user.mount_point + "\n";
+}
+
+DirUser ParseUser(std::string_view text) {
+  DirUser user;
+  while (!text.empty()) {
+    size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    size_t space = line.find(' ');
+    if (space == line.npos) continue;
+    std::string_view key = line.substr(0, space);
+    std::string value(line.substr(space + 1));
+    if (key == "pid") user.pid = std::strtoll(value.c_str(), nullptr, 10);
+    if (key == "command") user.command = value;
+    if (key == "mount_point") user.mount_point = value;
+  }
+  return user;
+}
+
+std::string UserText(const DirUser& user) {
+  std::string text = user.pid == 0 ? "another process" : "process " + std::to_string(user.pid);
+  if (!user.command.empty()) text += " (curvefs " + user.command + ")";
+  if (!user.mount_point.empty()) text += ", mounted at " + user.mount_point;
+  return text;
+}
+
+std::string ParentOf(const std::string& path) {
+  size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+std::string_view EngineName(metaserver::MetaEngine engine) {
+  return engine == metaserver::MetaEngine::kRocksdb ? "rocksdb" : "memory";
+}
+
+Result<metaserver::MetaEngine> ParseEngine(std::string_view name) {
+  if (name == "memory") return metaserver::MetaEngine::kMemory;
+  if (name == "rocksdb") return metaserver::MetaEngine::kRocksdb;
+  return Fail(Code::kInvalid, "no metadata engine '" + std::string(name) + "'; there are memory and rocksdb");
+}
+
+std::string UuidText(std::string_view bytes) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string text;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += kHex[static_cast<unsigned char>(bytes[i]) >> 4];
+    text += kHex[static_cast<unsigned char>(bytes[i]) & 15];
+  }
+  return text;
+}
+
+Result<std::string> UuidBytes(std::string_view text) {
+  std::string bytes;
+  int high = -1;
+  for (char c : text) {
+    if (c == '-') continue;
+    int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0) return Fail(Code::kInvalid, "'" + std::string(text) + "' is not a uuid");
+    if (high < 0) {
+      high = digit;
+    } else {
+      bytes.push_back(static_cast<char>(high << 4 | digit));
+      high = -1;
+    }
+  }
+  if (bytes.size() != 16 || high >= 0)
+    return Fail(Code::kInvalid, "'" + std::string(text) + "' is not a uuid");
+  return bytes;
+}
+
+std::string FormatDescription(const FsDescription& d) {
+  std::string text =
+      "# This directory is a CurveFS file system. Mount it: curvefs mount --standalone DIR MNT\n";
+  text += "# Its files are no one else's business; nothing here is meant to be edited.\n";
+  text += "format = " + std::to_string(d.format) + "\n";
+  text += "uuid = " + Quoted(d.uuid) + "\n";
+  text += "name = " + Quoted(d.name) + "\n";
+  text += "engine = " + Quoted(EngineName(d.engine)) + "\n";
+  text += "chunk_size = " + std::to_string(d.chunk_size) + "\n";
+  text += "block_size = " + std::to_string(d.block_size) + "\n";
+  text += std::string("complete = ") + (d.complete ? "true" : "false") + "\n";
+  return text;
+}
+
+Result<FsDescription> ParseDescription(std::string_view text, const std::string& path) {
+  toml::parse_result parsed = toml::parse(text);
+  auto damaged = [&](const std::string& what) {
+    return Fail(Code::kCorrupt, path + ": " + what +
+                                    "; it was changed or damaged: restore it from a backup of the directory");
+  };
+  if (!parsed) return damaged(std::string(parsed.error().description()));
+  const toml::table& table = parsed.table();
+  auto format = table["format"].value<int64_t>();
+  if (!format || *format < 1) return damaged("no format version");
+  if (*format > kDirFormat) {
+    return Fail(Code::kUnsupportedVersion, path + ": the file system has format " + std::to_string(*format) +
+                                               ", this program knows formats up to " +
+                                               std::to_string(kDirFormat) +
+                                               "; use the version of curvefs that made it, or a newer one");
+  }
+  FsDescription d;
+  d.format = static_cast<uint32_t>(*format);
+  d.uuid = table["uuid"].value_or(std::string());
+  d.name = table["name"].value_or(std::string());
+  d.chunk_size = table["chunk_size"].value_or(uint64_t{0});
+  d.block_size = table["block_size"].value_or(uint64_t{0});
+  d.complete = table["complete"].value_or(false);
+  auto engine = ParseEngine(table["engine"].value_or(std::string()));
+  if (!engine) return damaged(engine.error().message());
+  d.engine = *engine;
+  if (!UuidBytes(d.uuid)) return damaged("no valid uuid");
+  if (d.chunk_size != kChunkSize || d.block_size != kBlockSize) {
+    return Fail(Code::kUnsupportedVersion, path + ": chunks of " + std::to_string(d.chunk_size) +
+                                               " and blocks of " + std::to_string(d.block_size) +
+                                               " bytes are not supported by this program");
+  }
+  return d;
+}
+
+Result<std::unique_ptr<FsDir>> FsDir::Open(Disk& disk, std::string path, Create create,
+                                           const FsDescription& fresh, const DirUser& user, bool read_only) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  std::unique_ptr<FsDir> dir(new FsDir(disk, std::move(path)));
+  const std::string& name = dir->dir_;
+  CURVEFS_TRY(bool exists, disk.Exists(name));
+  bool described = false;
+  if (exists) {
+    // Looked at before the lock is made, so that no LOCK is left in somebody else's directory.
+    CURVEFS_TRY(std::vector<std::string> names, disk.List(name));
+    described = std::ranges::find(names, kDescriptionFile.substr(1)) != names.end();
+    auto other = std::ranges::find_if_not(names, IsNothing);
+    if (!described && other != names.end()) {
+      return Fail(Code::kExists, name + " is not a CurveFS file system and not empty (it holds '" + *other +
+                                     "'); give an empty or a new directory");
+    }
+  }
+  if (!described && (create == Create::kNo || read_only)) {
+    return Fail(Code::kNotFound, name + " holds no CurveFS file system; 'curvefs mount --standalone " + name +
+                                     " MNT' makes one");
+  }
+  if (!exists) {
+    CURVEFS_CHECK_OK(disk.MakeDir(name));
+    CURVEFS_CHECK_OK(disk.SyncDir(ParentOf(name)));
+  }
+  CURVEFS_CHECK_OK(dir->TakeLock(user, read_only));
+  CURVEFS_CHECK_OK(dir->ReadOrMake(create, fresh, read_only));
+  return dir;
+}
+
+Status FsDir::TakeLock(const DirUser& user, bool read_only) {
+  const std::string path = dir_ + std::string(kLockFile);
+  auto lock = disk_.Lock(path);
+  if (!lock) {
+    Code code = lock.error().code();
+    if (read_only && (code == Code::kReadOnly || code == Code::kAccessDenied || code == Code::kNotPermitted))
+      return {};
+    if (code != Code::kBusy) return lock.error();
+    auto holder = LastUser(disk_, dir_);
+    return {Code::kBusy, dir_ + " is in use by " + UserText(holder ? *holder : DirUser{}) +
+                             "; unmount it there first ('curvefs umount MNT')"};
+  }
+  lock_ = *std::move(lock);
+  if (auto crashed = LastUser(disk_, dir_)) crashed_user_ = *std::move(crashed);
+  if (read_only) return {};  // its own end leaves nothing to be said
+  const std::string text = FormatUser(user);
+  CURVEFS_CHECK_OK(lock_->Write(0, text));
+  return lock_->Truncate(text.size());
+}
+
+Status FsDir::ReadOrMake(Create create, const FsDescription& fresh, bool read_only) {
+  const std::string path = dir_ + std::string(kDescriptionFile);
+  CURVEFS_TRY(bool exists, disk_.Exists(path));
+  if (exists) {
+    CURVEFS_TRY(std::string text, disk_.ReadWholeFile(path, 1 << 20));
+    CURVEFS_TRY(description_, ParseDescription(text, path));
+    if (create == Create::kMustBeEmpty && description_.complete) {
+      return {Code::kExists, dir_ + " holds a CurveFS file system already; give an empty or a new directory"};
+    }
+    if (!description_.complete && (read_only || create == Create::kNo)) {
+      return {Code::kNotFound,
+              dir_ + ": making this file system was interrupted; mount it once for writing to finish it"};
+    }
+  } else {
+    description_ = fresh;
+    description_.format = kDirFormat;
+    description_.complete = false;
+    CURVEFS_CHECK_OK(disk_.WriteFileAtomically(path, FormatDescription(description_)));
+  }
+  if (!description_.complete) {
+    CURVEFS_CHECK_OK(disk_.MakeDir(meta_dir()));
+    CURVEFS_CHECK_OK(disk_.MakeDir(objects_dir()));
+    CURVEFS_CHECK_OK(disk_.SyncDir(dir_));
+  }
+  return {};
+}
+
+Status FsDir::MarkComplete() {
+  description_.complete = true;
+  return disk_.WriteFileAtomically(dir_ + std::string(kDescriptionFile), FormatDescription(description_));
+}
+
+Status FsDir::Clean() {
+  if (lock_ == nullptr) return {};
+  Status status = lock_->Truncate(0);
+  return status.code() == Code::kReadOnly ? Status() : status;
+}
+
+Result<DirUser> FsDir::LastUser(Disk& disk, const std::string& dir) {
+  CURVEFS_TRY(std::string text, disk.ReadWholeFile(dir + std::string(kLockFile), 64 << 10));
+  if (text.empty()) return Fail(Code::kNotFound);
+  return ParseUser(text);
+}
+
+}  // namespace curvefs::cli

@@ -1,0 +1,118 @@
+#include "cli/standalone.h"
+
+#include <random>
+#include <utility>
+
+#include "base/bytes.h"
+
+namespace curvefs::cli {
+namespace {
+
+uint64_t SplitMix(uint64_t* state) {
+  uint64_t z = *state += 0x9e3779b97f4a7c15;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+  z = (z ^ z >> 27) * 0x94d049bb133111eb;
+  return z ^ z >> 31;
+}
+
+uint64_t RandomSeed() {
+  std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
+
+// Version 4, variant 1 of RFC 4122.
+std::string NewUuid(uint64_t* state) {
+  std::string bytes;
+  for (int i = 0; i < 2; ++i) PutLe<uint64_t>(&bytes, SplitMix(state));
+  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x40);
+  bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
+  return UuidText(bytes);
+}
+
+std::string LastPart(const std::string& path) {
+  size_t end = path.find_last_not_of('/');
+  if (end == std::string::npos) return "curvefs";
+  size_t slash = path.find_last_of('/', end);
+  return path.substr(slash == std::string::npos ? 0 : slash + 1,
+                     end - (slash == std::string::npos ? 0 : slash + 1) + 1);
+}
+
+std::string Facts(const FsDir& dir) {
+  const FsDescription& d = dir.description();
+  return "fs.dir = \"" + dir.path() + "\"\nfs.uuid = \"" + d.uuid + "\"\nfs.name = \"" + d.name +
+         "\"\nfs.engine = \"" + std::string(EngineName(d.engine)) +
+         "\"\nfs.format = " + std::to_string(d.format) + "\nfs.chunk_size = " + std::to_string(d.chunk_size) +
+         "\nfs.block_size = " + std::to_string(d.block_size) + "\n";
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Standalone>> Standalone::Open(std::string dir, StandaloneOptions options) {
+  return Open(Disk::Posix(), Clock::System(), std::move(dir), std::move(options));
+}
+
+Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& clock, std::string dir,
+                                                     StandaloneOptions options,
+                                                     std::unique_ptr<object::ObjectStore> objects) {
+  uint64_t random = options.seed != 0 ? options.seed : RandomSeed();
+  FsDescription fresh;
+  fresh.uuid = NewUuid(&random);
+  fresh.name = options.name.empty() ? LastPart(dir) : options.name;
+  fresh.engine = options.engine.value_or(metaserver::MetaEngine::kMemory);
+
+  std::unique_ptr<Standalone> fs(new Standalone);
+  fs->read_only_ = options.vfs.read_only;
+  CURVEFS_TRY(fs->dir_, FsDir::Open(disk, std::move(dir), FsDir::Create::kIfEmpty, fresh, options.user,
+                                    fs->read_only_));
+  const FsDescription& description = fs->dir_->description();
+  if (options.engine && *options.engine != description.engine) {
+    return Fail(Code::kInvalid,
+                fs->dir_->path() + " was made with the " + std::string(EngineName(description.engine)) +
+                    " engine, and keeps it; leave --meta-engine out, or move the metadata with "
+                    "'curvefs dump' and 'curvefs load --meta-engine'");
+  }
+
+  meta::SuperBlock format;
+  format.fs = FsId(1);
+  format.name = description.name;
+  CURVEFS_TRY(format.uuid, UuidBytes(description.uuid));
+  format.chunk_size = description.chunk_size;
+  format.block_size = description.block_size;
+  format.created = clock.Wall();
+  format.hash_seed = SplitMix(&random);
+
+  fs->objects_ = objects ? std::move(objects) : object::MakeDirectoryStore(disk, fs->dir_->objects_dir());
+  options.copyset.engine = description.engine;
+  options.copyset.read_only = fs->read_only_;
+  CURVEFS_TRY(fs->copyset_,
+              metaserver::Copyset::Open(disk, fs->dir_->meta_dir(), *fs->objects_,
+                                        description.complete ? nullptr : &format, options.copyset, clock));
+  if (fs->copyset_->super().uuid != format.uuid) {
+    return Fail(Code::kCorrupt, fs->dir_->path() +
+                                    ": curvefs.toml and meta belong to two different file systems; put back "
+                                    "the parts that belong together");
+  }
+  if (!description.complete) {
+    CURVEFS_CHECK_OK(fs->copyset_->Sync());
+    CURVEFS_CHECK_OK(fs->dir_->MarkComplete());
+  }
+  fs->meta_ = std::make_unique<LocalMeta>(*fs->copyset_);
+  options.vfs.config_text = Facts(*fs->dir_) + options.vfs.config_text;
+  fs->vfs_ = std::make_unique<client::Vfs>(*fs->meta_, *fs->objects_, options.data, options.vfs, clock);
+  return fs;
+}
+
+Standalone::~Standalone() = default;
+
+Status Standalone::Shutdown() {
+  Status stored = vfs_->Shutdown();
+  if (!stored.ok()) {
+    // What could be stored shall at least be found again.
+    (void)copyset_->Sync();
+    return stored;
+  }
+  CURVEFS_CHECK_OK(copyset_->Shutdown());
+  return read_only_ ? Status() : dir_->Clean();
+}
+
+}  // namespace curvefs::cli

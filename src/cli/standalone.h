@@ -1,0 +1,67 @@
+// Standalone: a whole CurveFS in one process: metadata and data below one directory, and the vfs on top
+// (DESIGN §2).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/disk.h"
+#include "base/status.h"
+#include "cli/fs_dir.h"
+#include "cli/local_meta.h"
+#include "client/vfs/vfs.h"
+#include "data/data_cache.h"
+#include "metaserver/copyset.h"
+#include "object/object_store.h"
+
+namespace curvefs::cli {
+
+struct StandaloneOptions {
+  std::optional<metaserver::MetaEngine>
+      engine;                          // default memory; chosen for good when the file system is made
+  std::string name;                    // of a new file system; default: the last part of the directory's path
+  uint64_t seed = 0;                   // of a new file system's uuid and directory order; 0: random
+  DirUser user;                        // who to name to others that want the directory
+  metaserver::CopysetOptions copyset;  // engine and read_only are taken from here above and vfs
+  data::DataOptions data;
+  client::VfsOptions vfs;  // facts about the file system are added to config_text
+};
+
+class Standalone {
+ public:
+  // Opens the file system in `dir`, or makes one if it is missing or empty. kBusy: another process has it.
+  // kExists: the directory holds something else. kUnsupportedVersion, kCorrupt: as the message says. Recovers
+  // from a crash by itself.
+  static Result<std::unique_ptr<Standalone>> Open(std::string dir, StandaloneOptions options);
+  // For tests: on another disk and clock, which outlive it. With `objects` null, objects are files on `disk`.
+  static Result<std::unique_ptr<Standalone>> Open(Disk& disk, const Clock& clock, std::string dir,
+                                                  StandaloneOptions options,
+                                                  std::unique_ptr<object::ObjectStore> objects = nullptr);
+  // Without Shutdown before it: as a crash, what was not synced is lost.
+  ~Standalone();
+
+  // Makes everything durable and ends background work; then only destruction is allowed. On failure what
+  // could not be stored is lost when the process ends; it may be called again.
+  Status Shutdown();
+
+  client::Vfs& vfs() { return *vfs_; }
+  client::MetaClient& meta() { return *meta_; }
+  metaserver::Copyset& copyset() { return *copyset_; }
+  object::ObjectStore& objects() { return *objects_; }
+  const FsDir& dir() const { return *dir_; }
+
+ private:
+  Standalone() = default;
+
+  // In the order of construction; each uses those before it.
+  std::unique_ptr<FsDir> dir_;
+  std::unique_ptr<object::ObjectStore> objects_;
+  std::unique_ptr<metaserver::Copyset> copyset_;
+  std::unique_ptr<LocalMeta> meta_;
+  std::unique_ptr<client::Vfs> vfs_;
+  bool read_only_ = false;
+};
+
+}  // namespace curvefs::cli
