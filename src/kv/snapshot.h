@@ -1,8 +1,8 @@
-// The snapshot file, SPEC P2 (docs/FORMATS.md "Snapshot file"): magic CURVEFS, version, number of pairs, the pairs in
-// key order, an end mark, a checksum over all before it.
+// The snapshot file, SPEC P2 (docs/FORMATS.md "Snapshot file"): magic CURVEFS, version, number of pairs, the
+// pairs in key order, an end mark, a checksum over all before it.
 //
-// The sequence number that the state stands at is itself a pair, under a key that no other key begins with and that
-// sorts first (kAppliedKey), so the format needs no field of its own for it.
+// The sequence number that the state stands at is itself a pair, under a key that is no key of a file system
+// (kAppliedKey), at its place in the order, so the format needs no field of its own for it.
 #pragma once
 
 #include <cstdint>
@@ -27,11 +27,12 @@ class SnapshotWriter {
   static Result<std::unique_ptr<SnapshotWriter>> Create(Disk& disk, const std::string& path, uint64_t pairs);
   virtual ~SnapshotWriter() = default;  // without Finish: removes the temporary file
   virtual Status Add(std::string_view key, std::string_view value) = 0;
-  virtual Status Finish() = 0;  // CHECKs that the announced number of pairs has been added
+  virtual Status Finish() = 0;  // once; CHECKs that the announced number of pairs has been added
 };
 
-// Calls visit for every pair. Verifies structure and checksum of the whole file *before* the first call, in
-// bounded memory. kNotFound if there is no file; kCorrupt naming path and offset; kUnsupportedVersion.
+// Calls visit for every pair. Verifies structure, strictly ascending keys and checksum of the whole file
+// *before* the first call, in bounded memory. kNotFound if there is no file; kCorrupt naming path and offset;
+// kUnsupportedVersion.
 Status ReadSnapshot(Disk& disk, const std::string& path,
                     const std::function<void(std::string_view key, std::string_view value)>& visit);
 

@@ -1,22 +1,24 @@
 // KVStore: the state of one copyset, an ordered map from key to value.
 //
-// Changes come only as batches, in the order of the log ("log, then apply", SPEC P4): the log (src/kv/journal.h,
-// later Raft) gives each batch its sequence number, and the store remembers the last one applied, durably
-// together with the state, so that after a crash exactly the rest of the log is replayed.
+// Changes come only as batches, in the order of the log ("log, then apply", SPEC P4): the log
+// (src/kv/journal.h, later Raft) gives each batch its sequence number, and the store remembers the last one
+// applied, durably together with the state, so that after a crash exactly the rest of the log is replayed.
 //
 // What the store keeps durable, and when:
 //   memory engine    everything in memory; durable is the snapshot written by the last Save. Load reads it.
 //   rocksdb engine   on disk, bounded memory; its own write-ahead log is off. Save flushes. Load opens.
 // After Load, applied() says from where the log must be replayed (applied() + 1).
 //
-// Threads: Apply is called by one thread at a time (the copyset's strand); Get and Scan by any thread at any time,
-// each seeing whole batches only; Save by one background thread while all the others go on.
+// Threads: Apply is called by one thread at a time (the copyset's strand); Get and Scan by any thread at any
+// time, each seeing whole batches only; Save by one background thread while all the others go on.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/disk.h"
 #include "base/ids.h"
@@ -27,9 +29,9 @@
 namespace curvefs::kv {
 
 struct StoreStats {
-  uint64_t pairs = 0;          // exact for memory, an estimate for rocksdb
+  uint64_t pairs = 0;  // exact for memory, an estimate for rocksdb
   uint64_t key_value_bytes = 0;
-  uint64_t memory_bytes = 0;   // what the engine holds in memory
+  uint64_t memory_bytes = 0;  // what the engine holds in memory
 };
 
 class KVStore : public View {
@@ -38,8 +40,8 @@ class KVStore : public View {
   // is an empty store. kCorrupt (naming file and offset) or kUnsupportedVersion if it cannot be trusted.
   virtual Status Load() = 0;
 
-  // Applies `encoded` (WriteBatch::encoded) as one change and sets applied() to `seq`, which is greater than before.
-  // An error (rocksdb: the disk) leaves the store unchanged.
+  // Applies `encoded` (WriteBatch::encoded) as one change and sets applied() to `seq`, which is greater than
+  // before. An error (rocksdb: the disk) leaves the store unchanged.
   virtual Status Apply(std::string_view encoded, Seq seq) = 0;
 
   // The sequence number of the last batch in the state.
@@ -51,6 +53,18 @@ class KVStore : public View {
   virtual Result<Seq> Save() = 0;
 
   virtual StoreStats stats() const = 0;
+
+  // Called with a sequence number before state that contains that batch becomes durable, at Save or on the
+  // engine's own account: makes durable what must be so first (the journal, the objects). An error ends a
+  // Save; an engine that cannot stop its own write tries again until it succeeds. Set once, before Load.
+  using Barrier = std::function<Status(Seq upto)>;
+  void SetBarrier(Barrier barrier) { barrier_ = std::move(barrier); }
+
+ protected:
+  Status RunBarrier(Seq upto) const { return barrier_ ? barrier_(upto) : Status(); }
+
+ private:
+  Barrier barrier_;
 };
 
 // `dir` exists and belongs to the store. `disk` must outlive it.

@@ -25,9 +25,9 @@ class WriteBatch {
   std::string_view encoded() const { return encoded_; }
   void Clear();
 
-  // Calls visit(type, key, value) for each record of an encoded batch. kCorrupt, naming the offset, if a record
-  // is malformed, over its limit or fails its checksum; records before it have been visited by then, so pass
-  // untrusted bytes through Verify first.
+  // Calls visit(type, key, value) for each record of an encoded batch. kCorrupt, naming the offset, if a
+  // record is malformed, over its limit or fails its checksum; records before it have been visited by then,
+  // so pass untrusted bytes through Verify first.
   using Visitor = std::function<void(RecordType, std::string_view key, std::string_view value)>;
   static Status ForEach(std::string_view encoded, const Visitor& visit);
   // As ForEach but does not check the checksums: for bytes that this process encoded or has verified.

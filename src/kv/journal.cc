@@ -1,0 +1,318 @@
+#include "kv/journal.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <vector>
+
+#include "base/limits.h"
+#include "base/loop.h"
+#include "kv/journal_format.h"
+#include "kv/journal_recovery.h"
+#include "kv/write_batch.h"
+
+namespace curvefs::kv {
+namespace {
+
+constexpr size_t kKeepBuffer = 4 << 20;  // capacity that an empty buffer keeps
+
+class FileJournal final : public Journal {
+ public:
+  FileJournal(Disk& disk, std::string dir, JournalOptions options, RecoveredJournal recovered)
+      : disk_(disk),
+        dir_(std::move(dir)),
+        options_(options),
+        active_(std::move(recovered.active)),
+        segments_(std::move(recovered.segments)),
+        spare_(recovered.has_spare ? Spare::kReady : Spare::kNone),
+        last_(recovered.last),
+        durable_(recovered.last) {
+    if (options_.prepare_ahead && !options_.read_only) preparer_.emplace("journal-prepare");
+  }
+
+  void SetBarrier(Barrier barrier) override { barrier_ = std::move(barrier); }
+  Result<Seq> Append(std::string_view encoded) override;
+  Status Sync(Seq upto) override;
+  Status TrimTo(Seq upto) override;
+  Seq last() const override { return last_.load(std::memory_order_acquire); }
+  Seq durable() const override { return durable_.load(std::memory_order_acquire); }
+  JournalStats stats() const override;
+
+ private:
+  enum class Spare { kNone, kPreparing, kReady };
+
+  std::string Path(const std::string& name) const { return dir_ + "/" + name; }
+  // The following are for the leader only: the one thread that has set syncing_.
+  Status WriteFrames(std::string* frames, size_t* done);
+  Status RollOver(Seq first, size_t frame_bytes);
+  Status MakeSegment(Seq first, uint64_t size, bool from_spare);
+  bool TakeSpare(uint64_t size);
+
+  void PrepareSpare();
+  uint64_t Salt() const;
+  Status ReadOnly() const {
+    return {Code::kReadOnly, "the journal in " + dir_ + " is open for reading only"};
+  }
+
+  Disk& disk_;
+  const std::string dir_;
+  const JournalOptions options_;
+  Barrier barrier_;
+
+  // The leader's.
+  ActiveSegment active_;
+  std::string writing_;  // the frames that it writes
+
+  mutable std::mutex mu_;  // guards what follows; never held during I/O
+  std::condition_variable synced_;
+  std::string pending_;          // frames appended since the leader took its own
+  size_t writing_bytes_ = 0;     // size of writing_
+  Seq writing_last_ = 0;         // last frame in writing_
+  bool syncing_ = false;         // there is a leader
+  uint64_t attempts_ = 0;        // finished syncs
+  uint64_t failed_attempt_ = 0;  // the last one that failed, with `failure_`
+  Status failure_;
+  std::vector<Segment> segments_;  // oldest first
+  Spare spare_;
+  std::condition_variable spare_changed_;
+  uint64_t syncs_ = 0, appended_bytes_ = 0, failures_ = 0;
+
+  std::atomic<Seq> last_;     // written under mu_
+  std::atomic<Seq> durable_;  // written by the leader
+
+  std::optional<ThreadLoop> preparer_;  // last: stopped before the rest goes
+};
+
+Result<Seq> FileJournal::Append(std::string_view encoded) {
+  if (options_.read_only) return Fail(ReadOnly());
+  if (encoded.size() > kMaxBatchBytes) {
+    return Fail(Code::kTooBig, "batch of " + std::to_string(encoded.size()) + " bytes, the limit is " +
+                                   std::to_string(kMaxBatchBytes));
+  }
+  uint32_t count = 0;
+  WriteBatch::ForEachTrusted(encoded, [&](RecordType, std::string_view, std::string_view) { ++count; });
+  const size_t size = FrameSize(encoded.size());
+  std::unique_lock lock(mu_);
+  while (pending_.size() + writing_bytes_ + size > options_.max_buffer_bytes &&
+         pending_.size() + writing_bytes_ > 0) {
+    Seq upto = last_.load(std::memory_order_relaxed);
+    lock.unlock();
+    if (Status s = Sync(upto); !s.ok()) {
+      return Fail(Code::kNoSpace, "the journal's buffer of " + std::to_string(options_.max_buffer_bytes) +
+                                      " bytes is full and cannot be written: " + s.message());
+    }
+    lock.lock();
+  }
+  Seq seq = last_.load(std::memory_order_relaxed) + 1;
+  AppendFrame(&pending_, seq, count, encoded);
+  appended_bytes_ += size;
+  last_.store(seq, std::memory_order_release);
+  return seq;
+}
+
+Status FileJournal::Sync(Seq upto) {
+  if (durable() >= upto) return {};
+  if (options_.read_only) return ReadOnly();
+  std::unique_lock lock(mu_);
+  upto = std::min(upto, last_.load(std::memory_order_relaxed));
+  while (syncing_) {
+    // Somebody leads. Its outcome is ours if our batches are among those that it writes.
+    const uint64_t attempt = attempts_ + 1;
+    const bool ours = upto <= writing_last_;
+    synced_.wait(lock, [&] { return attempts_ >= attempt; });
+    if (durable() >= upto) return {};
+    if (ours && failed_attempt_ == attempt) return failure_;
+  }
+  if (durable() >= upto) return {};
+
+  syncing_ = true;
+  writing_.swap(pending_);
+  writing_bytes_ = writing_.size();
+  const Seq last = writing_last_ = last_.load(std::memory_order_relaxed);
+  lock.unlock();
+
+  size_t done = 0;
+  Status status = barrier_ ? barrier_(last) : Status();
+  if (status.ok()) status = WriteFrames(&writing_, &done);
+
+  lock.lock();
+  if (done < writing_.size()) {  // the rest waits for the next attempt, before what came meanwhile
+    writing_.erase(0, done);
+    writing_.append(pending_);
+    pending_.swap(writing_);
+  }
+  writing_.clear();
+  if (writing_.capacity() > kKeepBuffer) writing_ = {};
+  writing_bytes_ = 0;
+  ++attempts_;
+  ++syncs_;
+  if (!status.ok()) {
+    ++failures_;
+    failed_attempt_ = attempts_;
+    failure_ = status;
+  }
+  syncing_ = false;
+  lock.unlock();
+  synced_.notify_all();
+  return status;
+}
+
+// Writes and syncs `frames`, segment by segment, raising durable_. *done is how many bytes of them are
+// durable, also on failure.
+Status FileJournal::WriteFrames(std::string* frames, size_t* done) {
+  while (*done < frames->size()) {
+    char* const begin = frames->data() + *done;
+    const Seq first = durable() + 1;
+    if (!active_.file || active_.offset + UnstampedFrameSize(begin) > active_.size) {
+      CURVEFS_CHECK_OK(RollOver(first, UnstampedFrameSize(begin)));
+    }
+    // As many frames as fit into this segment.
+    Seq last = 0;
+    size_t size = 0;
+    while (*done + size < frames->size()) {
+      size_t frame = UnstampedFrameSize(begin + size);
+      if (active_.offset + size + frame > active_.size) break;
+      last = StampFrame(begin + size, first - 1, active_.salt);
+      size += frame;
+    }
+    Status written = active_.file->Write(active_.offset, std::string_view(begin, size));
+    if (written.ok()) written = active_.file->Sync();
+    if (!written.ok()) {
+      // What the disk holds now is unknown, so nothing is ever written to this segment again: the next
+      // attempt makes a new one.
+      active_ = {};
+      return written;
+    }
+    active_.offset += size;
+    *done += size;
+    durable_.store(last, std::memory_order_release);
+    if (preparer_ && active_.offset > active_.size / 2) {
+      std::unique_lock lock(mu_);
+      if (spare_ != Spare::kNone) continue;
+      spare_ = Spare::kPreparing;
+      lock.unlock();
+      preparer_->Post([this] { PrepareSpare(); });
+    }
+  }
+  return {};
+}
+
+// Makes the segment that begins with `first` the active one. All before `first` is durable.
+Status FileJournal::RollOver(Seq first, size_t frame_bytes) {
+  active_ = {};
+  uint64_t size = std::max<uint64_t>(options_.segment_bytes, kSegmentHeader + frame_bytes);
+  Status made = MakeSegment(first, size, TakeSpare(size));
+  if (!made.ok()) active_ = {};
+  return made;
+}
+
+// The name appears only when header and zeros are durable, so a segment under its name is always whole. If
+// there is one that begins with `first` already, a sync of its first frames failed, and it is replaced.
+Status FileJournal::MakeSegment(Seq first, uint64_t size, bool from_spare) {
+  const std::string temporary = Path(from_spare ? kSpareName : kSegmentTemporary);
+  const std::string path = Path(SegmentName(first));
+  SegmentHeader header{.first = first, .durable = first - 1, .salt = Salt(), .size = size};
+  Status made = [&]() -> Status {
+    CURVEFS_TRY(active_.file, disk_.Open(temporary, Disk::Mode::kCreate));
+    if (!from_spare) CURVEFS_CHECK_OK(active_.file->Truncate(0));
+    CURVEFS_CHECK_OK(active_.file->Allocate(size));
+    CURVEFS_CHECK_OK(active_.file->Write(0, EncodeSegmentHeader(header)));
+    CURVEFS_CHECK_OK(active_.file->Sync());
+    return disk_.Rename(temporary, path);
+  }();
+  if (!made.ok()) {
+    (void)disk_.Remove(temporary);
+    return made;
+  }
+  CURVEFS_CHECK_OK(disk_.SyncDir(dir_));
+  active_.offset = kSegmentHeader;
+  active_.size = size;
+  active_.salt = header.salt;
+  std::lock_guard lock(mu_);
+  if (!segments_.empty() && segments_.back().first == first) segments_.pop_back();
+  segments_.push_back({first, size});
+  return {};
+}
+
+// True if there is a prepared segment of the wanted size, which is then the caller's. Waits for one being
+// prepared: that is nearer to its end than a new one.
+bool FileJournal::TakeSpare(uint64_t size) {
+  std::unique_lock lock(mu_);
+  spare_changed_.wait(lock, [&] { return spare_ != Spare::kPreparing; });
+  if (spare_ != Spare::kReady || size != options_.segment_bytes) return false;
+  spare_ = Spare::kNone;
+  return true;
+}
+
+// On the preparer's thread. A failure is not reported: the roll-over will meet it, and say so.
+void FileJournal::PrepareSpare() {
+  const std::string temporary = Path(kSpareTemporary);
+  Status made = [&]() -> Status {
+    CURVEFS_TRY(auto file, disk_.Open(temporary, Disk::Mode::kCreate));
+    CURVEFS_CHECK_OK(file->Truncate(0));
+    CURVEFS_CHECK_OK(file->Allocate(options_.segment_bytes));
+    CURVEFS_CHECK_OK(file->Sync());
+    return disk_.Rename(temporary, Path(kSpareName));
+  }();
+  if (!made.ok()) (void)disk_.Remove(temporary);
+  {
+    std::lock_guard lock(mu_);
+    spare_ = made.ok() ? Spare::kReady : Spare::kNone;
+  }
+  spare_changed_.notify_all();
+}
+
+Status FileJournal::TrimTo(Seq upto) {
+  if (options_.read_only) return ReadOnly();
+  std::vector<Segment> old;
+  {
+    std::lock_guard lock(mu_);
+    size_t n = 0;
+    while (n + 1 < segments_.size() && segments_[n + 1].first <= upto + 1) ++n;
+    old.assign(segments_.begin(), segments_.begin() + static_cast<ptrdiff_t>(n));
+    segments_.erase(segments_.begin(), segments_.begin() + static_cast<ptrdiff_t>(n));
+  }
+  if (old.empty()) return {};
+  // Oldest first, so that what a crash leaves has no holes.
+  for (size_t i = 0; i < old.size(); ++i) {
+    Status removed = disk_.Remove(Path(SegmentName(old[i].first)));
+    if (removed.ok() || removed.code() == Code::kNotFound) continue;
+    std::lock_guard lock(mu_);
+    segments_.insert(segments_.begin(), old.begin() + static_cast<ptrdiff_t>(i), old.end());
+    return removed;
+  }
+  return disk_.SyncDir(dir_);
+}
+
+JournalStats FileJournal::stats() const {
+  std::lock_guard lock(mu_);
+  JournalStats stats{.last = last(),
+                     .durable = durable(),
+                     .buffered_bytes = pending_.size() + writing_bytes_,
+                     .disk_bytes = spare_ == Spare::kNone ? 0 : options_.segment_bytes,
+                     .syncs = syncs_,
+                     .appended_bytes = appended_bytes_,
+                     .failures = failures_};
+  for (const Segment& segment : segments_) stats.disk_bytes += segment.bytes;
+  return stats;
+}
+
+uint64_t FileJournal::Salt() const {
+  if (options_.salt != 0) return options_.salt;
+  std::random_device random;
+  return uint64_t{random()} << 32 | random();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Journal>> Journal::Open(Disk& disk, std::string dir, Seq applied, const Replay& replay,
+                                               JournalOptions options, JournalRecovery* recovery) {
+  JournalRecovery unused;
+  if (recovery == nullptr) recovery = &unused;
+  CURVEFS_TRY(auto recovered, RecoverJournal(disk, dir, applied, replay, options, recovery));
+  return std::make_unique<FileJournal>(disk, std::move(dir), options, std::move(recovered));
+}
+
+}  // namespace curvefs::kv
