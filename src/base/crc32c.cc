@@ -34,17 +34,18 @@ uint32_t Portable(uint32_t crc, const char* data, size_t n) {
     std::memcpy(&a, p, 4);
     std::memcpy(&b, p + 4, 4);
     a ^= crc;
-    crc = kTables[7][a & 0xff] ^ kTables[6][a >> 8 & 0xff] ^ kTables[5][a >> 16 & 0xff] ^ kTables[4][a >> 24] ^
-          kTables[3][b & 0xff] ^ kTables[2][b >> 8 & 0xff] ^ kTables[1][b >> 16 & 0xff] ^ kTables[0][b >> 24];
+    crc = kTables[7][a & 0xff] ^ kTables[6][a >> 8 & 0xff] ^ kTables[5][a >> 16 & 0xff] ^
+          kTables[4][a >> 24] ^ kTables[3][b & 0xff] ^ kTables[2][b >> 8 & 0xff] ^
+          kTables[1][b >> 16 & 0xff] ^ kTables[0][b >> 24];
   }
   for (; n > 0; --n) crc = crc >> 8 ^ kTables[0][(crc ^ *p++) & 0xff];
   return crc;
 }
 
 #if defined(__x86_64__)
-// The instruction takes three cycles but a new one can start in each, so three parts of the data go through it at once; then
-// the checksums of the earlier parts are shifted past the later ones. The parts are sized so that three long ones fit in a
-// checksum unit of an object (4096 bytes).
+// The instruction takes three cycles but a new one can start in each, so three parts of the data go through
+// it at once; then the checksums of the earlier parts are shifted past the later ones. The parts are sized so
+// that three long ones fit in a checksum unit of an object (4096 bytes).
 constexpr size_t kLong = 1344;
 constexpr size_t kShort = 168;
 

@@ -12,7 +12,7 @@ inline constexpr uint32_t kMaxLinks = 1'000'000;   // link count of a file (a di
 inline constexpr size_t kMaxXattrName = 255;
 inline constexpr size_t kMaxXattrValue = 64 << 10;  // the kernel's own limit
 inline constexpr size_t kMaxXattrList = 64 << 10;   // names of one inode together, as listxattr returns them
-inline constexpr uint64_t kMaxFileSize = uint64_t{1} << 60;
+inline constexpr uint64_t kMaxFileSize = uint64_t{1} << 58;  // 2^32 chunks
 
 inline constexpr uint64_t kChunkSize = 64 << 20;  // unit of the chunk index (SPEC D1)
 inline constexpr uint64_t kBlockSize = 4 << 20;   // largest object (SPEC D2)

@@ -9,7 +9,9 @@ ThreadLoop::ThreadLoop(std::string name) {
   pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
 }
 
-ThreadLoop::~ThreadLoop() { Stop(); }
+ThreadLoop::~ThreadLoop() {
+  Stop();
+}
 
 void ThreadLoop::After(Duration delay, Task task) {
   std::lock_guard lock(mu_);
@@ -48,7 +50,9 @@ void ThreadLoop::Main() {
   }
 }
 
-void ManualLoop::After(Duration delay, Task task) { tasks_.emplace(now_ + delay, std::move(task)); }
+void ManualLoop::After(Duration delay, Task task) {
+  tasks_.emplace(now_ + delay, std::move(task));
+}
 
 size_t ManualLoop::Advance(Duration d) {
   SteadyTime until = now_ + d;

@@ -1,7 +1,8 @@
-// MetaClient: the metadata service as the client sees it. In the standalone mount it calls the copyset in the same process
-// (src/cli/standalone.cc); in a cluster it routes to metaservers.
+// MetaClient: the metadata service as the client sees it. In the standalone mount it calls the copyset in the
+// same process (src/cli/standalone.cc); in a cluster it routes to metaservers.
 //
-// Every function blocks until the operation is acknowledged; "durable" is another matter: see Sync. Any thread may call.
+// Every function blocks until the operation is acknowledged; "durable" is another matter: see Sync. Any
+// thread may call.
 #pragma once
 
 #include <functional>

@@ -63,8 +63,12 @@ std::string RefsKey(FsId fs, PartitionId partition, ChunkId chunk) {
   return k;
 }
 
-std::string PartitionKey(FsId fs, PartitionId partition) { return KindPrefix(fs, partition, KeyKind::kPartition); }
-std::string SuperBlockKey(FsId fs) { return KindPrefix(fs, PartitionId(0), KeyKind::kSuperBlock); }
+std::string PartitionKey(FsId fs, PartitionId partition) {
+  return KindPrefix(fs, partition, KeyKind::kPartition);
+}
+std::string SuperBlockKey(FsId fs) {
+  return KindPrefix(fs, PartitionId(0), KeyKind::kSuperBlock);
+}
 
 bool ParseKey(std::string_view key, ParsedKey* out) {
   *out = {};
@@ -79,12 +83,18 @@ bool ParseKey(std::string_view key, ParsedKey* out) {
     case KeyKind::kOrphan:
     case KeyKind::kDentry:
     case KeyKind::kChunk:
-    case KeyKind::kXattr: out->inode = MakeInodeId(out->partition, r.Be(5)); break;
+    case KeyKind::kXattr:
+      out->inode = MakeInodeId(out->partition, r.Be(5));
+      break;
     case KeyKind::kFree:
-    case KeyKind::kRefs: out->chunk = ChunkId(r.Be(8)); break;
+    case KeyKind::kRefs:
+      out->chunk = ChunkId(r.Be(8));
+      break;
     case KeyKind::kPartition:
-    case KeyKind::kSuperBlock: break;
-    default: return false;
+    case KeyKind::kSuperBlock:
+      break;
+    default:
+      return false;
   }
   if (out->kind == KeyKind::kDentry) {
     out->name_hash = r.Be(kNameHashBytes);

@@ -1,20 +1,20 @@
 // Keys of the metadata in the KVStore (docs/FORMATS.md "Keys").
 //
-// Every key begins with fs (4 bytes), partition (3), kind (1), all big-endian, so byte order is the order we list in, and what belongs
-// together is adjacent: a directory's entries, an inode's chunk records, its extended attributes.
+// Every key begins with fs (4 bytes), partition (3), kind (1), all big-endian, so byte order is the order we
+// list in, and what belongs together is adjacent: a directory's entries, an inode's chunk records, its
+// extended attributes.
 //
 //   kind 'I' inode      + inode counter (5)
 //   kind 'D' dentry     + parent's inode counter (5) + hash of the name (7) + name
 //   kind 'C' chunk      + inode counter (5) + chunk index (4) + sequence (8)
 //   kind 'X' xattr      + inode counter (5) + name
-//   kind 'O' orphan     + inode counter (5)          unlinked (or not yet linked) but perhaps open; reclaimed when closed
-//   kind 'F' free       + chunk id (8)               an object to be deleted
-//   kind 'R' refs       + chunk id (8)               how many chunk records use an object, if not one
-//   kind 'P' partition                               counters
+//   kind 'O' orphan     + inode counter (5)          unlinked (or not yet linked) but perhaps open; reclaimed
+//   when closed kind 'F' free       + chunk id (8)               an object to be deleted kind 'R' refs +
+//   chunk id (8)               how many chunk records use an object, if not one kind 'P' partition counters
 //   kind 'S' super block                             partition 0 only
 //
-// The inode counter is the low 40 bits of an inode id; its high bits are the partition. An inode's chunk, xattr and orphan records lie in
-// the inode's partition; a dentry in its parent's (SPEC M2).
+// The inode counter is the low 40 bits of an inode id; its high bits are the partition. An inode's chunk,
+// xattr and orphan records lie in the inode's partition; a dentry in its parent's (SPEC M2).
 #pragma once
 
 #include <cstdint>
@@ -26,11 +26,18 @@
 namespace curvefs::meta {
 
 enum class KeyKind : char {
-  kInode = 'I', kDentry = 'D', kChunk = 'C', kXattr = 'X', kOrphan = 'O', kFree = 'F', kRefs = 'R',
-  kPartition = 'P', kSuperBlock = 'S',
+  kInode = 'I',
+  kDentry = 'D',
+  kChunk = 'C',
+  kXattr = 'X',
+  kOrphan = 'O',
+  kFree = 'F',
+  kRefs = 'R',
+  kPartition = 'P',
+  kSuperBlock = 'S',
 };
 
-inline constexpr size_t kKeyHeader = 8;                // fs, partition, kind
+inline constexpr size_t kKeyHeader = 8;                 // fs, partition, kind
 inline constexpr size_t kInodePrefix = kKeyHeader + 5;  // + inode counter
 inline constexpr int kNameHashBytes = 7;
 inline constexpr uint64_t kNameHashMask = (uint64_t{1} << (8 * kNameHashBytes)) - 1;
@@ -38,8 +45,12 @@ inline constexpr uint64_t kNameHashMask = (uint64_t{1} << (8 * kNameHashBytes)) 
 std::string KindPrefix(FsId fs, PartitionId partition, KeyKind kind);
 std::string InodePrefix(FsId fs, KeyKind kind, InodeId inode);
 
-inline std::string InodeKey(FsId fs, InodeId inode) { return InodePrefix(fs, KeyKind::kInode, inode); }
-inline std::string OrphanKey(FsId fs, InodeId inode) { return InodePrefix(fs, KeyKind::kOrphan, inode); }
+inline std::string InodeKey(FsId fs, InodeId inode) {
+  return InodePrefix(fs, KeyKind::kInode, inode);
+}
+inline std::string OrphanKey(FsId fs, InodeId inode) {
+  return InodePrefix(fs, KeyKind::kOrphan, inode);
+}
 std::string XattrKey(FsId fs, InodeId inode, std::string_view name);
 std::string DentryKey(FsId fs, InodeId parent, uint64_t name_hash, std::string_view name);
 // All entries of `parent` whose hash is >= name_hash begin here.

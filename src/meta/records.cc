@@ -5,8 +5,12 @@
 namespace curvefs::meta {
 namespace {
 
-Status Malformed(const char* what) { return {Code::kCorrupt, std::string("malformed ") + what + " record"}; }
-uint32_t U32(uint64_t v) { return static_cast<uint32_t>(v); }
+Status Malformed(const char* what) {
+  return {Code::kCorrupt, std::string("malformed ") + what + " record"};
+}
+uint32_t U32(uint64_t v) {
+  return static_cast<uint32_t>(v);
+}
 
 }  // namespace
 
@@ -37,21 +41,50 @@ Result<Inode> DecodeInode(InodeId id, std::string_view value) {
   ProtoReader r(value);
   while (r.Next()) {
     switch (r.field()) {
-      case 1: i.mode = U32(r.number()); break;
-      case 2: i.uid = U32(r.number()); break;
-      case 3: i.gid = U32(r.number()); break;
-      case 4: i.nlink = U32(r.number()); break;
-      case 5: i.length = r.number(); break;
-      case 6: i.atime.ns = static_cast<int64_t>(r.number()); break;
-      case 7: i.mtime.ns = static_cast<int64_t>(r.number()); break;
-      case 8: i.ctime.ns = static_cast<int64_t>(r.number()); break;
-      case 9: i.rdev = U32(r.number()); break;
-      case 10: i.parent = InodeId(r.number()); break;
-      case 11: i.symlink = r.bytes(); break;
-      case 12: i.version = r.number(); break;
-      case 13: i.flags = U32(r.number()); break;
-      case 15: i.bytes = r.number(); break;
-      default: break;
+      case 1:
+        i.mode = U32(r.number());
+        break;
+      case 2:
+        i.uid = U32(r.number());
+        break;
+      case 3:
+        i.gid = U32(r.number());
+        break;
+      case 4:
+        i.nlink = U32(r.number());
+        break;
+      case 5:
+        i.length = r.number();
+        break;
+      case 6:
+        i.atime.ns = static_cast<int64_t>(r.number());
+        break;
+      case 7:
+        i.mtime.ns = static_cast<int64_t>(r.number());
+        break;
+      case 8:
+        i.ctime.ns = static_cast<int64_t>(r.number());
+        break;
+      case 9:
+        i.rdev = U32(r.number());
+        break;
+      case 10:
+        i.parent = InodeId(r.number());
+        break;
+      case 11:
+        i.symlink = r.bytes();
+        break;
+      case 12:
+        i.version = r.number();
+        break;
+      case 13:
+        i.flags = U32(r.number());
+        break;
+      case 15:
+        i.bytes = r.number();
+        break;
+      default:
+        break;
     }
   }
   if (!r.ok() || (i.mode & S_IFMT) == 0) return Fail(Malformed("inode"));
@@ -101,23 +134,47 @@ Result<ChunkRecord> DecodeChunk(InodeId inode, uint64_t sequence, std::string_vi
   ProtoReader r(value);
   while (r.Next()) {
     switch (r.field()) {
-      case 1: c.offset = r.number(); break;
-      case 2: c.len = r.number(); break;
-      case 3: c.chunk_id = ChunkId(r.number()); break;
-      case 4: c.block = U32(r.number()); break;
-      case 5: c.compaction = U32(r.number()); break;
-      case 6: c.object_inode = InodeId(r.number()); break;
-      case 7: c.object_offset = r.number(); break;
-      case 8: c.object_size = r.number(); break;
-      case 9: c.digest = U32(r.number()); break;
-      case 10: c.inline_data = r.bytes(); break;
-      case 11: c.inline_crc = U32(r.number()); break;
-      default: break;
+      case 1:
+        c.offset = r.number();
+        break;
+      case 2:
+        c.len = r.number();
+        break;
+      case 3:
+        c.chunk_id = ChunkId(r.number());
+        break;
+      case 4:
+        c.block = U32(r.number());
+        break;
+      case 5:
+        c.compaction = U32(r.number());
+        break;
+      case 6:
+        c.object_inode = InodeId(r.number());
+        break;
+      case 7:
+        c.object_offset = r.number();
+        break;
+      case 8:
+        c.object_size = r.number();
+        break;
+      case 9:
+        c.digest = U32(r.number());
+        break;
+      case 10:
+        c.inline_data = r.bytes();
+        break;
+      case 11:
+        c.inline_crc = U32(r.number());
+        break;
+      default:
+        break;
     }
   }
   bool ok = r.ok() && c.len > 0 && c.offset + c.len > c.offset;
   if (c.in_object()) {
-    ok = ok && c.inline_data.empty() && c.object_offset <= c.object_size && c.len <= c.object_size - c.object_offset;
+    ok = ok && c.inline_data.empty() && c.object_offset <= c.object_size &&
+         c.len <= c.object_size - c.object_offset;
     if (!c.object_inode) c.object_inode = inode;
   } else {
     ok = ok && (c.inline_data.empty() || c.inline_data.size() == c.len);
@@ -170,17 +227,38 @@ Result<SuperBlock> DecodeSuperBlock(std::string_view value) {
   ProtoReader r(value);
   while (r.Next()) {
     switch (r.field()) {
-      case 1: s.fs = FsId(U32(r.number())); break;
-      case 2: s.name = r.bytes(); break;
-      case 3: s.uuid = r.bytes(); break;
-      case 4: s.root = InodeId(r.number()); break;
-      case 5: s.chunk_size = r.number(); break;
-      case 6: s.block_size = r.number(); break;
-      case 7: s.created.ns = static_cast<int64_t>(r.number()); break;
-      case 8: s.hash_seed = r.number(); break;
-      case 9: s.capacity_bytes = r.number(); break;
-      case 10: s.capacity_inodes = r.number(); break;
-      default: break;
+      case 1:
+        s.fs = FsId(U32(r.number()));
+        break;
+      case 2:
+        s.name = r.bytes();
+        break;
+      case 3:
+        s.uuid = r.bytes();
+        break;
+      case 4:
+        s.root = InodeId(r.number());
+        break;
+      case 5:
+        s.chunk_size = r.number();
+        break;
+      case 6:
+        s.block_size = r.number();
+        break;
+      case 7:
+        s.created.ns = static_cast<int64_t>(r.number());
+        break;
+      case 8:
+        s.hash_seed = r.number();
+        break;
+      case 9:
+        s.capacity_bytes = r.number();
+        break;
+      case 10:
+        s.capacity_inodes = r.number();
+        break;
+      default:
+        break;
     }
   }
   if (!r.ok() || !s.fs || s.chunk_size == 0 || s.block_size == 0) return Fail(Malformed("super block"));

@@ -1,4 +1,5 @@
-// The values of the metadata: plain structs and their protobuf encoding (src/proto/records.proto, SPEC M1 and P5).
+// The values of the metadata: plain structs and their protobuf encoding (src/proto/records.proto, SPEC M1 and
+// P5).
 //
 // Decode refuses malformed bytes with kCorrupt; unknown fields, of a newer program, are dropped.
 #pragma once
@@ -23,12 +24,12 @@ struct Inode {
   uint32_t nlink = 0;   // of a directory: 2 + its subdirectories
   uint64_t length = 0;  // bytes; of a directory: number of entries
   Timestamp atime, mtime, ctime;
-  uint32_t rdev = 0;       // device nodes, as in st_rdev (32-bit kernel encoding)
-  InodeId parent;          // directories: where they are; the root is its own parent; a removed one has none
-  std::string symlink;     // the target
-  uint64_t version = 0;    // counts changes of the data
-  uint32_t flags = 0;      // InodeFlag
-  uint64_t bytes = 0;      // held by chunk records
+  uint32_t rdev = 0;     // device nodes, as in st_rdev (32-bit kernel encoding)
+  InodeId parent;        // directories: where they are; the root is its own parent; a removed one has none
+  std::string symlink;   // the target
+  uint64_t version = 0;  // counts changes of the data
+  uint32_t flags = 0;    // InodeFlag
+  uint64_t bytes = 0;    // held by chunk records
 
   bool is_dir() const { return S_ISDIR(mode); }
   bool is_file() const { return S_ISREG(mode); }
@@ -51,8 +52,8 @@ struct Dentry {
 std::string EncodeDentry(const Dentry& dentry);
 Result<Dentry> DecodeDentry(std::string_view value);
 
-// A part of a file's content, [offset, offset + len), within one chunk. Exactly one of: in an object (chunk_id set), inline (inline_data,
-// len bytes), or zeros (neither).
+// A part of a file's content, [offset, offset + len), within one chunk. Exactly one of: in an object
+// (chunk_id set), inline (inline_data, len bytes), or zeros (neither).
 struct ChunkRecord {
   uint64_t sequence = 0;  // from the key: commit order; where records overlap, the highest wins
   uint64_t offset = 0;
@@ -63,13 +64,14 @@ struct ChunkRecord {
   InodeId object_inode;        // in the object's name
   uint64_t object_offset = 0;  // where in the object `offset` lies
   uint64_t object_size = 0;
-  uint32_t digest = 0;         // as ObjectStore::Put returned it
+  uint32_t digest = 0;  // as ObjectStore::Put returned it
   std::string inline_data;
   uint32_t inline_crc = 0;  // CRC32C of inline_data
 
   uint64_t end() const { return offset + len; }
   bool in_object() const { return static_cast<bool>(chunk_id); }
   bool is_inline() const { return !inline_data.empty(); }
+  bool is_zeros() const { return !in_object() && !is_inline(); }
 };
 // `inode` is the file's, for records whose object is named after the file itself.
 std::string EncodeChunk(InodeId inode, const ChunkRecord& record);

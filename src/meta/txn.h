@@ -1,8 +1,9 @@
 // Txn: the evaluation of one metadata operation (DESIGN §4, "evaluate, then replicate").
 //
-// An operation (src/meta/ops) reads through the transaction, which shows it its own writes over the state of the copyset, and
-// leaves its changes in it. If it succeeds, the changes become one batch of the log; if it fails, the transaction is thrown away. Pure: no I/O but the View's
-// reads, no clock (the time is an argument), no threads.
+// An operation (src/meta/ops) reads through the transaction, which shows it its own writes over the state of
+// the copyset, and leaves its changes in it. If it succeeds, the changes become one batch of the log; if it
+// fails, the transaction is thrown away. Pure: no I/O but the View's reads, no clock (the time is an
+// argument), no threads.
 #pragma once
 
 #include <optional>
@@ -35,10 +36,10 @@ class Reader {
  public:
   Reader(const kv::View& view, const FsContext& fs) : view_(view), fs_(fs) {}
 
-  Result<Inode> GetInode(InodeId id) const;                                // kNotFound
-  Result<Inode> GetDirectory(InodeId id) const;                            // kNotFound, kNotDirectory
-  Result<Dentry> GetDentry(InodeId parent, std::string_view name) const;   // kNotFound
-  Result<PartitionRecord> GetPartition(PartitionId partition) const;       // zeros if there is none yet
+  Result<Inode> GetInode(InodeId id) const;                               // kNotFound
+  Result<Inode> GetDirectory(InodeId id) const;                           // kNotFound, kNotDirectory
+  Result<Dentry> GetDentry(InodeId parent, std::string_view name) const;  // kNotFound
+  Result<PartitionRecord> GetPartition(PartitionId partition) const;      // zeros if there is none yet
   Result<bool> IsOrphan(InodeId id) const;
   Result<bool> HasEntries(InodeId dir) const;
   // The records of one chunk, by sequence.
@@ -80,16 +81,22 @@ class Txn : public Reader {
   // A new inode id of the partition; counts the inode. kNoSpace at the limit.
   Result<InodeId> NewInode(PartitionId partition);
   Result<ChunkId> NewChunks(PartitionId partition, uint32_t n);
+  // kNoSpace if `bytes` more would exceed the file system's capacity.
+  Status CheckCapacity(PartitionId partition, uint64_t bytes);
 
-  // Chunk records. They keep the inode's and the partition's byte counts, the object reference counts and the list of objects to delete.
-  // The caller puts the inode.
-  Status AddChunk(Inode* inode, const ChunkRecord& record);
+  // Chunk records. Remove and Shrink keep the inode's and the partition's byte counts, the object reference
+  // counts and the list of objects to delete; Add keeps the byte counts only: for its object call
+  // AddNewObject or ChangeRefs. The caller puts the inode.
+  void AddChunk(Inode* inode, const ChunkRecord& record);
   Status RemoveChunk(Inode* inode, const ChunkRecord& record);
-  // The record now covers less of the same object or inline data: [offset, offset + len) within the old range. Keeps its sequence.
+  // The record now covers less of the same object or inline data: [offset, offset + len) within the old
+  // range. Keeps its sequence.
   void ShrinkChunk(Inode* inode, const ChunkRecord& old, uint64_t offset, uint64_t len);
 
-  // Changes `delta` of the number of records that use the record's object.
+  // Changes the number of records that use the record's object; at zero the object is freed.
   Status ChangeRefs(const ChunkRecord& record, int64_t delta);
+  // The record's object is new and used by `uses` records of this transaction.
+  Status AddNewObject(const ChunkRecord& record, uint64_t uses);
 
   void Set(std::string_view key, std::string_view value) { overlay_.Set(key, value); }
   void Del(std::string_view key) { overlay_.Del(key); }
@@ -97,8 +104,12 @@ class Txn : public Reader {
   // What the operation did.
   bool empty() const { return overlay_.empty() && !partition_dirty_; }
   kv::WriteBatch ToBatch();
-  const std::vector<ObjectRef>& new_objects() const { return new_objects_; }      // must be durable before the batch
-  const std::vector<ObjectRef>& freed_objects() const { return freed_objects_; }  // may be deleted once the batch is durable
+  const std::vector<ObjectRef>& new_objects() const {
+    return new_objects_;
+  }  // must be durable before the batch
+  const std::vector<ObjectRef>& freed_objects() const {
+    return freed_objects_;
+  }  // may be deleted once the batch is durable
 
  private:
   Result<PartitionRecord*> Counters(PartitionId partition);

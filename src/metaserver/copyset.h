@@ -1,10 +1,12 @@
 // Copyset: one group of partitions with its state (KVStore), its log and its strand (DESIGN §4).
 //
-// The standalone form: the log is a Journal in the same directory. A change is evaluated on the strand against the store, appended to
-// the journal and applied; it is acknowledged then, and durable at the next commit interval or Sync. The objects that a batch names are
-// synced before the journal writes it ("data before metadata"); the objects that it frees are deleted once it is durable.
+// The standalone form: the log is a Journal in the same directory. A change is evaluated on the strand
+// against the store, appended to the journal and applied; it is acknowledged then, and durable at the next
+// commit interval or Sync. The objects that a batch names are synced before the journal writes it ("data
+// before metadata"); the objects that it frees are deleted once it is durable.
 //
-// In the background: the commit timer, snapshots that bound the journal, deletion of freed objects, reclaiming of orphans.
+// In the background: the commit timer, snapshots that bound the journal, deletion of freed objects,
+// reclaiming of orphans.
 //
 // On disk, below `dir`: LOCK, journal/, store/ (snapshot or rocksdb).
 #pragma once
@@ -15,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,9 +39,10 @@ struct CopysetOptions {
   kv::RocksOptions rocks;
   kv::JournalOptions journal;
   Duration commit_interval = std::chrono::seconds(1);
-  uint64_t snapshot_journal_bytes = 256 << 20;  // journal size that starts a snapshot, if also larger than the state
-  bool read_only = false;                       // nothing on disk is changed
-  bool background = true;                       // false: no timers; tests and offline tools call CommitNow, SnapshotNow
+  uint64_t snapshot_journal_bytes =
+      256 << 20;           // journal size that starts a snapshot, if also larger than the state
+  bool read_only = false;  // nothing on disk is changed
+  bool background = true;  // false: no timers; tests and offline tools call CommitNow, SnapshotNow
 };
 
 struct CopysetStats {
@@ -50,9 +54,11 @@ struct CopysetStats {
 
 class Copyset {
  public:
-  // Loads state and journal, and makes a new file system in an empty directory if `format` is given. `disk`, `objects` and `loop` outlive it. kBusy: in use by another process.
+  // Loads state and journal, and makes a new file system in an empty directory if `format` is given. `disk`,
+  // `objects` and `loop` outlive it. kBusy: in use by another process.
   static Result<std::unique_ptr<Copyset>> Open(Disk& disk, std::string dir, object::ObjectStore& objects,
-                                               const meta::SuperBlock* format, CopysetOptions options, const Clock& clock);
+                                               const meta::SuperBlock* format, CopysetOptions options,
+                                               const Clock& clock);
   // Stops background work. What is not durable is lost, as in a crash: call Shutdown before.
   ~Copyset();
 
@@ -60,7 +66,8 @@ class Copyset {
   const meta::FsContext& fs() const { return fs_; }
   const kv::JournalRecovery& recovery() const { return recovery_; }
 
-  // Evaluates f(Txn&) -> Result<T> or Status as the only change under way, and commits what it left in the transaction if it succeeded.
+  // Evaluates f(Txn&) -> Result<T> or Status as the only change under way, and commits what it left in the
+  // transaction if it succeeded.
   template <typename F>
   auto Change(F&& f) -> decltype(f(std::declval<meta::Txn&>())) {
     return strand_.Run([&]() -> decltype(f(std::declval<meta::Txn&>())) {
@@ -91,10 +98,12 @@ class Copyset {
   kv::KVStore& store() { return *store_; }
 
  private:
-  Copyset(Disk& disk, std::string dir, object::ObjectStore& objects, CopysetOptions options, const Clock& clock);
+  Copyset(Disk& disk, std::string dir, object::ObjectStore& objects, CopysetOptions options,
+          const Clock& clock);
   Status Recover(const meta::SuperBlock* format);
   Status Format(const meta::SuperBlock& super);
   Status SweepUnreferenced();
+  Result<std::set<ChunkId>> ReferencedFrom(ChunkId from) const;
   Status Commit(meta::Txn& txn);
   Status SyncObjects(Seq upto);
   void CommitTick();
@@ -116,9 +125,11 @@ class Copyset {
 
   Strand strand_;  // owns store_ (changes) and the order of journal_
   std::atomic<uint64_t> changes_{0};
+  std::atomic<bool> commit_failing_{false};
   std::atomic<bool> failed_{false};  // the store no longer follows the journal: nothing more is changed
 
-  // Objects by the batch that names them. Guarded by mu_, which is never held during I/O and is taken inside strand_.
+  // Objects by the batch that names them. Guarded by mu_, which is never held during I/O and is taken inside
+  // strand_.
   struct Pending {
     Seq seq;
     object::ObjectName name;
@@ -127,7 +138,7 @@ class Copyset {
   std::deque<Pending> unsynced_;  // named by batches that are not durable yet
   std::deque<Pending> freed_;     // to be deleted once their batch is durable
   std::vector<InodeId> released_;
-  std::mutex deleting_mu_;        // one deleter at a time; taken before strand_
+  std::mutex deleting_mu_;  // one deleter at a time; taken before strand_
   std::mutex snapshot_mu_;
   uint64_t deleted_ = 0, snapshots_ = 0, snapshot_failures_ = 0;
 

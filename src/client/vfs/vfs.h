@@ -1,11 +1,12 @@
 // Vfs: POSIX on top of the metadata client and the data cache, as plain blocking functions.
 //
-// It knows nothing of FUSE; src/fuse decodes requests and calls it, tests call it directly. The kernel checks permissions
-// (default_permissions) and holds the locks of its own inodes, but nothing here relies on the latter: any function may be called by any thread at any
-// time.
+// It knows nothing of FUSE; src/fuse decodes requests and calls it, tests call it directly. The kernel checks
+// permissions (default_permissions) and holds the locks of its own inodes, but nothing here relies on the
+// latter: any function may be called by any thread at any time.
 //
-// Lifetime of inodes: whoever gets an Entry holds one reference on its inode and gives it back with Forget. An unlinked inode lives until its last reference and
-// its last handle are gone (and is reclaimed at the next mount after a crash).
+// Lifetime of inodes: whoever gets an Entry holds one reference on its inode and gives it back with Forget.
+// An unlinked inode lives until its last reference and its last handle are gone (and is reclaimed at the next
+// mount after a crash).
 #pragma once
 
 #include <cstdint>
@@ -36,7 +37,7 @@ struct Caller {
 
 // An inode with one reference to it, and how long the kernel may rely on it.
 struct Entry {
-  meta::Inode inode;     // inode.length is current, including data not yet stored
+  meta::Inode inode;      // inode.length is current, including data not yet stored
   bool cacheable = true;  // false: virtual files; entry and attributes must be asked for each time
 };
 
@@ -44,15 +45,23 @@ using HandleId = uint64_t;  // an open file or directory; 0 is none
 
 struct Opened {
   HandleId handle = 0;
-  bool keep_cache = true;       // pages the kernel has are still right
-  bool direct = false;          // do not cache pages at all
+  bool keep_cache = true;           // pages the kernel has are still right
+  bool direct = false;              // do not cache pages at all
   bool attributes_changed = false;  // opening changed the times: attributes that the kernel has are stale
 };
 
 // What setattr changes. Bits of `what`.
 struct SetAttr {
   enum : uint32_t {
-    kMode = 1, kUid = 2, kGid = 4, kSize = 8, kAtime = 16, kMtime = 32, kCtime = 64, kAtimeNow = 128, kMtimeNow = 256,
+    kMode = 1,
+    kUid = 2,
+    kGid = 4,
+    kSize = 8,
+    kAtime = 16,
+    kMtime = 32,
+    kCtime = 64,
+    kAtimeNow = 128,
+    kMtimeNow = 256,
     kKillSuidGid = 512,  // the caller lacks CAP_FSETID: truncation clears set-id bits
   };
   uint32_t what = 0;
@@ -70,9 +79,10 @@ struct StatFs {
 struct DirEntry {
   std::string_view name;  // valid during the call
   InodeId inode;
-  uint32_t type = 0;      // d_type
-  uint64_t cookie = 0;    // of the place after this entry; resume there. 1 to 2^63 - 1
-  const Entry* entry = nullptr;  // with attributes: holds a reference if the visitor takes the entry; null for . and ..
+  uint32_t type = 0;    // d_type
+  uint64_t cookie = 0;  // of the place after this entry; resume there. 1 to 2^63 - 1
+  const Entry* entry =
+      nullptr;  // with attributes: holds a reference if the visitor takes the entry; null for . and ..
 };
 
 enum class RenameMode { kReplace, kNoReplace, kExchange, kWhiteout };
@@ -82,9 +92,9 @@ enum : uint32_t { kFallocKeepSize = 1, kFallocPunchHole = 2, kFallocZeroRange = 
 
 struct VfsOptions {
   bool read_only = false;
-  bool sync_close = false;   // close is as durable as fsync
+  bool sync_close = false;  // close is as durable as fsync
   enum class Atime { kRelatime, kNoatime, kStrict } atime = Atime::kRelatime;
-  std::string config_text;   // what .config shows
+  std::string config_text;  // what .config shows
 };
 
 class Vfs {
@@ -102,13 +112,15 @@ class Vfs {
   Result<Entry> Link(const Caller&, InodeId inode, InodeId parent, std::string_view name);
   Status Unlink(const Caller&, InodeId parent, std::string_view name);
   Status RmDir(const Caller&, InodeId parent, std::string_view name);
-  Status Rename(const Caller&, InodeId parent, std::string_view name, InodeId new_parent, std::string_view new_name, RenameMode mode);
+  Status Rename(const Caller&, InodeId parent, std::string_view name, InodeId new_parent,
+                std::string_view new_name, RenameMode mode);
   Result<std::string> ReadLink(InodeId inode);
 
   // Attributes.
   Result<meta::Inode> GetAttr(InodeId inode);
   Result<meta::Inode> SetAttributes(const Caller&, InodeId inode, const SetAttr& change);
-  Status SetXattr(const Caller&, InodeId inode, std::string_view name, std::string_view value, bool create, bool replace, bool kill_sgid);
+  Status SetXattr(const Caller&, InodeId inode, std::string_view name, std::string_view value, bool create,
+                  bool replace, bool kill_sgid);
   Result<std::string> GetXattr(InodeId inode, std::string_view name);
   Result<std::string> ListXattr(InodeId inode);  // names, each with a terminating zero byte
   Status RemoveXattr(const Caller&, InodeId inode, std::string_view name);
@@ -123,7 +135,8 @@ class Vfs {
   Result<Created> TmpFile(const Caller&, InodeId parent, uint32_t mode, int flags);
   Result<Opened> Open(const Caller&, InodeId inode, int flags, bool kill_suid_gid = false);
   Result<BufferList> Read(InodeId inode, HandleId handle, uint64_t offset, size_t n);
-  // Takes all or fails. With `append` the data goes to the end of the file, whatever `offset` says. `from_page_cache`: the kernel writes back cached pages, and sets the times itself.
+  // Takes all or fails. With `append` the data goes to the end of the file, whatever `offset` says.
+  // `from_page_cache`: the kernel writes back cached pages, and sets the times itself.
   struct WriteFlags {
     bool append = false, from_page_cache = false, sync = false, kill_suid_gid = false;
   };
@@ -133,15 +146,18 @@ class Vfs {
   Status SyncFs();
   void Release(InodeId inode, HandleId handle);
   Status Fallocate(const Caller&, InodeId inode, uint32_t mode, uint64_t offset, uint64_t len);
-  Result<size_t> CopyFileRange(const Caller&, InodeId from, uint64_t from_offset, InodeId to, uint64_t to_offset, uint64_t len);
+  Result<size_t> CopyFileRange(const Caller&, InodeId from, uint64_t from_offset, InodeId to,
+                               uint64_t to_offset, uint64_t len);
   Result<uint64_t> Seek(InodeId inode, uint64_t offset, bool data);  // SEEK_DATA or SEEK_HOLE
   // Whether a handle that can write is open: then the kernel may hold dirty pages that Seek does not know of.
   bool HasWriters(InodeId inode);
 
   // Directories.
   Result<Opened> OpenDir(InodeId inode);
-  // Calls visit for the entries after `cookie` (0: from the start, with . and ..) until it returns false (that entry was not taken). With `attributes` each entry carries an Entry.
-  Status ReadDir(InodeId inode, uint64_t cookie, bool attributes, const std::function<bool(const DirEntry&)>& visit);
+  // Calls visit for the entries after `cookie` (0: from the start, with . and ..) until it returns false
+  // (that entry was not taken). With `attributes` each entry carries an Entry.
+  Status ReadDir(InodeId inode, uint64_t cookie, bool attributes,
+                 const std::function<bool(const DirEntry&)>& visit);
   void ReleaseDir(InodeId inode, HandleId handle);
   Status FsyncDir(InodeId inode);
 

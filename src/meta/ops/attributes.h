@@ -15,13 +15,15 @@ struct SetAttrRequest {
   std::optional<uint32_t> uid, gid;
   std::optional<uint64_t> size;
   std::optional<Timestamp> atime, mtime, ctime;
-  bool kill_suid_gid = false;    // with size: the caller may not keep set-id bits
-  bool caller_in_group = true;   // with uid/gid: false clears setgid also from files that are not group-executable
-  bool touch_atime = false;      // an access, not a change: atime alone, ctime stays
+  bool kill_suid_gid = false;  // the content changes, by one who may not keep set-id bits
+  bool caller_in_group =
+      true;  // with uid/gid: false clears setgid also from files that are not group-executable
+  bool touch_atime = false;  // an access, not a change: atime alone, ctime stays
 };
 
-// Sets what is given; ctime becomes the transaction's time unless given. Truncation drops and cuts chunk records. A change of owner clears set-id bits of
-// files; a change of mode changes the ACL's mask. kInvalid: size of something not a file. kFileTooBig.
+// Sets what is given; ctime becomes the transaction's time unless given. Truncation drops and cuts chunk
+// records. A change of owner clears set-id bits of files; a change of mode changes the ACL's mask. kInvalid:
+// size of something not a file. kFileTooBig.
 Result<Inode> SetAttributes(Txn& txn, const SetAttrRequest& request);
 
 struct SetXattrRequest {

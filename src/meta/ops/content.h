@@ -27,20 +27,24 @@ struct AppendReply {
   Inode inode;
   std::vector<ChunkState> chunks;
 };
-// Makes the records the newest of their chunks, in their order, drops those that one of them covers, and raises the length. kNotFound; kNoSpace (capacity); kInvalid (a record that crosses chunks or
-// the largest file size).
+// Makes the records the newest of their chunks, in their order, drops those that one of them covers, and
+// raises the length. kNotFound; kNoSpace (capacity); kInvalid (a record that crosses chunks or the largest
+// file size).
 Result<AppendReply> AppendChunks(Txn& txn, const AppendRequest& request);
 
 // Compaction, see data::ChunkIndex::Replace.
-Status ReplaceChunks(Txn& txn, InodeId inode, const std::vector<ChunkRecord>& before, const std::vector<ChunkRecord>& after);
+Status ReplaceChunks(Txn& txn, InodeId inode, const std::vector<ChunkRecord>& before,
+                     const std::vector<ChunkRecord>& after);
 
-// Makes [offset, offset + len) read as zeros, by cutting records; the length does not change. Sets mtime and ctime.
+// Makes [offset, offset + len) read as zeros, by cutting records; the length does not change. Sets mtime and
+// ctime.
 Result<Inode> ZeroRange(Txn& txn, InodeId inode, uint64_t offset, uint64_t len, bool kill_suid_gid);
 // posix_fallocate: raises the length if `extend`; space needs no reserving.
 Result<Inode> Allocate(Txn& txn, InodeId inode, uint64_t end, bool extend, bool kill_suid_gid);
 
-// copy_file_range: the target's range becomes the source's content by sharing its objects. Both ranges lie within the source's length; ranges of one file must not overlap.
-// At most `max_records` records are made; returns the number of bytes covered, at least 1 unless len is 0.
+// copy_file_range: the target's range becomes the source's content by sharing its objects. Both ranges lie
+// within the source's length; ranges of one file must not overlap. At most `max_records` records are made;
+// returns the number of bytes covered, at least 1 unless len is 0.
 struct CloneRequest {
   InodeId from;
   uint64_t from_offset = 0;
@@ -56,10 +60,12 @@ struct CloneReply {
 };
 Result<CloneReply> CloneRange(Txn& txn, const CloneRequest& request);
 
-// Removes up to `max_records` records of an orphan, and finally the orphan itself. True when it is gone (or was never an orphan: then nothing is done).
+// Removes up to `max_records` records of an orphan, and finally the orphan itself. True when it is gone (or
+// was never an orphan: then nothing is done).
 Result<bool> Reclaim(Txn& txn, InodeId inode, uint32_t max_records);
 
 // The records that overlap [offset, offset + len).
-Result<std::vector<ChunkRecord>> RecordsInRange(const Reader& reader, InodeId inode, uint64_t offset, uint64_t len);
+Result<std::vector<ChunkRecord>> RecordsInRange(const Reader& reader, InodeId inode, uint64_t offset,
+                                                uint64_t len);
 
 }  // namespace curvefs::meta

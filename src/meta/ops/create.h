@@ -18,7 +18,8 @@ struct CreateRequest {
   std::string_view symlink;  // the target, for a symbolic link
 };
 
-// The group of a setgid directory is inherited, and the bit itself by directories. kExists, kNotFound (the parent is gone), kNotDirectory, kNameTooLong, kNoSpace, kTooManyLinks.
+// The group of a setgid directory is inherited, and the bit itself by directories. kExists, kNotFound (the
+// parent is gone), kNotDirectory, kNameTooLong, kNoSpace, kTooManyLinks.
 Result<Inode> Create(Txn& txn, const CreateRequest& request);
 
 // O_TMPFILE: a file without a name, an orphan until it is linked. `parent` gives group and default ACL.

@@ -10,8 +10,9 @@ namespace curvefs::meta {
 
 Result<Inode> Lookup(const Reader& reader, InodeId parent, std::string_view name);
 
-// Lists a directory in the order of (hash of name, name). A cookie is the place after an entry: 56 bits of hash and the entry's number among those of the same
-// hash, so it belongs to the entry and survives other changes of the directory. 0 is the start; cookies up to kMaxReservedCookie are the caller's ("." and "..").
+// Lists a directory in the order of (hash of name, name). A cookie is the place after an entry: 56 bits of
+// hash and the entry's number among those of the same hash, so it belongs to the entry and survives other
+// changes of the directory. 0 is the start; cookies up to kMaxReservedCookie are the caller's ("." and "..").
 // `visit` returning false ends the listing. Inodes are not read.
 inline constexpr uint64_t kMaxReservedCookie = 2;
 struct ListedEntry {
@@ -19,13 +20,15 @@ struct ListedEntry {
   Dentry dentry;
   uint64_t cookie = 0;
 };
-Status ListDirectory(const Reader& reader, InodeId dir, uint64_t cookie, const std::function<bool(const ListedEntry&)>& visit);
+Status ListDirectory(const Reader& reader, InodeId dir, uint64_t cookie,
+                     const std::function<bool(const ListedEntry&)>& visit);
 
-// A further name for an inode that is not a directory. An orphan made by CreateUnnamed becomes an ordinary file. kExists, kNotPermitted (a directory), kTooManyLinks,
-// kNotFound (also: unlinked meanwhile).
+// A further name for an inode that is not a directory. An orphan made by CreateUnnamed becomes an ordinary
+// file. kExists, kNotPermitted (a directory), kTooManyLinks, kNotFound (also: unlinked meanwhile).
 Result<Inode> Link(Txn& txn, InodeId inode, InodeId parent, std::string_view name);
 
-// Removes a name; returns the inode as it is afterwards. With nlink 0 it has become an orphan, to be reclaimed by Reclaim once nobody has it open.
+// Removes a name; returns the inode as it is afterwards. With nlink 0 it has become an orphan, to be
+// reclaimed by Reclaim once nobody has it open.
 Result<Inode> Unlink(Txn& txn, InodeId parent, std::string_view name);
 Result<Inode> RemoveDirectory(Txn& txn, InodeId parent, std::string_view name);
 

@@ -21,11 +21,13 @@ struct RenameRequest {
 
 struct RenameReply {
   Inode moved;
-  std::optional<Inode> replaced;  // as it is afterwards; nlink 0 (or a removed directory): an orphan to be reclaimed
+  std::optional<Inode>
+      replaced;  // as it is afterwards; nlink 0 (or a removed directory): an orphan to be reclaimed
 };
 
-// Atomic: the new name shows the old or the new inode at any moment. Two names of one inode: nothing happens. kInvalid: a directory into itself.
-// kNotEmpty, kIsDirectory, kNotDirectory: what is replaced does not suit. kExists: kNoReplace. kNotFound.
+// Atomic: the new name shows the old or the new inode at any moment. Two names of one inode: nothing happens.
+// kInvalid: a directory into itself. kNotEmpty, kIsDirectory, kNotDirectory: what is replaced does not suit.
+// kExists: kNoReplace. kNotFound.
 Result<RenameReply> Rename(Txn& txn, const RenameRequest& request);
 
 }  // namespace curvefs::meta

@@ -1,0 +1,189 @@
+// Attributes, extended attributes, the whole file system's figures, and the life of a Vfs.
+#include <algorithm>
+
+#include "client/vfs/vfs_core.h"
+
+namespace curvefs::client {
+namespace {
+
+// A virtual extended attribute: how the file is stored, as JSON.
+constexpr std::string_view kInodeXattr = "curvefs.inode";
+
+std::string DescribeInode(FsId fs, const meta::Inode& inode, const std::vector<meta::ChunkRecord>& records) {
+  std::string out = "{\"inode\":" + std::to_string(inode.id.value) +
+                    ",\"partition\":" + std::to_string(PartitionOf(inode.id).value) +
+                    ",\"length\":" + std::to_string(inode.length) +
+                    ",\"bytes\":" + std::to_string(inode.bytes) + ",\"records\":[";
+  bool first = true;
+  for (const auto& r : records) {
+    if (!first) out += ',';
+    first = false;
+    out += "{\"offset\":" + std::to_string(r.offset) + ",\"len\":" + std::to_string(r.len);
+    if (r.in_object()) {
+      object::ObjectName name{r.chunk_id, r.block, r.compaction, fs, r.object_inode};
+      out += ",\"kind\":\"object\",\"object\":\"" + name.ToString() +
+             "\",\"object_offset\":" + std::to_string(r.object_offset);
+    } else {
+      out += r.is_inline() ? ",\"kind\":\"inline\"" : ",\"kind\":\"zeros\"";
+    }
+    out += '}';
+  }
+  return out + "]}";
+}
+
+}  // namespace
+
+Vfs::Vfs(MetaClient& meta, object::ObjectStore& objects, data::DataOptions data_options, VfsOptions options,
+         const Clock& clock)
+    : core_(std::make_unique<Core>(meta, objects, data_options, std::move(options), clock)) {}
+
+Vfs::~Vfs() = default;
+
+Result<meta::Inode> Vfs::GetAttr(InodeId inode) {
+  core_->operations.fetch_add(1, std::memory_order_relaxed);
+  return core_->Attributes(inode);
+}
+
+Result<meta::Inode> Vfs::SetAttributes(const Caller& caller, InodeId id, const SetAttr& change) {
+  Core& c = *core_;
+  c.operations.fetch_add(1, std::memory_order_relaxed);
+  CURVEFS_CHECK_OK(c.CheckWritable(id));
+  Timestamp now = c.clock.Wall();
+  meta::SetAttrRequest request{.inode = id};
+  if (change.what & SetAttr::kMode) request.mode = change.mode;
+  if (change.what & SetAttr::kUid) request.uid = change.uid;
+  if (change.what & SetAttr::kGid) request.gid = change.gid;
+  if (change.what & SetAttr::kAtime) request.atime = change.atime;
+  if (change.what & SetAttr::kAtimeNow) request.atime = now;
+  if (change.what & SetAttr::kMtime) request.mtime = change.mtime;
+  if (change.what & SetAttr::kMtimeNow) request.mtime = now;
+  if (change.what & SetAttr::kCtime) request.ctime = change.ctime;
+  request.kill_suid_gid = (change.what & SetAttr::kKillSuidGid) != 0;
+  if (request.uid || request.gid) {
+    CURVEFS_TRY(meta::Inode current, c.meta.GetInode(id));
+    request.caller_in_group = caller.uid == 0 || caller.gid == current.gid;
+  }
+  uint64_t dirty_end = c.data.DirtyEnd(id);
+  Result<meta::Inode> inode = Fail(Code::kInvalid);
+  if (change.what & SetAttr::kSize) {
+    request.size = change.size;
+    inode = c.Truncate(request);
+    dirty_end = 0;  // what remains dirty lies below the new length
+  } else {
+    inode = c.meta.SetAttributes(request);
+  }
+  if (inode) c.ApplyDirty(&*inode, dirty_end);
+  return inode;
+}
+
+Status Vfs::SetXattr(const Caller&, InodeId inode, std::string_view name, std::string_view value, bool create,
+                     bool replace, bool kill_sgid) {
+  Core& c = *core_;
+  c.operations.fetch_add(1, std::memory_order_relaxed);
+  CURVEFS_CHECK_OK(c.CheckWritable(inode));
+  if (name.starts_with("curvefs.")) return Code::kNotPermitted;
+  auto r = c.meta.SetXattr({.inode = inode,
+                            .name = name,
+                            .value = value,
+                            .create = create,
+                            .replace = replace,
+                            .kill_sgid = kill_sgid});
+  return r ? Status() : r.error();
+}
+
+Result<std::string> Vfs::GetXattr(InodeId id, std::string_view name) {
+  Core& c = *core_;
+  c.operations.fetch_add(1, std::memory_order_relaxed);
+  if (VirtualFiles::IsVirtual(id)) return Fail(Code::kNoAttribute);
+  if (name == kInodeXattr) {
+    CURVEFS_TRY(meta::Inode inode, c.Attributes(id));
+    std::vector<meta::ChunkRecord> records;
+    if (inode.is_file()) {
+      CURVEFS_TRY(records, c.meta.Records(id, 0, inode.length));
+    }
+    return DescribeInode(c.meta.fs(), inode, records);
+  }
+  return c.meta.GetXattr(id, name);
+}
+
+Result<std::string> Vfs::ListXattr(InodeId inode) {
+  core_->operations.fetch_add(1, std::memory_order_relaxed);
+  if (VirtualFiles::IsVirtual(inode)) return std::string();
+  return core_->meta.ListXattrs(inode);
+}
+
+Status Vfs::RemoveXattr(const Caller&, InodeId inode, std::string_view name) {
+  Core& c = *core_;
+  c.operations.fetch_add(1, std::memory_order_relaxed);
+  CURVEFS_CHECK_OK(c.CheckWritable(inode));
+  auto r = c.meta.RemoveXattr(inode, name);
+  return r ? Status() : r.error();
+}
+
+Result<StatFs> Vfs::GetStatFs() {
+  Core& c = *core_;
+  c.operations.fetch_add(1, std::memory_order_relaxed);
+  CURVEFS_TRY(MetaUsage usage, c.meta.Usage());
+  CURVEFS_TRY(DiskSpace space, c.objects.Space());
+  data::DataStats data = c.data.stats();
+  StatFs s;
+  uint64_t waiting = data.dirty_bytes + data.flushing_bytes;
+  s.free_bytes = space.free_bytes > waiting ? space.free_bytes - waiting : 0;
+  s.total_bytes = space.total_bytes;
+  if (usage.capacity_bytes > 0) {
+    uint64_t left = usage.capacity_bytes > usage.bytes ? usage.capacity_bytes - usage.bytes : 0;
+    s.total_bytes = usage.capacity_bytes;
+    s.free_bytes = std::min(s.free_bytes, left);
+  }
+  // An inode takes room only in the metadata: so many more would fit.
+  constexpr uint64_t kInodeBytes = 512;
+  s.free_inodes = space.free_bytes / kInodeBytes;
+  if (usage.capacity_inodes > 0) {
+    uint64_t left = usage.capacity_inodes > usage.inodes ? usage.capacity_inodes - usage.inodes : 0;
+    s.free_inodes = std::min(s.free_inodes, left);
+  }
+  s.total_inodes = usage.inodes + s.free_inodes;
+  return s;
+}
+
+Status Vfs::SyncFs() {
+  Core& c = *core_;
+  if (c.options.read_only) return Status();
+  Status flushed = c.data.FlushAll();
+  Status synced = c.meta.Sync();
+  return flushed.ok() ? synced : flushed;
+}
+
+Status Vfs::Shutdown() {
+  return SyncFs();
+}
+
+std::string Vfs::StatsText() {
+  Core& c = *core_;
+  std::string out;
+  auto line = [&out](std::string_view name, uint64_t value) {
+    out.append(name);
+    out += ' ' + std::to_string(value) + '\n';
+  };
+  line("vfs_operations", c.operations.load(std::memory_order_relaxed));
+  line("vfs_bytes_read", c.bytes_read.load(std::memory_order_relaxed));
+  line("vfs_bytes_written", c.bytes_written.load(std::memory_order_relaxed));
+  line("vfs_inodes_referenced", c.refs.size());
+  data::DataStats d = c.data.stats();
+  line("data_dirty_bytes", d.dirty_bytes);
+  line("data_flushing_bytes", d.flushing_bytes);
+  line("data_read_cache_bytes", d.read_cache_bytes);
+  line("data_read_bytes", d.read_bytes);
+  line("data_read_hits", d.read_hits);
+  line("data_read_misses", d.read_misses);
+  line("data_written_bytes", d.written_bytes);
+  line("data_flushes", d.flushes);
+  line("data_flush_failures", d.flush_failures);
+  line("data_objects_put", d.objects_put);
+  line("data_inline_records", d.inline_records);
+  line("data_compactions", d.compactions);
+  line("data_writer_waits", d.waits);
+  return out + c.meta.StatsText();
+}
+
+}  // namespace curvefs::client

@@ -1,0 +1,225 @@
+// Open files and their content.
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "client/vfs/vfs_core.h"
+
+namespace curvefs::client {
+namespace {
+
+// A long range is changed in steps, so that no single change of the metadata grows with it.
+constexpr uint64_t kChangeStep = kChunkSize;
+constexpr uint64_t kMaxCopy = uint64_t{1} << 30;  // bytes in one CopyFileRange
+
+bool Writes(int flags) {
+  return (flags & O_ACCMODE) != O_RDONLY;
+}
+bool Reads(int flags) {
+  return (flags & O_ACCMODE) != O_WRONLY;
+}
+
+}  // namespace
+
+Result<Vfs::Created> Vfs::Create(const Caller& caller, InodeId parent, std::string_view name, uint32_t mode,
+                                 int flags) {
+  Core& c = *core_;
+  c.operations.fetch_add(1, std::memory_order_relaxed);
+  CURVEFS_CHECK_OK(c.CheckNotVirtualName(parent, name));
+  CURVEFS_TRY(meta::Inode inode, c.meta.Create({.parent = parent,
+                                                .name = name,
+                                                .mode = S_IFREG | (mode & 07777),
+                                                .uid = caller.uid,
+                                                .gid = caller.gid,
+                                                .umask = caller.umask}));
+  CURVEFS_TRY(Opened opened, c.MakeOpened(inode.id, flags));
+  return Created{c.MakeEntry(std::move(inode)), opened};
+}
+
+Result<Vfs::Created> Vfs::TmpFile(const Caller& caller, InodeId parent, uint32_t mode, int flags) {
+  Core& c = *core_;
+  c.operations.fetch_add(1, std::memory_order_relaxed);
+  CURVEFS_CHECK_OK(c.CheckWritable(parent));
+  CURVEFS_TRY(meta::Inode inode, c.meta.CreateUnnamed({.parent = parent,
+                                                       .mode = S_IFREG | (mode & 07777),
+                                                       .uid = caller.uid,
+                                                       .gid = caller.gid,
+                                                       .umask = caller.umask}));
+  CURVEFS_TRY(Opened opened, c.MakeOpened(inode.id, flags));
+  Entry entry = c.MakeEntry(std::move(inode));
+  CURVEFS_CHECK(!c.refs.MarkOrphan(entry.inode.id));  // it has just been opened
+  return Created{std::move(entry), opened};
+}
+
+Result<Opened> Vfs::Open(const Caller&, InodeId id, int flags, bool kill_suid_gid) {
+  Core& c = *core_;
+  c.operations.fetch_add(1, std::memory_order_relaxed);
+  if (VirtualFiles::IsVirtual(id)) {
+    if (Writes(flags) || (flags & O_TRUNC) != 0) return Fail(Code::kAccessDenied);
+    CURVEFS_CHECK_OK([&] {
+      auto r = c.virtuals.Get(id);
+      return r ? Status() : r.error();
+    }());
+    return c.MakeOpened(id, flags & ~O_DIRECT);
+  }
+  if (c.options.read_only && (Writes(flags) || (flags & O_TRUNC) != 0)) return Fail(Code::kReadOnly);
+  CURVEFS_TRY(meta::Inode inode, c.meta.GetInode(id));
+  if (inode.is_dir() && Writes(flags)) return Fail(Code::kIsDirectory);
+  bool changed = false;
+  if ((flags & O_TRUNC) != 0 && inode.is_file()) {
+    Timestamp now = c.clock.Wall();
+    CURVEFS_TRY(inode, c.Truncate({.inode = id, .size = 0, .mtime = now, .kill_suid_gid = kill_suid_gid}));
+    changed = true;
+  }
+  CURVEFS_TRY(Opened opened, c.MakeOpened(id, flags));
+  // Pages that the kernel has are read without asking us, so opening for reading counts as the access.
+  if (Reads(flags) && c.Accessed(inode)) changed = true;
+  opened.attributes_changed = changed;
+  return opened;
+}
+
+Result<BufferList> Vfs::Read(InodeId id, HandleId handle, uint64_t offset, size_t n) {
+  Core& c = *core_;
+  c.operations.fetch_add(1, std::memory_order_relaxed);
+  if (VirtualFiles::IsVirtual(id)) return c.virtuals.Read(id, offset, n);
+  uint64_t dirty_end = c.data.DirtyEnd(id);
+  CURVEFS_TRY(meta::Inode inode, c.meta.GetInode(id));
+  if (inode.is_dir()) return Fail(Code::kIsDirectory);
+  c.ApplyDirty(&inode, dirty_end);
+  auto file = c.files.Find(handle);
+  CURVEFS_TRY(BufferList data, c.data.Read(id, offset, n, inode.length, file ? &file->stream : nullptr));
+  c.bytes_read.fetch_add(TotalSize(data), std::memory_order_relaxed);
+  return data;
+}
+
+Result<size_t> Vfs::Write(InodeId id, HandleId handle, uint64_t offset, BufferSlice data, WriteFlags flags) {
+  Core& c = *core_;
+  c.operations.fetch_add(1, std::memory_order_relaxed);
+  CURVEFS_CHECK_OK(c.CheckWritable(id));
+  if (auto file = c.files.Find(handle); file && !Writes(file->flags) && !flags.from_page_cache)
+    return Fail(Code::kBadHandle);
+  const size_t n = data.size;
+  if (n == 0) return size_t{0};
+  std::unique_lock<std::mutex> appending;
+  if (flags.append) {
+    appending = std::unique_lock(c.append_mu[id.value % c.append_mu.size()]);
+    CURVEFS_TRY(meta::Inode inode, c.Attributes(id));
+    offset = inode.length;
+  }
+  if (offset > kMaxFileSize || n > kMaxFileSize - offset) return Fail(Code::kFileTooBig);
+  CURVEFS_CHECK_OK(c.data.Write(id, offset, std::move(data)));
+  if (appending) appending.unlock();
+  if (!flags.from_page_cache || flags.kill_suid_gid)
+    CURVEFS_CHECK_OK(c.TouchWritten(id, flags.kill_suid_gid));
+  c.bytes_written.fetch_add(n, std::memory_order_relaxed);
+  if (flags.sync) CURVEFS_CHECK_OK(Fsync(id, true));
+  return n;
+}
+
+Status Vfs::Flush(InodeId inode, HandleId) {
+  Core& c = *core_;
+  if (!c.options.sync_close || c.options.read_only || VirtualFiles::IsVirtual(inode)) return Status();
+  return Fsync(inode, false);
+}
+
+Status Vfs::Fsync(InodeId inode, bool) {
+  Core& c = *core_;
+  c.operations.fetch_add(1, std::memory_order_relaxed);
+  if (c.options.read_only || VirtualFiles::IsVirtual(inode)) return Status();
+  CURVEFS_CHECK_OK(c.data.Flush(inode, true));
+  return c.meta.Sync();
+}
+
+void Vfs::Release(InodeId inode, HandleId handle) {
+  Core& c = *core_;
+  auto file = c.files.Remove(handle);
+  if (!file) return;
+  if (c.refs.DropOpen(inode, Writes(file->flags)) && !VirtualFiles::IsVirtual(inode)) c.Reclaim(inode);
+}
+
+Status Vfs::Fallocate(const Caller& caller, InodeId id, uint32_t mode, uint64_t offset, uint64_t len) {
+  Core& c = *core_;
+  c.operations.fetch_add(1, std::memory_order_relaxed);
+  CURVEFS_CHECK_OK(c.CheckWritable(id));
+  if (len == 0) return Code::kInvalid;
+  if (offset > kMaxFileSize || len > kMaxFileSize - offset) return Code::kFileTooBig;
+  const bool keep_size = (mode & kFallocKeepSize) != 0;
+  const bool zero = (mode & (kFallocPunchHole | kFallocZeroRange)) != 0;
+  if ((mode & kFallocPunchHole) != 0 && !keep_size) return Code::kNotSupported;
+  const bool kill = caller.uid != 0;
+  // The length in the metadata must be the true one before dirty bytes are dropped, and before it is raised.
+  CURVEFS_CHECK_OK(c.data.Flush(id, false));
+  if (!zero) {
+    CURVEFS_TRY(meta::Inode inode, c.Attributes(id));
+    uint64_t grown = offset + len > inode.length ? offset + len - std::max(offset, inode.length) : 0;
+    CURVEFS_TRY(StatFs space, GetStatFs());
+    if (grown > space.free_bytes) return Code::kNoSpace;
+    auto r = c.meta.Allocate(id, offset + len, !keep_size, kill);
+    return r ? Status() : r.error();
+  }
+  CURVEFS_CHECK_OK(c.data.Change(id, offset, len, [&]() -> Status {
+    for (uint64_t at = offset; at < offset + len;) {
+      uint64_t to = std::min(offset + len, (at / kChangeStep + 1) * kChangeStep);
+      auto inode = c.meta.ZeroRange(id, at, to - at, kill);
+      if (!inode) return inode.error();
+      at = to;
+      if (at >= inode->length) break;  // nothing beyond
+    }
+    return Status();
+  }));
+  if (keep_size) return Status();
+  auto r = c.meta.Allocate(id, offset + len, true, kill);
+  return r ? Status() : r.error();
+}
+
+Result<size_t> Vfs::CopyFileRange(const Caller& caller, InodeId from, uint64_t from_offset, InodeId to,
+                                  uint64_t to_offset, uint64_t len) {
+  Core& c = *core_;
+  c.operations.fetch_add(1, std::memory_order_relaxed);
+  CURVEFS_CHECK_OK(c.CheckWritable(to));
+  if (VirtualFiles::IsVirtual(from)) return Fail(Code::kNotSupported);
+  len = std::min(len, kMaxCopy);
+  if (to_offset > kMaxFileSize || len > kMaxFileSize - to_offset) return Fail(Code::kFileTooBig);
+  CURVEFS_CHECK_OK(c.data.Flush(from, false));
+  CURVEFS_CHECK_OK(c.data.Flush(to, false));
+  CURVEFS_TRY(meta::Inode source, c.meta.GetInode(from));
+  if (source.is_dir()) return Fail(Code::kIsDirectory);
+  if (from_offset >= source.length) return size_t{0};
+  len = std::min(len, source.length - from_offset);
+  if (from == to && from_offset < to_offset + len && to_offset < from_offset + len)
+    return Fail(Code::kInvalid);
+  uint64_t copied = 0;
+  Status status = c.data.Change(to, to_offset, len, [&]() -> Status {
+    while (copied < len) {
+      meta::CloneRequest request{.from = from,
+                                 .from_offset = from_offset + copied,
+                                 .to = to,
+                                 .to_offset = to_offset + copied,
+                                 .len = len - copied,
+                                 .kill_suid_gid = caller.uid != 0};
+      auto reply = c.meta.CloneRange(request);
+      if (!reply) return reply.error();
+      copied += reply->bytes;
+    }
+    return Status();
+  });
+  // The source may have been shortened meanwhile: then what was copied counts.
+  if (!status.ok() && copied == 0) return Fail(status);
+  return static_cast<size_t>(copied);
+}
+
+Result<uint64_t> Vfs::Seek(InodeId id, uint64_t offset, bool data) {
+  Core& c = *core_;
+  c.operations.fetch_add(1, std::memory_order_relaxed);
+  CURVEFS_TRY(meta::Inode inode, c.Attributes(id));
+  if (!inode.is_file()) return Fail(Code::kInvalid);
+  if (offset >= inode.length) return Fail(Code::kNoSuchExtent);
+  if (VirtualFiles::IsVirtual(id)) return data ? offset : inode.length;
+  return data ? c.data.SeekData(id, offset, inode.length) : c.data.SeekHole(id, offset, inode.length);
+}
+
+bool Vfs::HasWriters(InodeId inode) {
+  return core_->refs.HasWriters(inode);
+}
+
+}  // namespace curvefs::client

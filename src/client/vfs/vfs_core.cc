@@ -1,0 +1,148 @@
+#include "client/vfs/vfs_core.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+namespace curvefs::client {
+
+meta::Inode VirtualFiles::Make(std::string content, Timestamp now) {
+  meta::Inode inode;
+  inode.mode = S_IFREG | 0444;
+  inode.nlink = 1;
+  inode.length = content.size();
+  inode.atime = inode.mtime = inode.ctime = now;
+  std::lock_guard lock(mu_);
+  inode.id = MakeInodeId(kPartition, next_++);
+  files_.emplace(inode.id, File{inode, BufferSlice::CopyOf(content)});
+  return inode;
+}
+
+Result<meta::Inode> VirtualFiles::Get(InodeId inode) {
+  std::lock_guard lock(mu_);
+  auto it = files_.find(inode);
+  if (it == files_.end()) return Fail(Code::kStale);
+  return it->second.inode;
+}
+
+Result<BufferList> VirtualFiles::Read(InodeId inode, uint64_t offset, size_t n) {
+  std::lock_guard lock(mu_);
+  auto it = files_.find(inode);
+  if (it == files_.end()) return Fail(Code::kStale);
+  const BufferSlice& content = it->second.content;
+  if (offset >= content.size) return BufferList();
+  return BufferList{content.Sub(offset, std::min<size_t>(n, content.size - offset))};
+}
+
+void VirtualFiles::Forget(InodeId inode) {
+  std::lock_guard lock(mu_);
+  files_.erase(inode);
+}
+
+Result<std::vector<meta::ChunkRecord>> MetaChunkIndex::Records(InodeId inode, uint64_t offset, uint64_t len) {
+  return meta_.Records(inode, offset, len);
+}
+
+Result<std::vector<data::ChunkLoad>> MetaChunkIndex::Append(InodeId inode,
+                                                            std::vector<meta::ChunkRecord> records) {
+  CURVEFS_TRY(auto reply, meta_.AppendChunks({.inode = inode, .records = std::move(records)}));
+  std::vector<data::ChunkLoad> loads;
+  for (const auto& c : reply.chunks)
+    loads.push_back({c.chunk_index, c.records, c.live_bytes, c.inline_bytes});
+  return loads;
+}
+
+Status MetaChunkIndex::Replace(InodeId inode, std::vector<meta::ChunkRecord> before,
+                               std::vector<meta::ChunkRecord> after) {
+  return meta_.ReplaceChunks(inode, before, after);
+}
+
+Result<ChunkId> MetaChunkIndex::NewChunks(uint32_t n) {
+  std::lock_guard lock(mu_);
+  if (n > end_ - next_) {
+    CURVEFS_TRY(ChunkId first, meta_.NewChunks(std::max(n, kRun)));
+    next_ = first.value;
+    end_ = first.value + std::max(n, kRun);
+  }
+  ChunkId first(next_);
+  next_ += n;
+  return first;
+}
+
+Result<meta::Inode> Vfs::Core::Attributes(InodeId id) {
+  if (VirtualFiles::IsVirtual(id)) return virtuals.Get(id);
+  uint64_t dirty_end =
+      data.DirtyEnd(id);  // before the inode: what a flush commits in between is in one of the two
+  CURVEFS_TRY(meta::Inode inode, meta.GetInode(id));
+  ApplyDirty(&inode, dirty_end);
+  return inode;
+}
+
+Entry Vfs::Core::MakeEntry(meta::Inode inode) {
+  refs.AddLookup(inode.id);
+  if (inode.is_file()) ApplyDirty(&inode, data.DirtyEnd(inode.id));
+  return {std::move(inode), true};
+}
+
+void Vfs::Core::AfterUnlink(const meta::Inode& inode) {
+  if (inode.nlink == 0 && refs.MarkOrphan(inode.id)) Reclaim(inode.id);
+}
+
+void Vfs::Core::Reclaim(InodeId inode) {
+  data.Forget(inode);
+  meta.ReleaseOrphan(inode);
+}
+
+bool Vfs::Core::Accessed(const meta::Inode& inode) {
+  if (options.read_only || options.atime == VfsOptions::Atime::kNoatime) return false;
+  Timestamp now = clock.Wall();
+  if (options.atime == VfsOptions::Atime::kRelatime) {
+    // As the kernel does for local file systems: once after each change, and once a day.
+    constexpr int64_t kDay = 86'400'000'000'000;
+    bool due = inode.atime <= inode.mtime || inode.atime <= inode.ctime || now.ns - inode.atime.ns >= kDay;
+    if (!due) return false;
+  }
+  if (now == inode.atime) return false;
+  return meta.SetAttributes({.inode = inode.id, .atime = now, .touch_atime = true}).has_value();
+}
+
+Status Vfs::Core::CheckWritable(InodeId inode) const {
+  if (options.read_only) return Code::kReadOnly;
+  if (VirtualFiles::IsVirtual(inode)) return Code::kNotPermitted;
+  return Status();
+}
+
+Status Vfs::Core::CheckNotVirtualName(InodeId parent, std::string_view name) const {
+  if (options.read_only) return Code::kReadOnly;
+  if (VirtualFiles::IsName(parent, meta.root(), name)) return Code::kNotPermitted;
+  return Status();
+}
+
+Result<meta::Inode> Vfs::Core::Truncate(meta::SetAttrRequest request) {
+  Result<meta::Inode> reply = Fail(Code::kInvalid);
+  const uint64_t size = *request.size;
+  CURVEFS_CHECK_OK(data.Change(request.inode, size, ~uint64_t{0}, [&]() -> Status {
+    do {  // a file of very many records takes several steps
+      reply = meta.SetAttributes(request);
+      if (!reply) return reply.error();
+    } while (reply->length > size);
+    return Status();
+  }));
+  return reply;
+}
+
+Status Vfs::Core::TouchWritten(InodeId inode, bool kill_suid_gid) {
+  Timestamp now = clock.Wall();
+  auto r = meta.SetAttributes({.inode = inode, .mtime = now, .ctime = now, .kill_suid_gid = kill_suid_gid});
+  return r ? Status() : r.error();
+}
+
+Result<Opened> Vfs::Core::MakeOpened(InodeId inode, int flags) {
+  refs.AddOpen(inode, (flags & O_ACCMODE) != O_RDONLY);
+  Opened opened;
+  opened.handle = files.Add(inode, flags);
+  opened.direct = (flags & O_DIRECT) != 0;
+  return opened;
+}
+
+}  // namespace curvefs::client

@@ -1,0 +1,225 @@
+// The parts of a Vfs: references on inodes, open files, virtual files, the chunk index over the metadata
+// client. Private to this folder.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "client/vfs/vfs.h"
+
+namespace curvefs::client {
+
+// How many references the outside holds on each inode, and how many handles are open. An inode without either
+// has no entry.
+class InodeRefs {
+ public:
+  void AddLookup(InodeId inode) {
+    Shard& s = shard(inode);
+    std::lock_guard lock(s.mu);
+    ++s.refs[inode].lookups;
+  }
+  void AddOpen(InodeId inode, bool writer) {
+    Shard& s = shard(inode);
+    std::lock_guard lock(s.mu);
+    Ref& r = s.refs[inode];
+    ++r.opens;
+    r.writers += writer;
+  }
+  // Give references back. True if it was the last one and the inode is an orphan: the caller reclaims it.
+  [[nodiscard]] bool DropLookups(InodeId inode, uint64_t n) {
+    return Drop(inode, [n](Ref& r) { r.lookups -= std::min(r.lookups, n); });
+  }
+  [[nodiscard]] bool DropOpen(InodeId inode, bool writer) {
+    return Drop(inode, [writer](Ref& r) {
+      if (r.opens > 0) --r.opens;
+      if (writer && r.writers > 0) --r.writers;
+    });
+  }
+  // The inode has lost its last name, or (TmpFile, linked) got one. MarkOrphan returns true if nobody holds
+  // it: the caller reclaims it.
+  [[nodiscard]] bool MarkOrphan(InodeId inode) {
+    Shard& s = shard(inode);
+    std::lock_guard lock(s.mu);
+    auto it = s.refs.find(inode);
+    if (it == s.refs.end()) return true;
+    it->second.orphan = true;
+    return false;
+  }
+  void ClearOrphan(InodeId inode) {
+    Shard& s = shard(inode);
+    std::lock_guard lock(s.mu);
+    if (auto it = s.refs.find(inode); it != s.refs.end()) it->second.orphan = false;
+  }
+  bool HasWriters(InodeId inode) {
+    Shard& s = shard(inode);
+    std::lock_guard lock(s.mu);
+    auto it = s.refs.find(inode);
+    return it != s.refs.end() && it->second.writers > 0;
+  }
+  size_t size() {
+    size_t n = 0;
+    for (auto& s : shards_) {
+      std::lock_guard lock(s.mu);
+      n += s.refs.size();
+    }
+    return n;
+  }
+
+ private:
+  struct Ref {
+    uint64_t lookups = 0;
+    uint32_t opens = 0;
+    uint32_t writers : 31 = 0;
+    uint32_t orphan : 1 = 0;
+  };
+  struct alignas(64) Shard {
+    std::mutex mu;
+    absl::flat_hash_map<InodeId, Ref> refs;
+  };
+  template <typename F>
+  bool Drop(InodeId inode, F&& f) {
+    Shard& s = shard(inode);
+    std::lock_guard lock(s.mu);
+    auto it = s.refs.find(inode);
+    if (it == s.refs.end()) return false;
+    f(it->second);
+    if (it->second.lookups > 0 || it->second.opens > 0) return false;
+    bool orphan = it->second.orphan;
+    s.refs.erase(it);
+    return orphan;
+  }
+  Shard& shard(InodeId inode) { return shards_[inode.value % shards_.size()]; }
+  std::array<Shard, 16> shards_;
+};
+
+struct OpenFile {
+  InodeId inode;
+  int flags = 0;
+  data::ReadStream stream;
+};
+
+// The open handles. Numbers are never used twice.
+class OpenFiles {
+ public:
+  HandleId Add(InodeId inode, int flags) {
+    auto file = std::make_shared<OpenFile>();
+    file->inode = inode;
+    file->flags = flags;
+    HandleId id = next_.fetch_add(1, std::memory_order_relaxed);
+    Shard& s = shard(id);
+    std::lock_guard lock(s.mu);
+    s.files.emplace(id, std::move(file));
+    return id;
+  }
+  std::shared_ptr<OpenFile> Find(HandleId id) {
+    Shard& s = shard(id);
+    std::lock_guard lock(s.mu);
+    auto it = s.files.find(id);
+    return it == s.files.end() ? nullptr : it->second;
+  }
+  std::shared_ptr<OpenFile> Remove(HandleId id) {
+    Shard& s = shard(id);
+    std::lock_guard lock(s.mu);
+    auto it = s.files.find(id);
+    if (it == s.files.end()) return nullptr;
+    auto file = std::move(it->second);
+    s.files.erase(it);
+    return file;
+  }
+
+ private:
+  struct alignas(64) Shard {
+    std::mutex mu;
+    absl::flat_hash_map<HandleId, std::shared_ptr<OpenFile>> files;
+  };
+  Shard& shard(HandleId id) { return shards_[id % shards_.size()]; }
+  std::atomic<HandleId> next_{1};
+  std::array<Shard, 16> shards_;
+};
+
+// Files of the root that exist in no directory: .stats and .config. Each lookup makes a new inode with the
+// content of that moment, so the kernel can cache its pages like any other's.
+class VirtualFiles {
+ public:
+  static bool IsName(InodeId parent, InodeId root, std::string_view name) {
+    return parent == root && (name == ".stats" || name == ".config");
+  }
+  static bool IsVirtual(InodeId inode) { return PartitionOf(inode) == kPartition; }
+
+  meta::Inode Make(std::string content, Timestamp now);
+  Result<meta::Inode> Get(InodeId inode);
+  Result<BufferList> Read(InodeId inode, uint64_t offset, size_t n);
+  void Forget(InodeId inode);
+
+ private:
+  static constexpr PartitionId kPartition{0xffffff};
+  struct File {
+    meta::Inode inode;
+    BufferSlice content;
+  };
+  std::mutex mu_;
+  uint64_t next_ = 1;
+  absl::flat_hash_map<InodeId, File> files_;
+};
+
+// data::ChunkIndex over the metadata service. Chunk ids are fetched in runs.
+class MetaChunkIndex final : public data::ChunkIndex {
+ public:
+  explicit MetaChunkIndex(MetaClient& meta) : meta_(meta) {}
+  Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len) override;
+  Result<std::vector<data::ChunkLoad>> Append(InodeId inode, std::vector<meta::ChunkRecord> records) override;
+  Status Replace(InodeId inode, std::vector<meta::ChunkRecord> before,
+                 std::vector<meta::ChunkRecord> after) override;
+  Result<ChunkId> NewChunks(uint32_t n) override;
+  FsId fs() const override { return meta_.fs(); }
+
+ private:
+  static constexpr uint32_t kRun = 256;
+  MetaClient& meta_;
+  std::mutex mu_;
+  uint64_t next_ = 0, end_ = 0;  // what is left of the last run
+};
+
+struct Vfs::Core {
+  Core(MetaClient& m, object::ObjectStore& o, data::DataOptions d, VfsOptions v, const Clock& c)
+      : meta(m), objects(o), options(std::move(v)), clock(c), index(m), data(index, o, d) {}
+
+  MetaClient& meta;
+  object::ObjectStore& objects;
+  const VfsOptions options;
+  const Clock& clock;
+  MetaChunkIndex index;
+  data::DataCache data;
+  InodeRefs refs;
+  OpenFiles files;
+  VirtualFiles virtuals;
+  std::array<std::mutex, 64>
+      append_mu;  // by inode: finding the end and writing there is one step. Taken before any other lock
+  std::atomic<uint64_t> operations{0}, bytes_read{0}, bytes_written{0};
+
+  // The inode's length as a reader sees it now: with what is written but not yet stored.
+  void ApplyDirty(meta::Inode* inode, uint64_t dirty_end) const {
+    if (inode->is_file()) inode->length = std::max(inode->length, dirty_end);
+  }
+  Result<meta::Inode> Attributes(InodeId inode);
+  // An entry for the kernel, with a reference.
+  Entry MakeEntry(meta::Inode inode);
+  // After an operation that took a name away.
+  void AfterUnlink(const meta::Inode& inode);
+  void Reclaim(InodeId inode);
+  // Updates the access time if the options ask for it; returns whether it did.
+  bool Accessed(const meta::Inode& inode);
+  Status CheckWritable(InodeId inode) const;
+  Status CheckNotVirtualName(InodeId parent, std::string_view name) const;
+  Result<meta::Inode> Truncate(meta::SetAttrRequest request);
+  // The metadata's times after data that did not come from the kernel's page cache.
+  Status TouchWritten(InodeId inode, bool kill_suid_gid);
+  Result<Opened> MakeOpened(InodeId inode, int flags);
+};
+
+}  // namespace curvefs::client

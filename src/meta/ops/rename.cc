@@ -1,0 +1,123 @@
+#include "meta/ops/rename.h"
+
+#include "meta/ops/create.h"
+
+namespace curvefs::meta {
+namespace {
+
+// A rename works on two directories that may be one. Both names of it must then be the same copy.
+struct Parents {
+  Inode from_copy, to_copy;
+  bool same = false;
+  Inode& from() { return from_copy; }
+  Inode& to() { return same ? from_copy : to_copy; }
+};
+
+// Whether `dir` is `ancestor` or below it.
+Result<bool> IsBelow(Txn& txn, InodeId dir, InodeId ancestor) {
+  for (InodeId at = dir;;) {
+    if (at == ancestor) return true;
+    if (at == kRootInode || !at) return false;
+    CURVEFS_TRY(Inode inode, txn.GetInode(at));
+    at = inode.parent;
+  }
+}
+
+// Takes the target's last or only name away, as unlink or rmdir would.
+Status RemoveTarget(Txn& txn, Inode* target) {
+  if (target->is_dir()) {
+    CURVEFS_TRY(bool has_entries, txn.HasEntries(target->id));
+    if (has_entries) return Code::kNotEmpty;
+    target->nlink = 0;
+    target->parent = InodeId();
+  } else if (target->nlink > 0) {
+    --target->nlink;
+  }
+  target->ctime = txn.now();
+  if (target->nlink == 0) txn.PutOrphan(target->id);
+  txn.PutInode(*target);
+  return Status();
+}
+
+// The directory has moved: its "..", and the link that this is in its parent, follow. RemoveDentry and
+// AddDentry count the links.
+void Reparent(Inode* inode, InodeId parent) {
+  if (inode->is_dir()) inode->parent = parent;
+}
+
+Status AddWhiteout(Txn& txn, const RenameRequest& request, Inode* parent) {
+  CreateRequest whiteout{
+      .parent = parent->id, .name = request.name, .mode = S_IFCHR, .uid = request.uid, .gid = request.gid};
+  txn.PutInode(*parent);
+  CURVEFS_TRY(Inode made, Create(txn, whiteout));
+  CURVEFS_TRY(*parent, txn.GetInode(parent->id));
+  return Status();
+}
+
+}  // namespace
+
+Result<RenameReply> Rename(Txn& txn, const RenameRequest& request) {
+  CURVEFS_CHECK_OK(CheckName(request.name));
+  CURVEFS_CHECK_OK(CheckName(request.new_name));
+  Parents parents;
+  parents.same = request.parent == request.new_parent;
+  CURVEFS_TRY(parents.from_copy, txn.GetDirectory(request.parent));
+  if (!parents.same) {
+    CURVEFS_TRY(parents.to_copy, txn.GetDirectory(request.new_parent));
+  }
+  if (parents.to().nlink == 0) return Fail(Code::kNotFound);
+  const bool exchange = request.kind == RenameKind::kExchange;
+
+  CURVEFS_TRY(Dentry dentry, txn.GetDentry(request.parent, request.name));
+  CURVEFS_TRY(Inode moved, txn.GetInode(dentry.inode));
+  std::optional<Inode> target;
+  auto target_dentry = txn.GetDentry(request.new_parent, request.new_name);
+  if (target_dentry) {
+    if (request.kind == RenameKind::kNoReplace) return Fail(Code::kExists);
+    CURVEFS_TRY(target, txn.GetInode(target_dentry->inode));
+  } else if (target_dentry.error().code() != Code::kNotFound) {
+    return Fail(target_dentry.error());
+  } else if (exchange) {
+    return Fail(Code::kNotFound);
+  }
+  if (target && target->id == moved.id) return RenameReply{moved, std::nullopt};
+
+  // No loops: neither may end up below itself.
+  if (!parents.same) {
+    if (moved.is_dir()) {
+      CURVEFS_TRY(bool below, IsBelow(txn, request.new_parent, moved.id));
+      if (below) return Fail(Code::kInvalid);
+    }
+    if (exchange && target->is_dir()) {
+      CURVEFS_TRY(bool below, IsBelow(txn, request.parent, target->id));
+      if (below) return Fail(Code::kInvalid);
+    }
+  }
+  if (target && !exchange) {
+    if (target->is_dir() && !moved.is_dir()) return Fail(Code::kIsDirectory);
+    if (!target->is_dir() && moved.is_dir()) return Fail(Code::kNotDirectory);
+    CURVEFS_CHECK_OK(RemoveTarget(txn, &*target));
+  }
+  if (!parents.same && moved.is_dir() && !(target && target->is_dir()) && parents.to().nlink >= kMaxLinks) {
+    return Fail(Code::kTooManyLinks);
+  }
+
+  txn.RemoveDentry(&parents.from(), request.name, moved);
+  if (target) txn.RemoveDentry(&parents.to(), request.new_name, *target);
+  txn.AddDentry(&parents.to(), request.new_name, moved);
+  Reparent(&moved, request.new_parent);
+  moved.ctime = txn.now();
+  if (exchange) {
+    txn.AddDentry(&parents.from(), request.name, *target);
+    Reparent(&*target, request.parent);
+    target->ctime = txn.now();
+    txn.PutInode(*target);
+  }
+  if (request.kind == RenameKind::kWhiteout) CURVEFS_CHECK_OK(AddWhiteout(txn, request, &parents.from()));
+  txn.PutInode(moved);
+  txn.PutInode(parents.from());
+  if (!parents.same) txn.PutInode(parents.to());
+  return RenameReply{moved, exchange ? std::nullopt : target};
+}
+
+}  // namespace curvefs::meta

@@ -1,0 +1,230 @@
+#include "meta/txn.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+
+namespace curvefs::meta {
+
+Result<Inode> Reader::GetInode(InodeId id) const {
+  std::string value;
+  CURVEFS_CHECK_OK(view_.Get(InodeKey(fs_.fs, id), &value));
+  return DecodeInode(id, value);
+}
+
+Result<Inode> Reader::GetDirectory(InodeId id) const {
+  CURVEFS_TRY(Inode inode, GetInode(id));
+  if (!inode.is_dir()) return Fail(Code::kNotDirectory);
+  return inode;
+}
+
+Result<Dentry> Reader::GetDentry(InodeId parent, std::string_view name) const {
+  std::string value;
+  CURVEFS_CHECK_OK(view_.Get(DentryKey(fs_.fs, parent, NameHash(fs_.hash_seed, name), name), &value));
+  return DecodeDentry(value);
+}
+
+Result<PartitionRecord> Reader::GetPartition(PartitionId partition) const {
+  std::string value;
+  Status s = view_.Get(PartitionKey(fs_.fs, partition), &value);
+  if (s.code() == Code::kNotFound) return PartitionRecord{};
+  CURVEFS_CHECK_OK(s);
+  return DecodePartition(value);
+}
+
+Result<bool> Reader::IsOrphan(InodeId id) const {
+  std::string value;
+  Status s = view_.Get(OrphanKey(fs_.fs, id), &value);
+  if (s.ok()) return true;
+  if (s.code() == Code::kNotFound) return false;
+  return Fail(s);
+}
+
+Result<bool> Reader::HasEntries(InodeId dir) const {
+  std::string begin = InodePrefix(fs_.fs, KeyKind::kDentry, dir);
+  bool found = false;
+  CURVEFS_CHECK_OK(view_.Scan(begin, kv::PrefixEnd(begin), [&](std::string_view, std::string_view) {
+    found = true;
+    return false;
+  }));
+  return found;
+}
+
+Result<std::vector<ChunkRecord>> Reader::ChunkRecords(InodeId inode, uint32_t chunk_index) const {
+  std::vector<ChunkRecord> records;
+  Status failure;
+  std::string begin = ChunkPrefix(fs_.fs, inode, chunk_index);
+  CURVEFS_CHECK_OK(view_.Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view value) {
+    auto record = DecodeChunk(inode, GetBe(key.data() + key.size() - 8, 8), value);
+    if (!record) {
+      failure = record.error();
+      return false;
+    }
+    records.push_back(*std::move(record));
+    return true;
+  }));
+  CURVEFS_CHECK_OK(failure);
+  return records;
+}
+
+Txn::Txn(const kv::View& base, const FsContext& fs, Timestamp now)
+    : Reader(overlay_, fs), overlay_(base), now_(now) {}
+
+void Txn::PutInode(const Inode& inode) {
+  Set(InodeKey(fs().fs, inode.id), EncodeInode(inode));
+}
+
+void Txn::DeleteInode(const Inode& inode) {
+  Del(InodeKey(fs().fs, inode.id));
+  auto counters = Counters(PartitionOf(inode.id));
+  if (!counters) return;
+  if ((*counters)->inodes > 0) --(*counters)->inodes;
+  partition_dirty_ = true;
+}
+
+void Txn::AddDentry(Inode* parent, std::string_view name, const Inode& child) {
+  Set(DentryKey(fs().fs, parent->id, NameHash(fs().hash_seed, name), name),
+      EncodeDentry({child.id, child.mode >> 12}));
+  ++parent->length;
+  if (child.is_dir()) ++parent->nlink;
+  parent->mtime = parent->ctime = now_;
+  ++parent->version;
+}
+
+void Txn::RemoveDentry(Inode* parent, std::string_view name, const Inode& child) {
+  Del(DentryKey(fs().fs, parent->id, NameHash(fs().hash_seed, name), name));
+  if (parent->length > 0) --parent->length;
+  if (child.is_dir() && parent->nlink > 2) --parent->nlink;
+  parent->mtime = parent->ctime = now_;
+  ++parent->version;
+}
+
+void Txn::PutOrphan(InodeId id) {
+  Set(OrphanKey(fs().fs, id), "1");
+}
+void Txn::DeleteOrphan(InodeId id) {
+  Del(OrphanKey(fs().fs, id));
+}
+
+Result<PartitionRecord*> Txn::Counters(PartitionId partition) {
+  if (!partition_) {
+    CURVEFS_TRY(counters_, GetPartition(partition));
+    partition_ = partition;
+  }
+  CURVEFS_CHECK(*partition_ == partition);  // an operation of one copyset touches one partition
+  return &counters_;
+}
+
+Result<InodeId> Txn::NewInode(PartitionId partition) {
+  CURVEFS_TRY(PartitionRecord * p, Counters(partition));
+  if (fs().capacity_inodes > 0 && p->inodes >= fs().capacity_inodes) {
+    return Fail(Code::kNoSpace, "the file system's limit on inodes is reached");
+  }
+  uint64_t counter = std::max<uint64_t>(p->next_inode, kRootInode.value + 1);
+  if (counter > kInodeCounterMask)
+    return Fail(Code::kNoSpace, "the partition has handed out all its inode ids");
+  p->next_inode = counter + 1;
+  ++p->inodes;
+  partition_dirty_ = true;
+  return MakeInodeId(partition, counter);
+}
+
+Result<ChunkId> Txn::NewChunks(PartitionId partition, uint32_t n) {
+  CURVEFS_TRY(PartitionRecord * p, Counters(partition));
+  uint64_t first = std::max<uint64_t>(p->next_chunk, 1);
+  p->next_chunk = first + n;
+  partition_dirty_ = true;
+  return ChunkId(first);
+}
+
+Status Txn::CheckCapacity(PartitionId partition, uint64_t bytes) {
+  if (fs().capacity_bytes == 0) return Status();
+  CURVEFS_TRY(PartitionRecord * p, Counters(partition));
+  if (p->bytes + bytes <= fs().capacity_bytes) return Status();
+  return {Code::kNoSpace, "the file system's capacity is used up"};
+}
+
+void Txn::CountBytes(Inode* inode, int64_t delta) {
+  auto add = [delta](uint64_t* v) {
+    *v = delta < 0 && *v < static_cast<uint64_t>(-delta) ? 0 : *v + static_cast<uint64_t>(delta);
+  };
+  add(&inode->bytes);
+  auto counters = Counters(PartitionOf(inode->id));
+  if (!counters) return;
+  add(&(*counters)->bytes);
+  partition_dirty_ = true;
+}
+
+void Txn::AddChunk(Inode* inode, const ChunkRecord& record) {
+  auto chunk_index = static_cast<uint32_t>(record.offset / fs().chunk_size);
+  Set(ChunkKey(fs().fs, inode->id, chunk_index, record.sequence), EncodeChunk(inode->id, record));
+  if (!record.is_zeros()) CountBytes(inode, static_cast<int64_t>(record.len));
+}
+
+Status Txn::RemoveChunk(Inode* inode, const ChunkRecord& record) {
+  auto chunk_index = static_cast<uint32_t>(record.offset / fs().chunk_size);
+  Del(ChunkKey(fs().fs, inode->id, chunk_index, record.sequence));
+  if (!record.is_zeros()) CountBytes(inode, -static_cast<int64_t>(record.len));
+  if (!record.in_object()) return Status();
+  return ChangeRefs(record, -1);
+}
+
+void Txn::ShrinkChunk(Inode* inode, const ChunkRecord& old, uint64_t offset, uint64_t len) {
+  ChunkRecord r = old;
+  uint64_t skip = offset - old.offset;
+  r.offset = offset;
+  r.len = len;
+  if (r.in_object()) {
+    r.object_offset += skip;
+  } else if (r.is_inline()) {
+    r.inline_data = old.inline_data.substr(skip, len);
+    r.inline_crc = Crc32c(r.inline_data);
+  }
+  auto chunk_index = static_cast<uint32_t>(offset / fs().chunk_size);
+  Set(ChunkKey(fs().fs, inode->id, chunk_index, r.sequence), EncodeChunk(inode->id, r));
+  if (!r.is_zeros()) CountBytes(inode, static_cast<int64_t>(len) - static_cast<int64_t>(old.len));
+}
+
+Status Txn::ChangeRefs(const ChunkRecord& record, int64_t delta) {
+  PartitionId partition = PartitionOf(record.object_inode);
+  std::string key = RefsKey(fs().fs, partition, record.chunk_id);
+  std::string value;
+  int64_t count = 1;
+  Status s = view().Get(key, &value);
+  if (s.ok()) {
+    CURVEFS_TRY(uint64_t stored, DecodeRefs(value));
+    count = static_cast<int64_t>(stored);
+  } else if (s.code() != Code::kNotFound) {
+    return s;
+  }
+  count += delta;
+  if (count > 1) {
+    Set(key, EncodeRefs(static_cast<uint64_t>(count)));
+    return Status();
+  }
+  if (!value.empty()) Del(key);
+  if (count > 0) return Status();
+  Set(FreeKey(fs().fs, partition, record.chunk_id),
+      EncodeFreeObject({record.chunk_id, record.block, record.compaction, record.object_inode}));
+  freed_objects_.push_back({record.chunk_id, record.block, record.compaction, record.object_inode});
+  return Status();
+}
+
+Status Txn::AddNewObject(const ChunkRecord& record, uint64_t uses) {
+  if (uses > 1) {
+    Set(RefsKey(fs().fs, PartitionOf(record.object_inode), record.chunk_id), EncodeRefs(uses));
+  }
+  new_objects_.push_back({record.chunk_id, record.block, record.compaction, record.object_inode});
+  return Status();
+}
+
+kv::WriteBatch Txn::ToBatch() {
+  if (partition_dirty_) {
+    Set(PartitionKey(fs().fs, *partition_), EncodePartition(counters_));
+    partition_dirty_ = false;
+  }
+  return overlay_.ToBatch();
+}
+
+}  // namespace curvefs::meta

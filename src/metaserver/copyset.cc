@@ -1,0 +1,403 @@
+#include "metaserver/copyset.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "meta/ops/content.h"
+#include "meta/ops/create.h"
+
+namespace curvefs::metaserver {
+namespace {
+
+constexpr FsId kFs{1};                   // one file system in a standalone copyset
+constexpr uint32_t kReclaimAtOnce = 64;  // chunk records that ReleaseOrphan removes itself
+constexpr uint32_t kReclaimSlice =
+    2'000;  // and per transaction in the background, so that others get their turn
+constexpr size_t kDeleteSlice = 1'000;
+// Chunk ids are reserved in runs (client): a crash can leave unreferenced objects up to this far below the
+// counter.
+constexpr uint64_t kChunkWindow = 8'192;
+constexpr uint64_t kSnapshotAtShutdownBytes = 16 << 20;
+
+object::ObjectName NameOf(FsId fs, const meta::ObjectRef& o) {
+  return {o.chunk, o.block, o.compaction, fs, o.inode};
+}
+
+}  // namespace
+
+Copyset::Copyset(Disk& disk, std::string dir, object::ObjectStore& objects, CopysetOptions options,
+                 const Clock& clock)
+    : disk_(disk), dir_(std::move(dir)), objects_(objects), options_(options), clock_(clock) {}
+
+Result<std::unique_ptr<Copyset>> Copyset::Open(Disk& disk, std::string dir, object::ObjectStore& objects,
+                                               const meta::SuperBlock* format, CopysetOptions options,
+                                               const Clock& clock) {
+  std::unique_ptr<Copyset> c(new Copyset(disk, std::move(dir), objects, options, clock));
+  CURVEFS_CHECK_OK(c->Recover(format));
+  if (options.background && !options.read_only) {
+    c->commit_loop_ = std::make_unique<ThreadLoop>("commit");
+    c->housekeeping_loop_ = std::make_unique<ThreadLoop>("housekeeping");
+    c->commit_loop_->After(options.commit_interval, [p = c.get()] { p->CommitTick(); });
+    c->housekeeping_loop_->After(options.commit_interval, [p = c.get()] { p->Housekeep(); });
+  }
+  return c;
+}
+
+Copyset::~Copyset() {
+  if (commit_loop_) commit_loop_->Stop();
+  if (housekeeping_loop_) housekeeping_loop_->Stop();
+}
+
+Status Copyset::Recover(const meta::SuperBlock* format) {
+  if (!options_.read_only) {
+    CURVEFS_CHECK_OK(disk_.MakeDir(dir_));
+    CURVEFS_CHECK_OK(disk_.MakeDir(dir_ + "/journal"));
+    CURVEFS_CHECK_OK(disk_.MakeDir(dir_ + "/store"));
+    CURVEFS_CHECK_OK(disk_.SyncDir(dir_));
+  }
+  auto lock = disk_.Lock(dir_ + "/LOCK");
+  if (lock) {
+    lock_ = *std::move(lock);
+  } else if (!options_.read_only || lock.error().code() == Code::kBusy) {
+    return lock.error();  // on a read-only disk there can be no lock, and no writer
+  }
+  store_ = options_.engine == MetaEngine::kRocksdb ? kv::MakeRocksStore(dir_ + "/store", options_.rocks)
+                                                   : kv::MakeMemoryStore(disk_, dir_ + "/store");
+  // A disk engine may make state durable on its own; then the journal and the objects that the state names go
+  // first.
+  store_->SetBarrier([this](Seq upto) { return journal_ ? journal_->Sync(upto) : Status(); });
+  CURVEFS_CHECK_OK(store_->Load());
+  kv::JournalOptions journal_options = options_.journal;
+  journal_options.read_only = options_.read_only;
+  CURVEFS_TRY(journal_, kv::Journal::Open(
+                            disk_, dir_ + "/journal", store_->applied(),
+                            [this](Seq seq, std::string_view batch) { return store_->Apply(batch, seq); },
+                            journal_options, &recovery_));
+  journal_->SetBarrier([this](Seq upto) { return SyncObjects(upto); });
+
+  std::string value;
+  Status found = store_->Get(meta::SuperBlockKey(kFs), &value);
+  if (found.code() == Code::kNotFound) {
+    if (format == nullptr) return {Code::kNotFound, dir_ + ": holds no file system"};
+    CURVEFS_CHECK_OK(Format(*format));
+  } else {
+    CURVEFS_CHECK_OK(found);
+    CURVEFS_TRY(super_, meta::DecodeSuperBlock(value));
+  }
+  fs_ = {super_.fs, super_.hash_seed, super_.capacity_bytes, super_.capacity_inodes, super_.chunk_size};
+  if (options_.read_only) return Status();
+
+  // What the last mount did not come to: objects to delete, orphans to reclaim, objects that nothing refers
+  // to.
+  std::string begin = meta::KindPrefix(fs_.fs, PartitionId(0), meta::KeyKind::kFree);
+  CURVEFS_CHECK_OK(store_->Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view v) {
+    meta::ParsedKey parsed;
+    if (!meta::ParseKey(key, &parsed)) return true;
+    if (auto f = meta::DecodeFreeObject(parsed.chunk, v)) {
+      freed_.push_back({0, NameOf(fs_.fs, {f->chunk, f->block, f->compaction, f->inode})});
+    }
+    return true;
+  }));
+  begin = meta::KindPrefix(fs_.fs, PartitionId(0), meta::KeyKind::kOrphan);
+  CURVEFS_CHECK_OK(store_->Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view) {
+    meta::ParsedKey parsed;
+    if (meta::ParseKey(key, &parsed)) released_.push_back(parsed.inode);
+    return true;
+  }));
+  return SweepUnreferenced();
+}
+
+Status Copyset::Format(const meta::SuperBlock& super) {
+  super_ = super;
+  super_.fs = kFs;
+  super_.root = kRootInode;
+  fs_ = {super_.fs, super_.hash_seed, super_.capacity_bytes, super_.capacity_inodes, super_.chunk_size};
+  CURVEFS_CHECK_OK(Change([&](meta::Txn& txn) {
+    txn.Set(meta::SuperBlockKey(kFs), meta::EncodeSuperBlock(super_));
+    meta::MakeRoot(txn, 0755, 0, 0);
+    return Status();
+  }));
+  return Sync();
+}
+
+// Objects that a crash left without a record: stored, but the batch that would have named them was lost.
+// Their chunk ids are at or above the recovered counter, or within the last reserved runs below it.
+Status Copyset::SweepUnreferenced() {
+  CURVEFS_TRY(meta::PartitionRecord counters, meta::Reader(*store_, fs_).GetPartition(PartitionId(0)));
+  const ChunkId from(counters.next_chunk > kChunkWindow ? counters.next_chunk - kChunkWindow : 0);
+  std::vector<object::ObjectName> lost;      // certainly
+  std::vector<object::ObjectName> doubtful;  // not named by the inode in their name; perhaps by a clone
+  std::map<InodeId, std::set<ChunkId>> used_by;
+  uint64_t highest = 0;
+  meta::Reader reader(*store_, fs_);
+  Status failure;
+  CURVEFS_CHECK_OK(objects_.List(from, [&](const object::ObjectName& name) {
+    if (name.fs != fs_.fs) return true;
+    highest = std::max(highest, name.chunk.value);
+    if (name.chunk.value >= counters.next_chunk) {
+      lost.push_back(name);
+      return true;
+    }
+    auto [it, fresh] = used_by.try_emplace(name.inode);
+    if (fresh) {
+      auto records = meta::RecordsInRange(reader, name.inode, 0, kMaxFileSize);
+      if (!records) {
+        failure = records.error();
+        return false;
+      }
+      for (const auto& r : *records) it->second.insert(r.chunk_id);
+    }
+    if (!it->second.contains(name.chunk)) doubtful.push_back(name);
+    return true;
+  }));
+  CURVEFS_CHECK_OK(failure);
+  if (!doubtful.empty()) {
+    CURVEFS_TRY(std::set<ChunkId> used, ReferencedFrom(from));
+    for (const auto& name : doubtful) {
+      if (!used.contains(name.chunk)) lost.push_back(name);
+    }
+  }
+  for (const auto& name : lost) CURVEFS_CHECK_OK(objects_.Delete(name));
+  if (!lost.empty()) {
+    Log(LogLevel::kInfo,
+        dir_ + ": deleted " + std::to_string(lost.size()) + " objects that a crash had left unreferenced");
+  }
+  if (highest < counters.next_chunk) return Status();
+  // Ids that the lost batches had handed out are not handed out again.
+  return Change([&](meta::Txn& txn) -> Status {
+    auto first = txn.NewChunks(PartitionId(0), static_cast<uint32_t>(highest - counters.next_chunk + 1));
+    return first ? Status() : first.error();
+  });
+}
+
+// The chunk ids >= from that any record names, or that wait for deletion.
+Result<std::set<ChunkId>> Copyset::ReferencedFrom(ChunkId from) const {
+  std::set<ChunkId> used;
+  std::string begin = meta::KindPrefix(fs_.fs, PartitionId(0), meta::KeyKind::kChunk);
+  CURVEFS_CHECK_OK(
+      store_->Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view value) {
+        meta::ParsedKey parsed;
+        if (!meta::ParseKey(key, &parsed)) return true;
+        auto record = meta::DecodeChunk(parsed.inode, parsed.sequence, value);
+        if (record && record->chunk_id >= from) used.insert(record->chunk_id);
+        return true;
+      }));
+  for (const auto& p : freed_) used.insert(p.name.chunk);
+  return used;
+}
+
+Status Copyset::Commit(meta::Txn& txn) {
+  if (options_.read_only) return {Code::kReadOnly, "the file system is mounted read-only"};
+  if (failed_) return {Code::kIo, dir_ + ": the metadata store has failed; unmount, see the log, run fsck"};
+  kv::WriteBatch batch = txn.ToBatch();
+  const bool has_objects = !txn.new_objects().empty() || !txn.freed_objects().empty();
+  // Known to the barrier before the batch is in the journal, where a concurrent Sync may already take it
+  // along.
+  const Seq next = journal_->last() + 1;
+  if (has_objects) {
+    std::lock_guard lock(mu_);
+    for (const auto& o : txn.new_objects()) unsynced_.push_back({next, NameOf(fs_.fs, o)});
+    for (const auto& o : txn.freed_objects()) freed_.push_back({next, NameOf(fs_.fs, o)});
+  }
+  auto seq = journal_->Append(batch.encoded());
+  if (!seq) {
+    if (has_objects) {
+      std::lock_guard lock(mu_);
+      std::erase_if(unsynced_, [next](const Pending& p) { return p.seq == next; });
+      std::erase_if(freed_, [next](const Pending& p) { return p.seq == next; });
+    }
+    return seq.error();
+  }
+  CURVEFS_CHECK(*seq == next);
+  if (Status s = store_->Apply(batch.encoded(), *seq); !s.ok()) {
+    failed_ = true;
+    Log(LogLevel::kError,
+        dir_ + ": the metadata store refused a change that is in the journal: " + s.ToString());
+    return s;
+  }
+  changes_.fetch_add(1, std::memory_order_relaxed);
+  return Status();
+}
+
+Status Copyset::SyncObjects(Seq upto) {
+  std::vector<object::ObjectName> names;
+  std::vector<Pending> taken;
+  {
+    std::lock_guard lock(mu_);
+    while (!unsynced_.empty() && unsynced_.front().seq <= upto) {
+      taken.push_back(unsynced_.front());
+      unsynced_.pop_front();
+    }
+  }
+  if (taken.empty()) return Status();
+  names.reserve(taken.size());
+  for (const auto& p : taken) names.push_back(p.name);
+  Status s = objects_.Sync(names);
+  if (!s.ok()) {
+    std::lock_guard lock(mu_);
+    unsynced_.insert(unsynced_.begin(), taken.begin(), taken.end());
+  }
+  return s;
+}
+
+Status Copyset::Sync() {
+  if (options_.read_only) return Status();
+  return journal_->Sync(journal_->last());
+}
+
+void Copyset::CommitTick() {
+  if (Status s = Sync(); !s.ok()) {
+    if (!commit_failing_.exchange(true)) {
+      Log(LogLevel::kError,
+          dir_ + ": cannot make changes durable, they stay in memory and are tried again: " + s.ToString());
+    }
+  } else if (commit_failing_.exchange(false)) {
+    Log(LogLevel::kInfo, dir_ + ": changes are durable again");
+  }
+  kv::JournalStats j = journal_->stats();
+  if (j.disk_bytes >= options_.snapshot_journal_bytes && j.disk_bytes >= store_->stats().key_value_bytes) {
+    housekeeping_loop_->Post([this] {
+      if (journal_->stats().disk_bytes < options_.snapshot_journal_bytes) return;  // done meanwhile
+      if (Status s = SnapshotNow(); !s.ok()) Log(LogLevel::kError, dir_ + ": no snapshot: " + s.ToString());
+    });
+  }
+  commit_loop_->After(options_.commit_interval, [this] { CommitTick(); });
+}
+
+void Copyset::Housekeep() {
+  // Failures are not lost: what could not be deleted or reclaimed stays queued, here and on disk.
+  Status reclaimed = ReclaimReleased(), deleted = DeleteFreed();
+  for (const Status& s : {reclaimed, deleted}) {
+    if (!s.ok() && !commit_failing_)
+      Log(LogLevel::kWarning, dir_ + ": deleting in the background: " + s.ToString());
+  }
+  housekeeping_loop_->After(options_.commit_interval, [this] { Housekeep(); });
+}
+
+Status Copyset::DeleteFreed() {
+  std::lock_guard deleting(deleting_mu_);
+  for (;;) {
+    std::vector<Pending> batch;
+    {
+      Seq durable = journal_->durable();
+      std::lock_guard lock(mu_);
+      while (batch.size() < kDeleteSlice && !freed_.empty() && freed_.front().seq <= durable) {
+        batch.push_back(freed_.front());
+        freed_.pop_front();
+      }
+    }
+    if (batch.empty()) return Status();
+    size_t done = 0;
+    Status failure;
+    for (; done < batch.size(); ++done) {
+      failure = objects_.Delete(batch[done].name);
+      if (!failure.ok()) break;
+    }
+    if (done > 0) {
+      Status s = Change([&](meta::Txn& txn) {
+        for (size_t i = 0; i < done; ++i) {
+          txn.Del(meta::FreeKey(fs_.fs, PartitionOf(batch[i].name.inode), batch[i].name.chunk));
+        }
+        return Status();
+      });
+      if (!s.ok()) {
+        done = 0;  // deleting twice does no harm
+        failure = s;
+      }
+    }
+    std::lock_guard lock(mu_);
+    deleted_ += done;
+    freed_.insert(freed_.begin(), batch.begin() + static_cast<ptrdiff_t>(done), batch.end());
+    if (!failure.ok()) return failure;
+  }
+}
+
+Status Copyset::ReclaimReleased() {
+  for (;;) {
+    InodeId inode;
+    {
+      std::lock_guard lock(mu_);
+      if (released_.empty()) return Status();
+      inode = released_.back();
+      released_.pop_back();
+    }
+    for (bool gone = false; !gone;) {
+      auto r = Change([&](meta::Txn& txn) { return meta::Reclaim(txn, inode, kReclaimSlice); });
+      if (!r) {
+        std::lock_guard lock(mu_);
+        released_.push_back(inode);
+        return r.error();
+      }
+      gone = *r;
+    }
+  }
+}
+
+void Copyset::ReleaseOrphan(InodeId inode) {
+  if (options_.read_only) return;
+  auto gone = Change([&](meta::Txn& txn) { return meta::Reclaim(txn, inode, kReclaimAtOnce); });
+  if (gone && *gone) return;
+  {
+    std::lock_guard lock(mu_);
+    released_.push_back(inode);
+  }
+  if (housekeeping_loop_ && gone) {
+    housekeeping_loop_->Post([this] {
+      if (Status s = ReclaimReleased(); !s.ok())
+        Log(LogLevel::kWarning, dir_ + ": reclaiming: " + s.ToString());
+    });
+  }
+}
+
+Status Copyset::SnapshotNow() {
+  std::lock_guard lock(snapshot_mu_);
+  auto saved = store_->Save();
+  if (!saved) {
+    std::lock_guard stats(mu_);
+    ++snapshot_failures_;
+    return saved.error();
+  }
+  {
+    std::lock_guard stats(mu_);
+    ++snapshots_;
+  }
+  return journal_->TrimTo(*saved);
+}
+
+Status Copyset::DrainDeletions() {
+  CURVEFS_CHECK_OK(ReclaimReleased());
+  CURVEFS_CHECK_OK(Sync());
+  return DeleteFreed();
+}
+
+Status Copyset::Shutdown() {
+  if (commit_loop_) commit_loop_->Stop();
+  if (housekeeping_loop_) housekeeping_loop_->Stop();
+  if (options_.read_only) return Status();
+  CURVEFS_CHECK_OK(Sync());
+  Status drained = DrainDeletions();
+  CURVEFS_CHECK_OK(Sync());
+  if (journal_->stats().disk_bytes >= kSnapshotAtShutdownBytes || options_.engine == MetaEngine::kRocksdb) {
+    CURVEFS_CHECK_OK(SnapshotNow());
+  }
+  return drained;
+}
+
+CopysetStats Copyset::stats() const {
+  CopysetStats s;
+  s.journal = journal_->stats();
+  s.store = store_->stats();
+  s.changes = changes_.load(std::memory_order_relaxed);
+  std::lock_guard lock(mu_);
+  s.snapshots = snapshots_;
+  s.snapshot_failures = snapshot_failures_;
+  s.freed_objects_waiting = freed_.size();
+  s.freed_objects_deleted = deleted_;
+  s.orphans_waiting = released_.size();
+  return s;
+}
+
+}  // namespace curvefs::metaserver
