@@ -206,10 +206,10 @@ Status FsDir::TakeLock(const DirUser& user, bool read_only) {
   }
   lock_ = *std::move(lock);
   if (auto crashed = LastUser(disk_, dir_)) crashed_user_ = *std::move(crashed);
-  if (read_only) return {};  // its own end leaves nothing to be said
   const std::string text = FormatUser(user);
-  CURVEFS_CHECK_OK(lock_->Write(0, text));
-  return lock_->Truncate(text.size());
+  Status written = lock_->Write(0, text);
+  if (written.ok()) written = lock_->Truncate(text.size());
+  return read_only ? Status() : written;
 }
 
 Status FsDir::ReadOrMake(Create create, const FsDescription& fresh, bool read_only) {
@@ -246,8 +246,7 @@ Status FsDir::MarkComplete() {
 
 Status FsDir::Clean() {
   if (lock_ == nullptr) return {};
-  Status status = lock_->Truncate(0);
-  return status.code() == Code::kReadOnly ? Status() : status;
+  return lock_->Truncate(0);
 }
 
 Result<DirUser> FsDir::LastUser(Disk& disk, const std::string& dir) {

@@ -61,9 +61,9 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
   fresh.engine = options.engine.value_or(metaserver::MetaEngine::kMemory);
 
   std::unique_ptr<Standalone> fs(new Standalone);
-  fs->read_only_ = options.vfs.read_only;
-  CURVEFS_TRY(fs->dir_, FsDir::Open(disk, std::move(dir), FsDir::Create::kIfEmpty, fresh, options.user,
-                                    fs->read_only_));
+  const bool read_only = options.vfs.read_only;
+  CURVEFS_TRY(fs->dir_,
+              FsDir::Open(disk, std::move(dir), FsDir::Create::kIfEmpty, fresh, options.user, read_only));
   const FsDescription& description = fs->dir_->description();
   if (options.engine && *options.engine != description.engine) {
     return Fail(Code::kInvalid,
@@ -83,7 +83,7 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
 
   fs->objects_ = objects ? std::move(objects) : object::MakeDirectoryStore(disk, fs->dir_->objects_dir());
   options.copyset.engine = description.engine;
-  options.copyset.read_only = fs->read_only_;
+  options.copyset.read_only = read_only;
   CURVEFS_TRY(fs->copyset_,
               metaserver::Copyset::Open(disk, fs->dir_->meta_dir(), *fs->objects_,
                                         description.complete ? nullptr : &format, options.copyset, clock));
@@ -112,7 +112,7 @@ Status Standalone::Shutdown() {
     return stored;
   }
   CURVEFS_CHECK_OK(copyset_->Shutdown());
-  return read_only_ ? Status() : dir_->Clean();
+  return dir_->Clean();
 }
 
 }  // namespace curvefs::cli

@@ -61,7 +61,6 @@ class Standalone {
   std::unique_ptr<metaserver::Copyset> copyset_;
   std::unique_ptr<LocalMeta> meta_;
   std::unique_ptr<client::Vfs> vfs_;
-  bool read_only_ = false;
 };
 
 }  // namespace curvefs::cli

@@ -1,0 +1,44 @@
+// The subcommands of curvefs, one file each. Every Add… hangs its command below `app`; when the command is
+// the one that was asked for, its callback runs it and leaves the exit code.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace CLI {
+class App;
+}
+
+namespace curvefs::cli {
+
+// The table of docs/OPERATIONS.md. fsck's are those of fsck(8), mount.curvefs's those of mount(8).
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitRepaired = 1,      // fsck: there were errors, all are repaired
+  kExitErrorsLeft = 4,    // fsck: there are errors
+  kExitFailed = 8,        // the command could not do what it was asked for
+  kExitUsage = 16,        // the command line makes no sense
+  kExitMountFailed = 32,  // mount
+  kExitMountUsage = 1,    // mount.curvefs, as mount(8) wants it
+};
+
+void AddMount(CLI::App& app, int* exit_code);
+void AddUmount(CLI::App& app, int* exit_code);
+void AddInfo(CLI::App& app, int* exit_code);
+void AddFsck(CLI::App& app, int* exit_code);
+void AddDump(CLI::App& app, int* exit_code);
+void AddLoad(CLI::App& app, int* exit_code);
+void AddConfig(CLI::App& app, int* exit_code);
+void AddVersion(CLI::App& app, int* exit_code);
+
+// `curvefs` and `mount.curvefs`, from arguments to exit code. Catches what the option parser throws.
+int CurvefsMain(int argc, char** argv);
+// Called as mount.curvefs SOURCE MNT [-sfnv] [-o LIST] by mount(8).
+int MountHelperMain(int argc, char** argv);
+
+// Prints "curvefs COMMAND: message" to standard error; returns `exit_code`.
+int Complain(std::string_view command, const Status& status, int exit_code);
+
+}  // namespace curvefs::cli

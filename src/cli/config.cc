@@ -1,0 +1,356 @@
+#include "cli/config.h"
+
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+
+#include "cli/values.h"
+
+namespace curvefs::cli {
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+constexpr uint64_t kTiB = uint64_t{1} << 40;
+
+constexpr std::array<Knob, 13> kKnobs = {{
+    {"read-only", KnobKind::kSwitch, &MountConfig::read_only, 0, 0, "",
+     "Nothing is changed, neither through the mount nor in the directory below it."},
+    {"meta-engine", KnobKind::kChoice, &MountConfig::meta_engine, 0, 0, "memory|rocksdb",
+     "Where the metadata live: all in memory (fast, about 300 bytes a file), or in RocksDB (bounded memory). "
+     "Chosen when the "
+     "file system is made, and kept."},
+    {"meta-memory", KnobKind::kSize, &MountConfig::meta_memory, 16 * kMiB, kTiB, "",
+     "Memory for the metadata of the rocksdb engine: block cache and write buffers. Refused with the memory "
+     "engine."},
+    {"commit-interval", KnobKind::kDuration, &MountConfig::commit_interval, 10, 60'000, "",
+     "The longest time until an acknowledged change of metadata, or written data, is on the disk without "
+     "fsync."},
+    {"cache-size", KnobKind::kSize, &MountConfig::cache_size, 16 * kMiB, kTiB, "",
+     "Memory for file data: one half for written data on its way to the disk, the other for data read."},
+    {"inline-max", KnobKind::kSize, &MountConfig::inline_max, 0, kMaxInlineRecord, "",
+     "Files up to this size are kept in the metadata and need no object. 0: none are."},
+    {"sync-close", KnobKind::kSwitch, &MountConfig::sync_close, 0, 0, "", "Makes close as durable as fsync."},
+    {"atime", KnobKind::kChoice, &MountConfig::atime, 0, 0, "relatime|noatime|strict",
+     "When reading changes the access time: if it is older than the last change or than a day, never, or "
+     "always."},
+    {"threads", KnobKind::kCount, &MountConfig::threads, 0, 256, "",
+     "Threads that serve the kernel's requests. 0: chosen by the number of processors."},
+    {"no-writeback-cache", KnobKind::kSwitch, &MountConfig::no_writeback_cache, 0, 0, "",
+     "The kernel passes every write on at once instead of gathering them in its page cache."},
+    {"allow-other", KnobKind::kSwitch, &MountConfig::allow_other, 0, 0, "",
+     "Lets users other than the one who mounts use the mount; always so when root mounts. Others need "
+     "user_allow_other in "
+     "/etc/fuse.conf."},
+    {"log-file", KnobKind::kText, &MountConfig::log_file, 0, 0, "",
+     "Where the mount's process writes its log: a file, 'syslog', or '-' for standard error. Default: "
+     "DIR/curvefs.log (syslog if "
+     "read-only), with -f standard error."},
+    {"log-level", KnobKind::kChoice, &MountConfig::log_level, 0, 0, "debug|info|warn|error",
+     "The least important message that is logged."},
+}};
+
+// Options of mount(8) and fstab(5) that say how to call mount(2).
+struct KernelOption {
+  std::string_view name;
+  uint64_t set, clear;
+};
+constexpr std::array<KernelOption, 14> kKernelOptions = {{
+    {"rw", 0, MS_RDONLY},
+    {"dev", 0, MS_NODEV},
+    {"nodev", MS_NODEV, 0},
+    {"suid", 0, MS_NOSUID},
+    {"nosuid", MS_NOSUID, 0},
+    {"exec", 0, MS_NOEXEC},
+    {"noexec", MS_NOEXEC, 0},
+    {"diratime", 0, MS_NODIRATIME},
+    {"nodiratime", MS_NODIRATIME, 0},
+    {"sync", MS_SYNCHRONOUS, 0},
+    {"async", 0, MS_SYNCHRONOUS},
+    {"dirsync", MS_DIRSYNC, 0},
+    {"silent", MS_SILENT, 0},
+    {"loud", 0, MS_SILENT},
+}};
+
+// Options of mount(8) that stand for a knob.
+struct KnobOption {
+  std::string_view name, knob, value;
+};
+constexpr std::array<KnobOption, 6> kKnobOptions = {{
+    {"ro", "read-only", "true"},
+    {"rw", "read-only", "false"},
+    {"atime", "atime", "relatime"},
+    {"noatime", "atime", "noatime"},
+    {"relatime", "atime", "relatime"},
+    {"strictatime", "atime", "strict"},
+}};
+
+// Options that other programs act on (mount(8), systemd), or that say what is always so here.
+constexpr std::array<std::string_view, 13> kOthersOptions = {
+    "defaults",  "auto",  "noauto", "user",    "nouser",        "users",
+    "owner",     "group", "nofail", "_netdev", "nostrictatime", "default_permissions",
+    "norelatime"};
+
+std::string WithDashes(std::string_view name) {
+  std::string out(name);
+  std::ranges::replace(out, '_', '-');
+  return out;
+}
+
+std::string_view OrText(std::string* buffer, std::string_view choices) {
+  buffer->clear();
+  size_t last = choices.rfind('|');
+  for (size_t i = 0; i < choices.size(); ++i) {
+    if (choices[i] != '|') {
+      *buffer += choices[i];
+    } else {
+      *buffer += i == last ? " or " : ", ";
+    }
+  }
+  return *buffer;
+}
+
+bool IsChoice(std::string_view choices, std::string_view text) {
+  while (true) {
+    size_t end = choices.find('|');
+    if (choices.substr(0, end) == text) return true;
+    if (end == choices.npos) return false;
+    choices.remove_prefix(end + 1);
+  }
+}
+
+std::string ValueText(const MountConfig& config, const Knob& knob) {
+  return std::visit(
+      [&](auto member) -> std::string {
+        const auto& value = config.*member;
+        using T = std::remove_cvref_t<decltype(value)>;
+        if constexpr (std::is_same_v<T, bool>) {
+          return value ? "true" : "false";
+        } else if constexpr (std::is_same_v<T, uint64_t>) {
+          return knob.kind == KnobKind::kSize ? FormatSize(value) : std::to_string(value);
+        } else if constexpr (std::is_same_v<T, Duration>) {
+          return FormatDuration(value);
+        } else {
+          return value;
+        }
+      },
+      knob.member);
+}
+
+Result<uint64_t> ParseCount(std::string_view text) {
+  uint64_t value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return Fail(Code::kInvalid, "'" + std::string(text) + "' is not a number");
+  }
+  return value;
+}
+
+Status Set(MountConfig* config, const Knob& knob, std::string_view text) {
+  auto in_range = [&](uint64_t value) { return value >= knob.min && value <= knob.max; };
+  const Status out_of_range(Code::kInvalid, "'" + std::string(text) + "' is out of range");
+  switch (knob.kind) {
+    case KnobKind::kSwitch: {
+      CURVEFS_TRY(config->*std::get<bool MountConfig::*>(knob.member), ParseBool(text));
+      return {};
+    }
+    case KnobKind::kSize:
+    case KnobKind::kCount: {
+      CURVEFS_TRY(uint64_t value, knob.kind == KnobKind::kSize ? ParseSize(text) : ParseCount(text));
+      if (!in_range(value)) return out_of_range;
+      config->*std::get<uint64_t MountConfig::*>(knob.member) = value;
+      return {};
+    }
+    case KnobKind::kDuration: {
+      CURVEFS_TRY(Duration value, ParseDuration(text));
+      if (value < std::chrono::milliseconds(knob.min) || value > std::chrono::milliseconds(knob.max))
+        return out_of_range;
+      config->*std::get<Duration MountConfig::*>(knob.member) = value;
+      return {};
+    }
+    case KnobKind::kChoice:
+      if (!IsChoice(knob.choices, text)) return {Code::kInvalid, "there is no '" + std::string(text) + "'"};
+      [[fallthrough]];
+    case KnobKind::kText:
+      config->*std::get<std::string MountConfig::*>(knob.member) = text;
+      return {};
+  }
+  return Code::kInvalid;
+}
+
+Status ApplyMountOption(MountConfig* config, std::string_view option) {
+  bool known = false;
+  for (const KernelOption& o : kKernelOptions) {
+    if (option != o.name) continue;
+    config->kernel_flags = (config->kernel_flags | o.set) & ~o.clear;
+    known = true;
+  }
+  for (const KnobOption& o : kKnobOptions) {
+    if (option != o.name) continue;
+    CURVEFS_CHECK_OK(SetKnob(config, *FindKnob(o.knob), o.value));
+    known = true;
+  }
+  if (known || std::ranges::find(kOthersOptions, option) != kOthersOptions.end() ||
+      option.starts_with("x-") || option.starts_with("X-") || option.starts_with("comment=")) {
+    return {};
+  }
+  if (option == "remount") {
+    return {Code::kNotSupported, "a mount cannot be changed while it is used; unmount it and mount it again"};
+  }
+  size_t equals = option.find('=');
+  const Knob* knob = FindKnob(option.substr(0, equals));
+  if (knob == nullptr) {
+    return {Code::kInvalid,
+            "unknown mount option '" + std::string(option) + "'; 'curvefs mount --help' lists what there is"};
+  }
+  if (equals != option.npos) return SetKnob(config, *knob, option.substr(equals + 1));
+  if (knob->kind == KnobKind::kSwitch) return SetKnob(config, *knob, "true");
+  return {Code::kInvalid, "mount option '" + std::string(option) + "' needs a value: " + std::string(option) +
+                              "=" + knob->Default() + " for example"};
+}
+
+}  // namespace
+
+std::string Knob::Environment() const {
+  std::string out = "CURVEFS_";
+  for (char c : name) out += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return out;
+}
+
+std::string Knob::Default() const {
+  return ValueText(MountConfig(), *this);
+}
+
+std::string Knob::Values() const {
+  std::string text;
+  switch (kind) {
+    case KnobKind::kSwitch:
+      return "true or false";
+    case KnobKind::kSize:
+      return FormatSize(min) + " to " + FormatSize(max);
+    case KnobKind::kCount:
+      return std::to_string(min) + " to " + std::to_string(max);
+    case KnobKind::kDuration:
+      return FormatDuration(std::chrono::milliseconds(min)) + " to " +
+             FormatDuration(std::chrono::milliseconds(max));
+    case KnobKind::kChoice:
+      return std::string(OrText(&text, choices));
+    case KnobKind::kText:
+      return "text";
+  }
+  return {};
+}
+
+std::span<const Knob> MountKnobs() {
+  return kKnobs;
+}
+
+const Knob* FindKnob(std::string_view name) {
+  const std::string dashed = WithDashes(name);
+  auto found = std::ranges::find(kKnobs, dashed, &Knob::name);
+  return found == kKnobs.end() ? nullptr : &*found;
+}
+
+Status SetKnob(MountConfig* config, const Knob& knob, std::string_view text) {
+  Status status = Set(config, knob, text);
+  if (!status.ok()) {
+    return {Code::kInvalid,
+            std::string(knob.name) + ": " + status.message() + " (may be: " + knob.Values() + ")"};
+  }
+  config->given.insert(std::string(knob.name));
+  return {};
+}
+
+Status ApplyMountOptions(MountConfig* config, std::string_view list) {
+  while (!list.empty()) {
+    size_t end = std::min(list.find(','), list.size());
+    if (end > 0) CURVEFS_CHECK_OK(ApplyMountOption(config, list.substr(0, end)));
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return {};
+}
+
+Result<MountConfig> MakeMountConfig(const std::function<const char*(const char*)>& getenv,
+                                    const std::vector<std::string>& option_lists,
+                                    const std::vector<std::pair<std::string, std::string>>& flags) {
+  MountConfig config;
+  for (const Knob& knob : kKnobs) {
+    const std::string variable = knob.Environment();
+    if (const char* text = getenv(variable.c_str())) {
+      if (Status s = SetKnob(&config, knob, text); !s.ok())
+        return Fail(s.code(), "environment " + variable + ": " + s.message());
+    }
+  }
+  for (const std::string& list : option_lists) {
+    if (Status s = ApplyMountOptions(&config, list); !s.ok()) return Fail(s.code(), "-o: " + s.message());
+  }
+  for (const auto& [name, text] : flags) {
+    const Knob* knob = FindKnob(name);
+    CURVEFS_CHECK(knob != nullptr);
+    if (Status s = SetKnob(&config, *knob, text); !s.ok()) return Fail(s.code(), "--" + s.message());
+  }
+  if (config.atime == "noatime") config.kernel_flags |= MS_NOATIME;
+  if (config.read_only) config.kernel_flags |= MS_RDONLY;
+  return config;
+}
+
+std::string ConfigText(const MountConfig& config) {
+  std::string text;
+  for (const Knob& knob : kKnobs) {
+    bool bare = knob.kind == KnobKind::kSwitch || knob.kind == KnobKind::kCount;
+    std::string value = ValueText(config, knob);
+    text += "mount." + std::string(knob.name) + " = " + (bare ? value : '"' + value + '"') + "\n";
+  }
+  return text;
+}
+
+std::string ConfigMarkdown() {
+  std::string text =
+      "# Knobs of a mount\n"
+      "\n"
+      "Made by `curvefs config --markdown` from the table in `src/cli/config.cc`; a test holds the two "
+      "together.\n"
+      "\n"
+      "Each can be given as a flag (`--commit-interval 200ms`), as a mount option (`-o "
+      "commit-interval=200ms`, also in\n"
+      "`/etc/fstab`) or in the environment (`CURVEFS_COMMIT_INTERVAL=200ms`). A flag wins over `-o`, and "
+      "`-o` over the\n"
+      "environment. A value that does not suit is an error, never ignored. Sizes are written as 65536, 64KiB "
+      "or 1G (powers of\n"
+      "1024), durations as 1s, 200ms or 2m. What a running mount uses can be read in the file `.config` at "
+      "its root.\n"
+      "\n"
+      "| flag, and `-o` key | environment | may be | default | meaning |\n"
+      "| --- | --- | --- | --- | --- |\n";
+  for (const Knob& knob : kKnobs) {
+    std::string fallback = knob.Default();
+    text += "| `--" + std::string(knob.name) + "` | `" + knob.Environment() + "` | " + knob.Values() + " | " +
+            (fallback.empty() ? "see there" : fallback) + " | " + std::string(knob.help) + " |\n";
+  }
+  auto list = [&text](const auto& rows, auto name) {
+    const char* separator = "";
+    for (const auto& row : rows) {
+      text += separator;
+      text += '`';
+      text += name(row);
+      text += '`';
+      separator = " ";
+    }
+  };
+  text += "\n## Mount options of mount(8) and fstab(5)\n\n- for the kernel: ";
+  list(kKernelOptions, [](const auto& o) { return o.name; });
+  text += "\n- for the knobs above: ";
+  for (const KnobOption& o : kKnobOptions) {
+    text += "`" + std::string(o.name) + "` is `" + std::string(o.knob) + "=" + std::string(o.value) + "`, ";
+  }
+  text.resize(text.size() - 2);
+  text += "\n- for mount(8), systemd and others, or always so here: ";
+  list(kOthersOptions, [](std::string_view o) { return o; });
+  text +=
+      " `x-…` `X-…` `comment=…`\n- `remount` is refused, anything else is an unknown option and an error\n";
+  return text;
+}
+
+}  // namespace curvefs::cli

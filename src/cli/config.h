@@ -1,0 +1,80 @@
+// The knobs of a mount. One row of the table in config.cc declares a knob: from it come the flag --NAME, the
+// -o key NAME, the environment variable CURVEFS_NAME, the check of its range, its help text and its line in
+// docs/CONFIG.md.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/status.h"
+
+namespace curvefs::cli {
+
+struct MountConfig {
+  bool read_only = false;
+  std::string meta_engine = "memory";
+  uint64_t meta_memory = 128 << 20;
+  Duration commit_interval = std::chrono::seconds(1);
+  uint64_t cache_size = 512 << 20;
+  uint64_t inline_max = kDefaultInlineMax;
+  bool sync_close = false;
+  std::string atime = "relatime";
+  uint64_t threads = 0;
+  bool no_writeback_cache = false;
+  bool allow_other = false;
+  std::string log_file;
+  std::string log_level = "info";
+
+  // Not knobs: what else -o said.
+  uint64_t kernel_flags = 0;    // MS_NODEV and so on, for mount(2)
+  std::set<std::string> given;  // names of knobs that were set, by whatever means
+  bool is_given(const std::string& name) const { return given.contains(name); }
+};
+
+enum class KnobKind { kSwitch, kSize, kCount, kDuration, kChoice, kText };
+
+struct Knob {
+  using Member = std::variant<bool MountConfig::*, uint64_t MountConfig::*, Duration MountConfig::*,
+                              std::string MountConfig::*>;
+
+  std::string_view name;  // as in --name
+  KnobKind kind;
+  Member member;
+  uint64_t min, max;         // kSize: bytes, kCount, kDuration: milliseconds; both included
+  std::string_view choices;  // kChoice: separated by |
+  std::string_view help;     // one or two sentences
+
+  std::string Environment() const;  // "CURVEFS_COMMIT_INTERVAL"
+  std::string Default() const;      // as it would be written; empty if there is none to write
+  std::string Values() const;       // what may be written: "0 to 128KiB", "memory or rocksdb"
+};
+std::span<const Knob> MountKnobs();
+const Knob* FindKnob(std::string_view name);  // underscores count as dashes
+
+// Sets one knob from its text form. kInvalid, naming the knob, what is wrong and what may be written.
+Status SetKnob(MountConfig* config, const Knob& knob, std::string_view text);
+
+// Sets what an fstab-style list says: standard mount options, and name=value (a switch: name alone) for every
+// knob. kInvalid: an unknown one.
+Status ApplyMountOptions(MountConfig* config, std::string_view list);
+
+// Everything at once; a later source overrides an earlier one: environment, -o lists, flags.
+Result<MountConfig> MakeMountConfig(const std::function<const char*(const char*)>& getenv,
+                                    const std::vector<std::string>& option_lists,
+                                    const std::vector<std::pair<std::string, std::string>>& flags);
+
+// "mount.NAME = VALUE" lines for .config.
+std::string ConfigText(const MountConfig& config);
+// docs/CONFIG.md.
+std::string ConfigMarkdown();
+
+}  // namespace curvefs::cli

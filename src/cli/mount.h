@@ -1,0 +1,25 @@
+// What `curvefs mount` and mount.curvefs do, once their arguments are understood.
+#pragma once
+
+#include <string>
+
+#include "base/status.h"
+#include "cli/config.h"
+#include "cli/standalone.h"
+
+namespace curvefs::cli {
+
+struct MountRequest {
+  std::string dir;          // DIR of --standalone
+  std::string mount_point;  // an existing directory
+  MountConfig config;
+  bool foreground = false;
+};
+
+// Mounts. In the background: returns once the mount has answered. In the foreground: returns when it has been unmounted.
+Status Mount(const MountRequest& request);
+
+// The values of the components, from the knobs.
+StandaloneOptions ToStandaloneOptions(const MountRequest& request);
+
+}  // namespace curvefs::cli

@@ -1,0 +1,136 @@
+#include <poll.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/fs_dir.h"
+#include "cli/mounts.h"
+#include "cli/values.h"
+
+namespace curvefs::cli {
+namespace {
+
+constexpr std::string_view kName = "umount";
+
+struct UmountArgs {
+  std::string mount_point;
+  bool lazy = false;
+  std::string timeout = "0s";
+};
+
+// A descriptor that becomes readable when the process ends; -1 if there is no such process.
+int OpenProcess(int64_t pid) {
+  return pid <= 0 ? -1 : static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+}
+
+// The way for those who are not root.
+Status UmountByHelper(const std::string& mount_point, bool lazy) {
+  pid_t pid = ::fork();
+  if (pid < 0) return FromErrno(errno, "fork");
+  if (pid == 0) {
+    const char* flag = lazy ? "-uz" : "-u";
+    ::execlp("fusermount3", "fusermount3", flag, "--", mount_point.c_str(), nullptr);
+    std::_Exit(127);
+  }
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+    return {Code::kNotPermitted,
+            "only root may unmount without fusermount3, which is not installed (Debian package fuse3)"};
+  }
+  return {Code::kBusy, "fusermount3 could not unmount " + mount_point};
+}
+
+Status Detach(const std::string& mount_point, bool lazy) {
+  if (::umount2(mount_point.c_str(), UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0) return {};
+  if (errno == EPERM) return UmountByHelper(mount_point, lazy);
+  if (errno != EBUSY) return FromErrno(errno, "unmount " + mount_point);
+  std::string users;
+  for (const std::string& user : UsersOf(mount_point, 5)) users += (users.empty() ? "" : ", ") + user;
+  return {Code::kBusy, mount_point + " is in use" + (users.empty() ? "" : " by " + users) +
+                           "; end that first, or use --lazy to take the mount away and let it end by itself"};
+}
+
+// Returns when the process has ended, or kTimedOut. A zero timeout means for ever.
+Status AwaitEnd(int process, int64_t pid, Duration timeout) {
+  constexpr int kPatienceMs = 5000;  // after this long a person wants to know what is going on
+  const Clock& clock = Clock::System();
+  const SteadyTime deadline = clock.Steady() + timeout;
+  bool told = false;
+  while (true) {
+    int wait_ms = told ? -1 : kPatienceMs;
+    if (timeout.count() > 0) {
+      auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock.Steady()).count();
+      if (left <= 0) {
+        return {Code::kTimedOut, "process " + std::to_string(pid) +
+                                     " is still storing its data; it goes on in the background"};
+      }
+      wait_ms = static_cast<int>(wait_ms < 0 ? left : std::min<int64_t>(wait_ms, left));
+    }
+    pollfd p{process, POLLIN, 0};
+    int n = ::poll(&p, 1, wait_ms);
+    if (n > 0) return {};
+    if (n < 0 && errno != EINTR) return FromErrno(errno, "poll");
+    if (n == 0 && !told && timeout.count() == 0) {
+      std::fprintf(stderr, "curvefs umount: waiting for process %lld to store its data\n",
+                   static_cast<long long>(pid));
+    }
+    told = told || n == 0;
+  }
+}
+
+Status Umount(const UmountArgs& args) {
+  CURVEFS_TRY(Duration timeout, ParseDuration(args.timeout));
+  const std::string mount_point = AbsolutePath(args.mount_point);
+  CURVEFS_TRY(MountEntry mount, FindMount(mount_point));
+  auto user = FsDir::LastUser(Disk::Posix(), mount.source);
+  // A read-only directory cannot say who uses it; then there is also nothing to be stored.
+  int process = user && user->mount_point == mount_point ? OpenProcess(user->pid) : -1;
+  Status status = Detach(mount_point, args.lazy);
+  if (status.ok() && process >= 0 && !args.lazy) status = AwaitEnd(process, user->pid, timeout);
+  if (process >= 0) ::close(process);
+  if (!status.ok() || process < 0 || args.lazy) return status;
+  auto left = FsDir::LastUser(Disk::Posix(), mount.source);
+  if (left && left->pid == user->pid) {
+    return {Code::kIo,
+            mount_point + " is unmounted, but process " + std::to_string(user->pid) +
+                " ended before all was stored; its log (by default " + mount.source +
+                "/curvefs.log) says why. What had been fsynced is safe; the next mount recovers by itself"};
+  }
+  return {};
+}
+
+}  // namespace
+
+void AddUmount(CLI::App& app, int* exit_code) {
+  auto args = std::make_shared<UmountArgs>();
+  CLI::App* command = app.add_subcommand("umount", "Unmount, and wait until everything is stored");
+  command->add_option("MNT", args->mount_point, "The mount point")->required();
+  command->add_flag(
+      "--lazy", args->lazy,
+      "Take the mount away at once; its process ends when the last open file is closed. Does not wait");
+  command
+      ->add_option("--timeout", args->timeout,
+                   "Wait no longer than this for the data to be stored; 0s: as long as it takes")
+      ->capture_default_str();
+  command->footer(
+      "Without root it needs fusermount3 (Debian package fuse3).\n\n"
+      "Examples:\n  curvefs umount /mnt\n  curvefs umount --lazy /mnt\n  curvefs umount --timeout 30s /mnt");
+  command->callback([=] {
+    Status status = Umount(*args);
+    *exit_code = status.ok()
+                     ? kExitOk
+                     : Complain(kName, status, status.code() == Code::kInvalid ? kExitUsage : kExitFailed);
+  });
+}
+
+}  // namespace curvefs::cli
