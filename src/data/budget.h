@@ -18,8 +18,8 @@ class Budget {
   bool TryTake(uint64_t n);
   void GiveBack(uint64_t n);
 
-  // Waits until n bytes could be taken now (they are not taken). Returns the error of the flushes if two of them failed and nothing
-  // was given back in between: then waiting is in vain.
+  // Waits until n bytes could be taken now (they are not taken). Returns the error of the flushes if two of
+  // them failed and nothing was given back in between: then waiting is in vain.
   Status WaitFor(uint64_t n);
   void FlushFailed(const Status& error);
 

@@ -1,7 +1,9 @@
-// ChunkIndex: what the data layer asks of the metadata. Implemented by the client over its metadata service, by a fake in tests.
+// ChunkIndex: what the data layer asks of the metadata. Implemented by the client over its metadata service,
+// by a fake in tests.
 //
-// The content of a file is what its chunk records say, the highest sequence winning where they overlap, zeros where there is none, up to the
-// file's length (SPEC D1). No record crosses a chunk boundary (kChunkSize). Threads: any. All functions may block.
+// The content of a file is what its chunk records say, the highest sequence winning where they overlap, zeros
+// where there is none, up to the file's length (SPEC D1). No record crosses a chunk boundary (kChunkSize).
+// Threads: any. All functions may block.
 #pragma once
 
 #include <cstdint>
@@ -25,16 +27,20 @@ class ChunkIndex {
  public:
   virtual ~ChunkIndex() = default;
 
-  // The records that overlap [offset, offset + len), ordered by chunk and then sequence. kNotFound if the inode is gone.
+  // The records that overlap [offset, offset + len), ordered by chunk and then sequence. kNotFound if the
+  // inode is gone.
   virtual Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len) = 0;
 
-  // Adds records, in this order, as the newest of their chunks (their `sequence` is ignored), and raises the file's length to at least the end of the
-  // last one. Records that they cover wholly go. kNotFound if the inode is gone: its data may be dropped. Other errors: nothing was changed.
+  // Adds records, in this order, as the newest of their chunks (their `sequence` is ignored), and raises the
+  // file's length to at least the end of the last one. Records that they cover wholly go. kNotFound if the
+  // inode is gone: its data may be dropped. Other errors: nothing was changed.
   virtual Result<std::vector<ChunkLoad>> Append(InodeId inode, std::vector<meta::ChunkRecord> records) = 0;
 
-  // Compaction: replaces exactly the records `before` of one chunk, as read earlier, by `after`, which hold the same content. kBusy, with nothing changed,
-  // if one of `before` is no longer there as it was, or an older one has appeared. Newer records stay newer.
-  virtual Status Replace(InodeId inode, std::vector<meta::ChunkRecord> before, std::vector<meta::ChunkRecord> after) = 0;
+  // Compaction: replaces exactly the records `before` of one chunk, as read earlier, by `after`, which hold
+  // the same content. kBusy, with nothing changed, if one of `before` is no longer there as it was, or an
+  // older one has appeared. Newer records stay newer.
+  virtual Status Replace(InodeId inode, std::vector<meta::ChunkRecord> before,
+                         std::vector<meta::ChunkRecord> after) = 0;
 
   // `n` consecutive new chunk ids, the first one returned. Never the same twice, also after a crash.
   virtual Result<ChunkId> NewChunks(uint32_t n) = 0;

@@ -17,8 +17,8 @@ struct Piece {
   uint64_t end() const { return offset + len; }
 };
 
-// What [offset, offset + len) of a file reads as: consecutive pieces, holes included, the highest sequence winning. Records of several
-// chunks may be given; within a chunk they are ordered by sequence.
+// What [offset, offset + len) of a file reads as: consecutive pieces, holes included, the highest sequence
+// winning. Records of several chunks may be given; within a chunk they are ordered by sequence.
 std::vector<Piece> Resolve(const std::vector<meta::ChunkRecord>& records, uint64_t offset, uint64_t len);
 
 // Inline data of one chunk that is moved out to an object at once.

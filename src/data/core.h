@@ -1,0 +1,144 @@
+// The inside of DataCache, shared by its sources: write.cc, flush.cc, read.cc, compact.cc.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "data/budget.h"
+#include "data/data_cache.h"
+#include "data/dirty_map.h"
+#include "data/extents.h"
+#include "data/plan.h"
+#include "data/read_cache.h"
+
+namespace curvefs::data {
+
+struct DataCache::Core {
+  // What is not yet stored of one file. Kept while there is something, or someone is using it.
+  struct File {
+    File(InodeId i, Budget& budget) : inode(i), dirty(budget), flushing(budget), leaving(budget) {}
+    const InodeId inode;
+
+    // Held while data of the file is stored and its records are committed, by Flush, Change and the end of
+    // Compact. First in the lock order; held over I/O.
+    std::mutex flush_mu;
+
+    // Second in the lock order. No I/O under it. The maps are changed under it; `flushing` and `leaving` only
+    // by the holder of flush_mu.
+    mutable std::mutex mu;
+    DirtyMap dirty;
+    DirtyMap flushing;  // being stored; readable until its records are committed
+    DirtyMap
+        leaving;  // dropped by a Change that is not yet committed; readable, but no longer counted as content
+    SteadyTime oldest;  // when the first of `dirty` was written
+    bool forgotten = false;
+    std::atomic<uint32_t> failures{0};  // flushes that failed in a row
+
+    // Guarded by Core::mu_.
+    bool scheduled = false;  // in due_
+    bool urgent = false;     // in urgent_
+  };
+  using FilePtr = std::shared_ptr<File>;
+  enum class FlushMode { kAll, kDurableSoon, kFullBlocks };
+
+  Core(ChunkIndex& i, object::ObjectStore& o, DataOptions opts);
+  ~Core();
+
+  // write.cc
+  Status Write(InodeId inode, uint64_t offset, BufferSlice data);
+  Status WritePiece(InodeId inode, uint64_t offset, const BufferSlice& data);
+  Status CheckSpace(uint64_t more);
+  uint64_t DirtyEnd(InodeId inode) const;
+  Status Change(InodeId inode, uint64_t offset, uint64_t len, const std::function<Status()>& commit);
+  void Forget(InodeId inode);
+  FilePtr Find(InodeId inode) const;
+  FilePtr FindOrMake(InodeId inode);
+  void Release(FilePtr file);  // removes the file's state if it is clean and nobody else uses it
+  std::vector<FilePtr> AllFiles() const;
+
+  // flush.cc
+  Status FlushFile(const FilePtr& file, FlushMode mode);
+  Status FlushAll();
+  void Schedule(const FilePtr& file, SteadyTime due);
+  void ScheduleFullBlocks(const FilePtr& file);
+  void FlusherMain();
+  FilePtr NextToFlush(std::unique_lock<std::mutex>& lock, FlushMode* mode);
+  void FlushInBackground(const FilePtr& file, FlushMode mode);
+  Status StoreFlushing(File& file, bool durable_soon);
+  Status StoreInline(File& file);
+  Result<bool> StoreSmallFile(File& file);
+  Status StoreObjects(File& file);
+  Status CommitRecords(File& file, std::vector<meta::ChunkRecord> records, const std::vector<Range>& done);
+  Result<std::vector<meta::ChunkRecord>> PutObject(InodeId inode, const PlannedObject& plan,
+                                                   const BufferList& bytes, ChunkId chunk,
+                                                   uint32_t compaction);
+  void DeleteObjects(const std::vector<meta::ChunkRecord>& records);
+  object::ObjectName NameOf(const meta::ChunkRecord& record) const;
+
+  // read.cc
+  Result<BufferList> Read(InodeId inode, uint64_t offset, size_t n, uint64_t length, ReadStream* stream);
+  Result<BufferList> ReadOnce(InodeId inode, Range range, bool sequential);
+  Result<BufferSlice> ReadPiece(InodeId inode, const meta::ChunkRecord& record, Range range,
+                                bool whole_objects);
+  std::vector<Segment> NotYetStored(InodeId inode, Range range) const;
+  void ReadAhead(InodeId inode, Range range, uint64_t length, ReadStream& stream);
+  Result<uint64_t> Seek(InodeId inode, uint64_t offset, uint64_t length, bool data);
+
+  // compact.cc
+  Status Compact(InodeId inode, uint32_t chunk_index);
+  Status CompactOnce(InodeId inode, uint32_t chunk_index);
+  void ConsiderCompaction(InodeId inode, const std::vector<ChunkLoad>& loads);
+  void CompactorMain();
+
+  DataStats Stats() const;
+
+  ChunkIndex& index;
+  object::ObjectStore& objects;
+  const DataOptions options;
+  Clock& clock = Clock::System();
+  Budget budget;
+  ReadCache read_cache;
+
+  // Files by inode. A shard's lock comes after File::flush_mu and before File::mu.
+  static constexpr size_t kShards = 64;
+  struct Shard {
+    mutable std::mutex mu;
+    std::unordered_map<InodeId, FilePtr> files;
+  };
+  Shard shards[kShards];
+  Shard& ShardOf(InodeId inode) { return shards[inode.value % kShards]; }
+  const Shard& ShardOf(InodeId inode) const { return shards[inode.value % kShards]; }
+
+  // Third in the lock order, after File::mu: what the background threads have to do.
+  mutable std::mutex mu_;
+  std::condition_variable flusher_work_;
+  std::multimap<SteadyTime, FilePtr> due_;
+  std::deque<FilePtr> urgent_;
+  std::condition_variable compactor_work_;
+  using ChunkOfFile = std::pair<InodeId, uint32_t>;
+  std::map<ChunkOfFile, SteadyTime> compactions_;  // when each is due
+  std::multimap<SteadyTime, ChunkOfFile> compactions_by_time_;
+  bool stop_ = false;
+  std::vector<std::thread> threads_;
+
+  // Free space of the store, as last asked, less what was put since.
+  std::atomic<int64_t> free_bytes{INT64_MAX};
+  std::atomic<int64_t> next_space_poll{0};  // steady time, ns
+
+  struct {
+    std::atomic<uint64_t> flushing_bytes{0}, read_bytes{0}, read_hits{0}, read_misses{0}, written_bytes{0},
+        flushes{0}, flush_failures{0}, objects_put{0}, inline_records{0}, compactions{0}, waits{0};
+  } counters;
+};
+
+}  // namespace curvefs::data

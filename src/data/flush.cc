@@ -1,0 +1,366 @@
+// Storing dirty data: objects first, then the records that name them.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/crc32c.h"
+#include "data/core.h"
+
+namespace curvefs::data {
+namespace {
+
+constexpr size_t kMaxRecordsPerAppend = 1000;
+constexpr size_t kMaxObjectsPerAppend = 16;  // then memory is given back
+constexpr Duration kRetryFirst = std::chrono::milliseconds(100);
+constexpr uint32_t kRetryDoublings = 6;
+
+meta::ChunkRecord InlineRecord(uint64_t offset, std::string bytes) {
+  meta::ChunkRecord r;
+  r.offset = offset;
+  r.len = bytes.size();
+  r.inline_crc = Crc32c(bytes);
+  r.inline_data = std::move(bytes);
+  return r;
+}
+
+meta::ChunkRecord ZeroRecord(Range range) {
+  meta::ChunkRecord r;
+  r.offset = range.begin;
+  r.len = range.size();
+  return r;
+}
+
+BufferList BytesOf(const std::vector<Segment>& segments) {
+  BufferList list;
+  list.reserve(segments.size());
+  for (const auto& s : segments) list.push_back(s.bytes);
+  return list;
+}
+
+std::string Joined(const std::vector<Segment>& segments, size_t n) {
+  std::string bytes(n, '\0');
+  CopyOut(BytesOf(segments), bytes.data());
+  return bytes;
+}
+
+}  // namespace
+
+// ---- the background threads ----
+
+void DataCache::Core::Schedule(const FilePtr& file, SteadyTime due) {
+  bool first;
+  {
+    std::lock_guard lock(mu_);
+    if (file->scheduled) return;
+    file->scheduled = true;
+    auto it = due_.emplace(due, file);
+    first = it == due_.begin();
+  }
+  if (first) flusher_work_.notify_one();
+}
+
+void DataCache::Core::ScheduleFullBlocks(const FilePtr& file) {
+  {
+    std::lock_guard lock(mu_);
+    if (file->urgent) return;
+    file->urgent = true;
+    urgent_.push_back(file);
+  }
+  flusher_work_.notify_one();
+}
+
+// The next file to work on: one with a full block, one whose data is old enough, or, when memory runs short,
+// the oldest. Null when the threads have to end.
+DataCache::Core::FilePtr DataCache::Core::NextToFlush(std::unique_lock<std::mutex>& lock, FlushMode* mode) {
+  while (!stop_) {
+    if (!urgent_.empty()) {
+      FilePtr file = std::move(urgent_.front());
+      urgent_.pop_front();
+      file->urgent = false;
+      *mode = FlushMode::kFullBlocks;
+      return file;
+    }
+    if (due_.empty()) {
+      flusher_work_.wait(lock);
+      continue;
+    }
+    auto next = due_.begin();
+    if (next->first > clock.Steady()) {
+      // Files that failed lately wait for their time, unless a writer waits for them.
+      auto pick = due_.end();
+      if (budget.has_waiters()) {
+        pick = next;
+      } else if (budget.pressed()) {
+        pick = std::ranges::find_if(due_, [](const auto& entry) { return entry.second->failures == 0; });
+      }
+      if (pick == due_.end()) {
+        flusher_work_.wait_until(lock, next->first);
+        continue;
+      }
+      next = pick;
+    }
+    FilePtr file = std::move(next->second);
+    due_.erase(next);
+    file->scheduled = false;
+    *mode = FlushMode::kAll;
+    return file;
+  }
+  return nullptr;
+}
+
+void DataCache::Core::FlushInBackground(const FilePtr& file, FlushMode mode) {
+  if (mode == FlushMode::kAll && file->failures == 0 && !budget.pressed()) {
+    SteadyTime due;
+    {
+      std::lock_guard lock(file->mu);
+      if (file->dirty.empty()) return;
+      due = file->oldest + options.flush_age;
+    }
+    if (due > clock.Steady()) {  // flushed since it was scheduled, and written again
+      Schedule(file, due);
+      return;
+    }
+  }
+  // The error stays with the data: the file is scheduled again, and whoever calls Flush, or waits for memory,
+  // gets it.
+  (void)FlushFile(file, mode);
+}
+
+void DataCache::Core::FlusherMain() {
+  std::unique_lock lock(mu_);
+  FlushMode mode;
+  while (FilePtr file = NextToFlush(lock, &mode)) {
+    lock.unlock();
+    FlushInBackground(file, mode);
+    Release(std::move(file));
+    lock.lock();
+  }
+}
+
+Status DataCache::Core::FlushAll() {
+  Status first;
+  for (FilePtr& file : AllFiles()) {
+    Status s = FlushFile(file, FlushMode::kAll);
+    if (first.ok()) first = std::move(s);
+    Release(std::move(file));
+  }
+  return first;
+}
+
+// ---- one file ----
+
+Status DataCache::Core::FlushFile(const FilePtr& file, FlushMode mode) {
+  std::lock_guard flush_lock(file->flush_mu);
+  {
+    std::lock_guard lock(file->mu);
+    if (mode == FlushMode::kFullBlocks) {
+      for (const Range& block : file->dirty.FullBlocks())
+        file->dirty.Remove(block.begin, block.end, &file->flushing);
+    } else {
+      std::swap(file->dirty, file->flushing);
+    }
+    if (file->flushing.empty()) return {};
+    if (!file->dirty.empty()) file->oldest = clock.Steady();
+    counters.flushing_bytes += file->flushing.bytes();
+  }
+  Status s = StoreFlushing(*file, mode == FlushMode::kDurableSoon);
+  counters.flushes.fetch_add(1, std::memory_order_relaxed);
+
+  std::lock_guard lock(file->mu);
+  counters.flushing_bytes -= file->flushing.bytes();  // nothing, if all went well
+  if (s.code() == Code::kNotFound || file->forgotten) {
+    file->flushing.Clear();  // the inode has been deleted
+    return {};
+  }
+  if (s.ok()) {
+    file->failures = 0;
+    return {};
+  }
+  counters.flush_failures.fetch_add(1, std::memory_order_relaxed);
+  file->dirty.InsertUnder(&file->flushing);
+  const uint32_t doublings = std::min(file->failures++, kRetryDoublings);
+  Schedule(file, clock.Steady() + kRetryFirst * (1 << doublings));
+  budget.FlushFailed(s);
+  return s;
+}
+
+Status DataCache::Core::StoreFlushing(File& file, bool durable_soon) {
+  // `flushing` is changed by nobody but us while we hold flush_mu, so it may be looked at without the lock.
+  if (file.flushing.end() <= options.inline_max) {
+    CURVEFS_TRY(const bool done, StoreSmallFile(file));
+    if (done) return {};
+  }
+  if (durable_soon && file.flushing.bytes() <= options.staged_max) return StoreInline(file);
+  return StoreObjects(file);
+}
+
+// If the file, with what is now added, is small enough to live in the metadata, its content becomes one
+// record. False if it is not.
+Result<bool> DataCache::Core::StoreSmallFile(File& file) {
+  CURVEFS_TRY(const auto records, index.Records(file.inode, 0, options.inline_max + 1));
+  uint64_t end = file.flushing.end();
+  for (const auto& r : records) {
+    if (r.in_object() || r.end() > options.inline_max) return false;
+    // Damaged content must not be given a new, right, checksum.
+    if (r.is_inline() && Crc32c(r.inline_data) != r.inline_crc) return false;
+    end = std::max(end, r.end());
+  }
+  std::string content(end, '\0');
+  for (const Piece& p : Resolve(records, 0, end)) {
+    if (p.record < 0) continue;
+    const auto& r = records[static_cast<size_t>(p.record)];
+    if (r.is_inline())
+      std::memcpy(content.data() + p.offset, r.inline_data.data() + (p.offset - r.offset), p.len);
+  }
+  for (const Segment& s : file.flushing.Collect(0, end)) {
+    if (s.bytes.is_zero()) {
+      std::memset(content.data() + s.offset, 0, s.bytes.size);
+    } else {
+      std::memcpy(content.data() + s.offset, s.bytes.data(), s.bytes.size);
+    }
+  }
+  std::vector<meta::ChunkRecord> out;
+  out.push_back(InlineRecord(0, std::move(content)));
+  CURVEFS_CHECK_OK(CommitRecords(file, std::move(out), {{0, end}}));
+  return true;
+}
+
+Status DataCache::Core::StoreInline(File& file) {
+  constexpr uint64_t kAll = ~uint64_t{0};
+  std::vector<meta::ChunkRecord> records;
+  std::vector<Range> done;
+  auto add = [&](meta::ChunkRecord record, Range range) -> Status {
+    records.push_back(std::move(record));
+    done.push_back(range);
+    if (records.size() < kMaxRecordsPerAppend) return {};
+    return CommitRecords(file, std::exchange(records, {}), std::exchange(done, {}));
+  };
+  const auto zeros = CutAt(file.flushing.Runs(0, kAll, true), kChunkSize, kChunkSize);
+  for (const Range& part : zeros) CURVEFS_CHECK_OK(add(ZeroRecord(part), part));
+  for (const Range& part : CutAt(file.flushing.Runs(0, kAll, false), kChunkSize, kMaxInlineRecord)) {
+    std::string bytes = Joined(file.flushing.Collect(part.begin, part.end), part.size());
+    CURVEFS_CHECK_OK(add(InlineRecord(part.begin, std::move(bytes)), part));
+  }
+  return CommitRecords(file, std::move(records), done);
+}
+
+Status DataCache::Core::StoreObjects(File& file) {
+  constexpr uint64_t kAll = ~uint64_t{0};
+  const auto zeros = CutAt(file.flushing.Runs(0, kAll, true), kChunkSize, kChunkSize);
+  const auto plan = PlanObjects(file.flushing.Runs(0, kAll, false));
+  for (size_t i = 0; i < zeros.size(); i += kMaxRecordsPerAppend) {
+    const std::vector<Range> part(
+        zeros.begin() + static_cast<ptrdiff_t>(i),
+        zeros.begin() + static_cast<ptrdiff_t>(std::min(zeros.size(), i + kMaxRecordsPerAppend)));
+    std::vector<meta::ChunkRecord> records;
+    for (const Range& range : part) records.push_back(ZeroRecord(range));
+    CURVEFS_CHECK_OK(CommitRecords(file, std::move(records), part));
+  }
+  for (size_t first = 0; first < plan.size();) {
+    size_t last = first, records_planned = 0;
+    while (last < plan.size() && last - first < kMaxObjectsPerAppend &&
+           (last == first || records_planned + plan[last].parts.size() <= kMaxRecordsPerAppend)) {
+      records_planned += plan[last++].parts.size();
+    }
+    CURVEFS_TRY(const ChunkId chunk, index.NewChunks(static_cast<uint32_t>(last - first)));
+    std::vector<meta::ChunkRecord> records;
+    std::vector<Range> done;
+    for (size_t i = first; i < last; ++i) {
+      BufferList bytes;
+      for (const Range& part : plan[i].parts) {
+        for (Segment& s : file.flushing.Collect(part.begin, part.end)) bytes.push_back(std::move(s.bytes));
+        done.push_back(part);
+      }
+      auto put = PutObject(file.inode, plan[i], bytes, ChunkId(chunk.value + (i - first)), 0);
+      if (!put) {
+        DeleteObjects(records);
+        return put.error();
+      }
+      std::ranges::move(*put, std::back_inserter(records));
+    }
+    CURVEFS_CHECK_OK(CommitRecords(file, std::move(records), done));
+    first = last;
+  }
+  return {};
+}
+
+// Commits `records` in pieces, and lets go of the ranges that they store. On failure their objects are
+// deleted.
+Status DataCache::Core::CommitRecords(File& file, std::vector<meta::ChunkRecord> records,
+                                      const std::vector<Range>& done) {
+  if (records.empty()) return {};
+  // The index raises the file's length to the end of the last one.
+  std::ranges::sort(records, {}, &meta::ChunkRecord::offset);
+  const auto count = static_cast<uint64_t>(std::ranges::count_if(records, &meta::ChunkRecord::is_inline));
+  std::vector<meta::ChunkRecord> objects_put;
+  std::ranges::copy_if(records, std::back_inserter(objects_put), &meta::ChunkRecord::in_object);
+
+  Result<std::vector<ChunkLoad>> loads = Fail(Code::kNotFound);
+  bool forgotten;
+  {
+    std::lock_guard lock(file.mu);
+    forgotten = file.forgotten;
+  }
+  if (!forgotten) loads = index.Append(file.inode, std::move(records));
+  if (!loads) {
+    // With an unknown outcome the records may be there: then the objects stay, for fsck to judge.
+    if (loads.error().code() != Code::kTimedOut) DeleteObjects(objects_put);
+    return loads.error();
+  }
+  counters.inline_records.fetch_add(count, std::memory_order_relaxed);
+  {
+    DirtyMap stored(budget);  // freed after the lock
+    {
+      std::lock_guard lock(file.mu);
+      const uint64_t before = file.flushing.bytes();
+      for (const Range& range : done) file.flushing.Remove(range.begin, range.end, nullptr);
+      counters.flushing_bytes -= before - file.flushing.bytes();
+    }
+  }
+  ConsiderCompaction(file.inode, *loads);
+  return {};
+}
+
+object::ObjectName DataCache::Core::NameOf(const meta::ChunkRecord& r) const {
+  return {r.chunk_id, r.block, r.compaction, index.fs(), r.object_inode};
+}
+
+// Stores one object and returns the records for its parts.
+Result<std::vector<meta::ChunkRecord>> DataCache::Core::PutObject(InodeId inode, const PlannedObject& plan,
+                                                                  const BufferList& bytes, ChunkId chunk,
+                                                                  uint32_t compaction) {
+  meta::ChunkRecord r;
+  r.chunk_id = chunk;
+  r.block = static_cast<uint32_t>(plan.parts.front().begin % kChunkSize / kBlockSize);
+  r.compaction = compaction;
+  r.object_inode = inode;
+  r.object_size = plan.bytes;
+  auto digest = objects.Put(NameOf(r), bytes);
+  if (!digest) {
+    (void)objects.Delete(NameOf(r));  // best effort: it may be there, half or whole
+    return Fail(digest.error());
+  }
+  r.digest = *digest;
+  counters.objects_put.fetch_add(1, std::memory_order_relaxed);
+  free_bytes.fetch_sub(static_cast<int64_t>(plan.bytes), std::memory_order_relaxed);
+  std::vector<meta::ChunkRecord> records;
+  records.reserve(plan.parts.size());
+  for (const Range& part : plan.parts) {
+    r.offset = part.begin;
+    r.len = part.size();
+    records.push_back(r);
+    r.object_offset += part.size();
+  }
+  return records;
+}
+
+void DataCache::Core::DeleteObjects(const std::vector<meta::ChunkRecord>& records) {
+  const meta::ChunkRecord* last = nullptr;
+  for (const auto& r : records) {
+    if (!r.in_object() || (last != nullptr && NameOf(*last) == NameOf(r))) continue;
+    last = &r;
+    (void)objects.Delete(NameOf(r));  // best effort: fsck finds what stays
+  }
+}
+
+}  // namespace curvefs::data

@@ -1,0 +1,88 @@
+// ReadCache: whole objects in memory, the least recently used dropped first, and the threads that read ahead.
+//
+// Objects are immutable, so nothing here is ever invalidated, only evicted. An object that is being read is
+// read once: others who need it wait for the first. A reader does not wait behind the queue of the
+// read-ahead: what has not been begun it reads itself.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/buffer.h"
+#include "object/object_store.h"
+
+namespace curvefs::data {
+
+// What is needed to read an object whole.
+struct ObjectRef {
+  object::ObjectName name;
+  uint32_t digest = 0;
+  uint64_t size = 0;
+};
+
+class ReadCache {
+ public:
+  ReadCache(object::ObjectStore& objects, uint64_t limit_bytes);
+  ~ReadCache();
+
+  // The object's bytes if they are here now; null otherwise. Never blocks.
+  std::shared_ptr<Buffer> Find(const object::ObjectName& name);
+  // The object's bytes, read if need be. Errors as of ObjectStore::Read; they are not remembered.
+  Result<std::shared_ptr<Buffer>> Get(const ObjectRef& object);
+  // Asks for the object to be read in the background. False if too much is waiting already.
+  bool Prefetch(const ObjectRef& object);
+
+  // Drops all objects that were first written for `inode`; all.
+  void Forget(InodeId inode);
+  void Clear();
+
+  uint64_t bytes() const;
+
+ private:
+  // Ordered by inode first, for Forget.
+  struct Key {
+    InodeId inode;
+    object::ObjectName name;
+    friend auto operator<=>(const Key&, const Key&) = default;
+  };
+  enum class State { kQueued, kReading, kReady };
+  struct Entry {
+    State state = State::kQueued;
+    ObjectRef object;
+    std::shared_ptr<Buffer> bytes;
+    Status error;                     // of the read that has just ended, for those who wait for it
+    std::list<Key>::iterator by_use;  // if kReady
+  };
+  using Map = std::map<Key, std::shared_ptr<Entry>>;
+
+  static constexpr size_t kThreads = 2;
+  static constexpr size_t kMaxQueue = 64;
+
+  void ReadAheadMain();
+  Result<std::shared_ptr<Buffer>> ReadNow(std::unique_lock<std::mutex>& lock,
+                                          const std::shared_ptr<Entry>& entry);
+  void EvictTo(uint64_t limit, std::vector<std::shared_ptr<Buffer>>* evicted);
+  void Drop(Map::iterator it, std::vector<std::shared_ptr<Buffer>>* evicted);
+
+  object::ObjectStore& objects_;
+  const uint64_t limit_;
+
+  mutable std::mutex mu_;  // a leaf
+  std::condition_variable work_;
+  std::condition_variable read_done_;
+  Map entries_;
+  std::list<Key> by_use_;  // the ready ones, most recent first
+  std::deque<std::shared_ptr<Entry>> queue_;
+  uint64_t bytes_ = 0;  // of the ready ones
+  bool stop_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace curvefs::data
