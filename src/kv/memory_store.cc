@@ -236,6 +236,7 @@ Result<Seq> MemoryStore::Save() {
       }
     }
     CURVEFS_CHECK_OK(RunBarrier(seq));
+    CURVEFS_CHECK_OK(RunBarrier(seq));
     return writer->Finish();
   }();
   std::lock_guard lock(mu_);

@@ -84,6 +84,7 @@ class SimDisk::OpenFile final : public File {
     Status injected = disk_->Enter(Op::kSync, path_);
     std::lock_guard guard(disk_->mu_);
     CURVEFS_CHECK_OK(Usable(false));
+    if (disk_->syncs_are_lies_) return injected;
     disk_->SettleUnsynced(*node_, injected.ok() ? Keep::kEverything : disk_->failed_sync_keeps_);
     return injected;
   }
@@ -233,6 +234,7 @@ Status SimDisk::SyncDir(const std::string& path) {
   CURVEFS_CHECK_OK(Enter(Op::kSyncDir, path));
   std::lock_guard guard(mu_);
   if (!names_.contains(path)) return {Code::kNotFound, "sync directory " + path};
+  if (syncs_are_lies_) return {};
   for (const NameChange& change : unsynced_names_[path]) Apply(durable_names_, change);
   unsynced_names_.erase(path);
   return {};
@@ -241,6 +243,7 @@ Status SimDisk::SyncDir(const std::string& path) {
 Status SimDisk::SyncAll(const std::string& path) {
   Status injected = Enter(Op::kSync, path);
   std::lock_guard guard(mu_);
+  if (syncs_are_lies_) return injected;
   for (auto& [name, node] : names_) {
     SettleUnsynced(*node, injected.ok() ? Keep::kEverything : failed_sync_keeps_);
   }
@@ -327,6 +330,11 @@ void SimDisk::ClearFaults() {
 void SimDisk::SetFailedSyncKeeps(Keep keep) {
   std::lock_guard guard(mu_);
   failed_sync_keeps_ = keep;
+}
+
+void SimDisk::SetSyncsAreLies(bool lies) {
+  std::lock_guard guard(mu_);
+  syncs_are_lies_ = lies;
 }
 
 void SimDisk::SetCapacity(uint64_t bytes) {

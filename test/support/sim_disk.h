@@ -78,6 +78,8 @@ class SimDisk final : public Disk {
   void ClearFaults();
   // What a failing sync leaves on the disk of the writes it was asked for; kNothing to begin with.
   void SetFailedSyncKeeps(Keep keep);
+  // Syncs report success and do nothing: to prove that a test of durability can fail.
+  void SetSyncsAreLies(bool lies);
   // From now on all files together may hold this many bytes.
   void SetCapacity(uint64_t bytes);
   // Called before each operation is carried out, without locks held, by the thread that asks for it: a test
@@ -130,6 +132,7 @@ class SimDisk final : public Disk {
   std::array<Fault, static_cast<size_t>(Op::kCount_)> faults_{};
   std::array<uint64_t, static_cast<size_t>(Op::kCount_)> counts_{};
   Keep failed_sync_keeps_ = Keep::kNothing;
+  bool syncs_are_lies_ = false;
   Hook hook_;
 };
 
