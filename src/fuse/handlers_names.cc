@@ -1,0 +1,111 @@
+// Names and directories.
+#include <algorithm>
+#include <cerrno>
+
+#include "fuse/errno.h"
+#include "fuse/handlers.h"
+
+namespace curvefs::fuse {
+
+// Replies with an entry, whose reference then belongs to the kernel.
+void Handlers::Give(const Exchange& x, const Result<client::Entry>& entry) {
+  if (!entry) return Fail(x, entry.error());
+  if (!x.reply.Structs(EncodeEntry(*entry))) vfs_.Forget(entry->inode.id, 1);
+}
+
+void Handlers::On(Exchange& x, const Lookup& op) {
+  Result<client::Entry> entry = vfs_.Lookup(x.request.caller, x.request.inode, op.name);
+  // A missing name is worth remembering, but "." (of an inode that a file handle from outside names) is not a
+  // name.
+  if (!entry && entry.error().code() == Code::kNotFound && op.name != ".") {
+    x.reply.Structs(EncodeNegativeEntry());
+    return;
+  }
+  Give(x, entry);
+}
+
+void Handlers::On(Exchange& x, const Forget& op) {
+  vfs_.Forget(x.request.inode, op.count);
+}
+
+void Handlers::On(Exchange&, const BatchForget& op) {
+  for (auto [inode, count] : op.items) vfs_.Forget(inode, count);
+}
+
+void Handlers::On(Exchange& x, const Symlink& op) {
+  Give(x, vfs_.Symlink(x.request.caller, x.request.inode, op.name, op.target));
+}
+
+void Handlers::On(Exchange& x, const MkNod& op) {
+  Give(x, vfs_.MkNod(x.request.caller, x.request.inode, op.name, op.mode, op.rdev));
+}
+
+void Handlers::On(Exchange& x, const MkDir& op) {
+  Give(x, vfs_.MkDir(x.request.caller, x.request.inode, op.name, op.mode));
+}
+
+void Handlers::On(Exchange& x, const Unlink& op) {
+  Done(x, vfs_.Unlink(x.request.caller, x.request.inode, op.name));
+}
+
+void Handlers::On(Exchange& x, const RmDir& op) {
+  Done(x, vfs_.RmDir(x.request.caller, x.request.inode, op.name));
+}
+
+void Handlers::On(Exchange& x, const Rename& op) {
+  Done(x, vfs_.Rename(x.request.caller, x.request.inode, op.name, op.new_parent, op.new_name, op.mode));
+}
+
+void Handlers::On(Exchange& x, const Link& op) {
+  Give(x, vfs_.Link(x.request.caller, op.inode, x.request.inode, op.name));
+}
+
+void Handlers::On(Exchange& x, const ReadLink&) {
+  Result<std::string> target = vfs_.ReadLink(x.request.inode);
+  if (!target) return Fail(x, target.error());
+  x.reply.Bytes(*target);
+}
+
+void Handlers::On(Exchange& x, const Create& op) {
+  const client::Caller& caller = x.request.caller;
+  auto created = op.unnamed ? vfs_.TmpFile(caller, x.request.inode, op.mode, op.flags)
+                            : vfs_.Create(caller, x.request.inode, op.name, op.mode, op.flags);
+  if (!created) return Fail(x, created.error());
+  if (x.reply.Structs(EncodeEntry(created->entry), EncodeOpen(created->opened))) return;
+  InodeId inode = created->entry.inode.id;
+  vfs_.Release(inode, created->opened.handle);
+  vfs_.Forget(inode, 1);
+}
+
+void Handlers::On(Exchange& x, const OpenDir&) {
+  // The kernel takes this as: never ask again, all directories may be opened, their listings cached.
+  if (options_.cache_directories) {
+    x.reply.Error(ENOSYS);
+    return;
+  }
+  Result<client::Opened> opened = vfs_.OpenDir(x.request.inode);
+  if (!opened) return Fail(x, opened.error());
+  if (opened->attributes_changed) InvalidateAttributes(x.reply.fd(), x.request.inode);
+  if (!x.reply.Structs(fuse_open_out{.fh = opened->handle})) vfs_.ReleaseDir(x.request.inode, opened->handle);
+}
+
+void Handlers::On(Exchange& x, const ReadDir& op) {
+  DirectoryWriter writer(&x.workspace.scratch, std::min(op.size, kMaxTransfer), op.plus);
+  Status status = vfs_.ReadDir(x.request.inode, op.cookie, op.plus,
+                               [&](const client::DirEntry& entry) { return writer.Add(entry); });
+  // What was listed before a failure is delivered; the next request meets the failure again.
+  if (!status.ok() && x.workspace.scratch.empty()) return Fail(x, status);
+  if (!x.reply.Bytes(x.workspace.scratch) && op.plus)
+    ForEachReference(x.workspace.scratch, [&](InodeId inode) { vfs_.Forget(inode, 1); });
+}
+
+void Handlers::On(Exchange& x, const ReleaseDir& op) {
+  vfs_.ReleaseDir(x.request.inode, op.handle);
+  x.reply.Ok();
+}
+
+void Handlers::On(Exchange& x, const FsyncDir&) {
+  Done(x, vfs_.FsyncDir(x.request.inode));
+}
+
+}  // namespace curvefs::fuse

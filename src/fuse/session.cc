@@ -1,0 +1,164 @@
+#include "fuse/session.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace curvefs::fuse {
+namespace {
+
+// Wakes a worker that waits in read(2), when aborting. Its handler does nothing; that it is there makes read
+// return.
+const int kWakeSignal = SIGRTMIN + 7;
+
+// The kernel, or a whole connection, is gone: the end that we wait for.
+bool IsEnd(int error) {
+  return error == ENODEV || error == ECONNABORTED || error == ENOTCONN || error == ECONNRESET;
+}
+
+// ENOENT: the request was taken back between being picked and being copied.
+bool IsPassing(int error) {
+  return error == EINTR || error == EAGAIN || error == ENOENT;
+}
+
+}  // namespace
+
+Session::Session(client::Vfs& vfs, SessionOptions options, std::unique_ptr<Channel> channel)
+    : options_(std::move(options)),
+      channel_(std::move(channel)),
+      log_(options_.log),
+      handlers_(vfs,
+                {.cache_directories = options_.cache_directories, .flush_on_close = options_.flush_on_close},
+                log_) {}
+
+Result<std::unique_ptr<Session>> Session::Mount(client::Vfs& vfs, SessionOptions options) {
+  CURVEFS_TRY(auto channel, Channel::Mount(options.mountpoint, options.mount));
+  std::unique_ptr<Session> session(new Session(vfs, std::move(options), std::move(channel)));
+  CURVEFS_CHECK_OK(session->Handshake());  // on failure ~Session unmounts
+  uint32_t read_ahead = session->options_.read_ahead_kib;
+  if (read_ahead != 0) session->channel_->RaiseReadAhead(read_ahead);  // a mount by a user does without
+  return session;
+}
+
+Result<std::unique_ptr<Session>> Session::Attach(client::Vfs& vfs, int fd, SessionOptions options) {
+  std::unique_ptr<Session> session(new Session(vfs, std::move(options), Channel::Over(fd)));
+  CURVEFS_CHECK_OK(session->Handshake());
+  return session;
+}
+
+Session::~Session() {
+  handlers_.Stop();
+  (void)channel_->Unmount(true).ok();
+}
+
+// The kernel's first request, before any other, is INIT.
+Status Session::Handshake() {
+  Inbox inbox(options_.max_write);
+  for (;;) {
+    ssize_t n = inbox.Receive(channel_->fd());
+    if (n < 0 && IsPassing(errno)) continue;
+    if (n < 0) return FromErrno(errno, "reading the first request of the kernel");
+    Request request;
+    CURVEFS_CHECK_OK(DecodeRequest(inbox.message(), {}, &request));
+    const Init* offer = std::get_if<Init>(&request.operation);
+    if (offer == nullptr) return {Code::kInvalid, "the kernel's first request is not INIT"};
+    Responder reply(channel_->fd(), request.unique);
+    Result<Agreement> agreed = Negotiate(*offer, {.writeback_cache = options_.writeback_cache,
+                                                  .cache_directories = options_.cache_directories,
+                                                  .max_write = options_.max_write});
+    if (!agreed) {
+      reply.Error(EPROTO);
+      return agreed.error();
+    }
+    if (!reply.Structs(agreed->reply)) return FromErrno(errno, "replying to INIT");
+    agreed_ = *agreed;
+    if (offer->major == FUSE_KERNEL_VERSION) return {};
+  }
+}
+
+Status Session::Run() {
+  std::vector<int> clones;
+  {
+    std::lock_guard lock(mu_);
+    running_ = std::clamp(options_.workers, 1, 256);
+    for (int i = 0; i < running_; ++i) {
+      // The first worker uses the original; where cloning is not possible, the others do too.
+      int fd = i == 0 ? -1 : channel_->Clone();
+      if (fd >= 0) clones.push_back(fd);
+      workers_.emplace_back([this, fd = fd >= 0 ? fd : channel_->fd()] { Work(fd); });
+    }
+  }
+  std::unique_lock lock(mu_);
+  ended_.wait(lock, [&] { return running_ == 0; });
+  for (std::thread& worker : workers_) worker.join();
+  workers_.clear();
+  handlers_.Stop();
+  for (int fd : clones) ::close(fd);
+  return failure_;
+}
+
+void Session::Work(int fd) {
+  ::pthread_setname_np(::pthread_self(), "fuse");
+  Workspace workspace{.inbox = Inbox(options_.max_write), .scratch = {}};
+  Status failure;
+  while (!abort_.load(std::memory_order_relaxed)) {
+    ssize_t n = workspace.inbox.Receive(fd);
+    if (n < 0 && IsPassing(errno)) continue;
+    if (n == 0 || (n < 0 && IsEnd(errno))) break;
+    if (n < 0) {
+      failure = FromErrno(errno, "reading requests of the kernel");
+      break;
+    }
+    Request request;
+    Status decoded = DecodeRequest(workspace.inbox.message(), agreed_.dialect, &request);
+    if (!decoded.ok()) {
+      log_.Line(decoded.ToString());
+      // Nobody waits for an answer to these.
+      if (request.opcode == FUSE_FORGET || request.opcode == FUSE_BATCH_FORGET) continue;
+      request.operation = Refused{EINVAL};
+    }
+    handlers_.Handle(request, workspace, fd);
+  }
+  std::lock_guard lock(mu_);
+  if (failure_.ok()) failure_ = failure;
+  --running_;
+  ended_.notify_all();
+}
+
+Status Session::Stop(StopMode mode) {
+  if (mode == StopMode::kWait) {
+    Status status = channel_->Unmount(false);
+    if (status.code() != Code::kBusy) return status;
+    log_.Line(channel_->mountpoint() + " is in use; it ends when the last user is gone");
+    // What is written so far is stored now, rather than when some process closes its files.
+    int root = ::open(channel_->mountpoint().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root >= 0) {
+      ::syncfs(root);
+      ::close(root);
+    }
+    return channel_->Unmount(true);
+  }
+  Status status = channel_->Unmount(true);
+  AbortWorkers();
+  return status;
+}
+
+void Session::AbortWorkers() {
+  handlers_.Stop();  // first: it may wait for what workers serve
+  abort_ = true;
+  struct sigaction action{};
+  action.sa_handler = [](int) {};
+  ::sigaction(kWakeSignal, &action, nullptr);
+  std::unique_lock lock(mu_);
+  // Again and again, because a signal that comes just before read(2) is lost.
+  while (running_ > 0) {
+    for (std::thread& worker : workers_) ::pthread_kill(worker.native_handle(), kWakeSignal);
+    ended_.wait_for(lock, std::chrono::milliseconds(10));
+  }
+}
+
+}  // namespace curvefs::fuse

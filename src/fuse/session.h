@@ -1,0 +1,82 @@
+// Session: a mounted CurveFS. Threads that read requests from the kernel, have them served by a Vfs, and
+// reply.
+//
+//   CURVEFS_TRY(auto session, fuse::Session::Mount(vfs, options));
+//   Status status = session->Run();      // until it is unmounted, from outside or by Stop
+//   Status stored = vfs.Shutdown();
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/status.h"
+#include "client/vfs/vfs.h"
+#include "fuse/channel.h"
+#include "fuse/handlers.h"
+#include "fuse/init.h"
+#include "fuse/log.h"
+
+namespace curvefs::fuse {
+
+struct SessionOptions {
+  std::string mountpoint;
+  MountOptions mount;
+  int workers = 8;                    // 1 to 256; requests served at a time
+  bool writeback_cache = true;        // see InitPolicy
+  bool cache_directories = true;      // see HandlerOptions
+  bool flush_on_close = false;        // see HandlerOptions; needed by a Vfs with sync_close
+  uint32_t read_ahead_kib = 4 << 10;  // of the kernel; 0: leave its default. Only root can raise it
+  uint32_t max_write = kMaxTransfer;  // bytes in one WRITE
+  Log::Sink log;                      // where failures are told; may be null
+};
+
+class Session {
+ public:
+  // Mounts, and settles the protocol with the kernel. From then on the mount is visible, and whoever uses it
+  // waits for Run. `vfs` outlives the session.
+  static Result<std::unique_ptr<Session>> Mount(client::Vfs& vfs, SessionOptions options);
+  // For tests: speaks to a socket, that sends whole messages, in place of the kernel. Owns `fd`.
+  static Result<std::unique_ptr<Session>> Attach(client::Vfs& vfs, int fd, SessionOptions options);
+  // Unmounts if Run has not ended by itself. Not while Run runs.
+  ~Session();
+
+  // Serves until the mount is gone. Call once. Fails if the device fails.
+  Status Run();
+
+  enum class StopMode {
+    kWait,   // unmount; if it is in use, take it out of sight and end when the last user is gone
+    kAbort,  // users get errors, and what the kernel has not written back is lost
+  };
+  // Makes Run return. From any thread, but not from a signal handler. Idempotent; a kWait that takes too long
+  // may be followed by a kAbort.
+  Status Stop(StopMode mode);
+
+  // FUSE_* flags in force.
+  uint64_t protocol_flags() const { return agreed_.flags; }
+
+ private:
+  Session(client::Vfs& vfs, SessionOptions options, std::unique_ptr<Channel> channel);
+  Status Handshake();
+  void Work(int fd);
+  void AbortWorkers();
+
+  const SessionOptions options_;
+  std::unique_ptr<Channel> channel_;
+  Log log_;
+  Handlers handlers_;
+  Agreement agreed_;
+  std::atomic<bool> abort_ = false;  // workers end after the request they serve
+
+  std::mutex mu_;
+  std::condition_variable ended_;
+  std::vector<std::thread> workers_;  // guarded by mu_
+  int running_ = 0;                   // guarded by mu_; workers that have not ended
+  Status failure_;                    // guarded by mu_; the first of a worker
+};
+
+}  // namespace curvefs::fuse
