@@ -57,6 +57,8 @@ Status Copyset::Recover(const meta::SuperBlock* format) {
     CURVEFS_CHECK_OK(disk_.MakeDir(dir_ + "/journal"));
     CURVEFS_CHECK_OK(disk_.MakeDir(dir_ + "/store"));
     CURVEFS_CHECK_OK(disk_.SyncDir(dir_));
+    const size_t slash = dir_.rfind('/');
+    CURVEFS_CHECK_OK(disk_.SyncDir(slash == 0 ? "/" : slash == dir_.npos ? "." : dir_.substr(0, slash)));
   }
   auto lock = disk_.Lock(dir_ + "/LOCK");
   if (lock) {

@@ -1,0 +1,251 @@
+// A whole copyset on a simulated disk: recovery, ordering of data and metadata, deletion, full disks.
+#include "metaserver/copyset.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "base/crc32c.h"
+#include "meta/ops/attributes.h"
+#include "meta/ops/content.h"
+#include "meta/ops/create.h"
+#include "meta/ops/names.h"
+#include "test/support/sim_disk.h"
+
+namespace curvefs::metaserver {
+namespace {
+
+using meta::Txn;
+
+class CopysetTest : public testing::Test {
+ protected:
+  CopysetTest() {
+    EXPECT_TRUE(disk.MakeDir("/o").ok());
+    EXPECT_TRUE(disk.SyncDir("/").ok());
+    options.background = false;
+    options.journal.segment_bytes = 128 << 10;
+    format.fs = FsId(1);
+    format.chunk_size = kChunkSize;
+    format.block_size = kBlockSize;
+    format.hash_seed = 7;
+  }
+  void Open() {
+    Close();
+    objects = object::MakeDirectoryStore(disk, "/o");
+    auto opened = Copyset::Open(disk, "/m", *objects, &format, options, loop);
+    ASSERT_TRUE(opened) << opened.error().ToString();
+    c = *std::move(opened);
+  }
+  void Close() {
+    c.reset();
+    objects.reset();
+  }
+  Result<meta::Inode> MakeFile(std::string_view name) {
+    return c->Change([&](Txn& t) {
+      return meta::Create(t, {.parent = kRootInode, .name = name, .mode = S_IFREG | 0644});
+    });
+  }
+  // Stores `bytes` as an object and the record that names it.
+  Status WriteObject(InodeId inode, uint64_t offset, const std::string& bytes) {
+    CURVEFS_TRY(ChunkId chunk, c->Change([](Txn& t) { return t.NewChunks(PartitionId(0), 1); }));
+    meta::ChunkRecord r{.offset = offset,
+                        .len = bytes.size(),
+                        .chunk_id = chunk,
+                        .object_inode = inode,
+                        .object_size = bytes.size()};
+    CURVEFS_TRY(r.digest, objects->Put({chunk, 0, 0, FsId(1), inode}, {BufferSlice::CopyOf(bytes)}));
+    auto reply = c->Change([&](Txn& t) { return meta::AppendChunks(t, {.inode = inode, .records = {r}}); });
+    return reply ? Status() : reply.error();
+  }
+  Result<std::string> ReadObject(InodeId inode) {
+    auto records =
+        c->Read([&](const meta::Reader& r) { return meta::RecordsInRange(r, inode, 0, kMaxFileSize); });
+    if (!records) return Fail(records.error());
+    std::string out;
+    for (const auto& r : *records) {
+      std::string piece(r.len, '\0');
+      CURVEFS_CHECK_OK(objects->Read({r.chunk_id, r.block, r.compaction, FsId(1), r.object_inode}, r.digest,
+                                     r.object_offset, piece.data(), r.len));
+      out += piece;
+    }
+    return out;
+  }
+  uint64_t CountObjects() {
+    uint64_t n = 0;
+    EXPECT_TRUE(objects->List(ChunkId(0), [&](const object::ObjectName&) { return ++n; }).ok());
+    return n;
+  }
+  bool Exists(std::string_view name) {
+    return c->Read([&](const meta::Reader& r) { return meta::Lookup(r, kRootInode, name); }).has_value();
+  }
+
+  test::SimDisk disk;
+  ManualLoop loop;
+  CopysetOptions options;
+  meta::SuperBlock format;
+  std::unique_ptr<object::ObjectStore> objects;
+  std::unique_ptr<Copyset> c;
+};
+
+TEST_F(CopysetTest, WhatIsSyncedSurvivesAndOrderIsKept) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    disk.Crash(seed, test::SimDisk::Keep::kNothing);
+    Close();
+    std::string name = "s" + std::to_string(seed) + "_";
+    Open();
+    std::mt19937_64 rng(seed);
+    int made = 0, synced = 0;
+    for (int i = 0; i < 40; ++i) {
+      ASSERT_TRUE(MakeFile(name + std::to_string(made++)));
+      if (rng() % 8 == 0) {
+        ASSERT_TRUE(c->Sync().ok());
+        synced = made;
+      }
+      if (rng() % 30 == 0) {
+        ASSERT_TRUE(c->SnapshotNow().ok());
+      }
+    }
+    disk.Crash(seed);
+    Close();
+    Open();
+    int present = 0;
+    while (present < made && Exists(name + std::to_string(present))) ++present;
+    EXPECT_GE(present, synced) << "seed " << seed;
+    for (int i = present; i < made; ++i)
+      EXPECT_FALSE(Exists(name + std::to_string(i))) << "not a prefix, seed " << seed;
+    if (HasFailure()) return;
+  }
+}
+
+TEST_F(CopysetTest, NoRecordSurvivesWithoutItsObject) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    Open();
+    std::mt19937_64 rng(seed);
+    std::map<std::string, std::string> written, synced;
+    for (int i = 0; i < 20; ++i) {
+      std::string name = std::to_string(seed) + "-" + std::to_string(i),
+                  bytes(1 + rng() % 20000, static_cast<char>('a' + i));
+      auto f = MakeFile(name);
+      ASSERT_TRUE(f);
+      ASSERT_TRUE(WriteObject(f->id, 0, bytes).ok());
+      written[name] = bytes;
+      if (rng() % 6 == 0) {
+        ASSERT_TRUE(c->Sync().ok());
+        synced = written;
+      }
+    }
+    disk.Crash(seed);
+    Open();
+    for (const auto& [name, bytes] : written) {
+      auto f = c->Read([&](const meta::Reader& r) { return meta::Lookup(r, kRootInode, name); });
+      ASSERT_TRUE(f || !synced.contains(name)) << name;
+      if (!f) continue;
+      auto content = ReadObject(f->id);
+      ASSERT_TRUE(content) << "seed " << seed << ": " << content.error().ToString();
+      EXPECT_TRUE(*content == bytes || (content->empty() && !synced.contains(name))) << name;
+    }
+    // Nothing is left that no record names.
+    uint64_t records = 0;
+    ASSERT_TRUE(c->store()
+                    .Scan("", "",
+                          [&](std::string_view key, std::string_view) {
+                            meta::ParsedKey k;
+                            return records += meta::ParseKey(key, &k) && k.kind == meta::KeyKind::kChunk,
+                                   true;
+                          })
+                    .ok());
+    EXPECT_EQ(CountObjects(), records) << "seed " << seed;
+    if (HasFailure()) return;
+  }
+}
+
+TEST_F(CopysetTest, DeletedFilesFreeTheirObjectsOnceTheDeletionIsDurable) {
+  Open();
+  auto f = MakeFile("f");
+  ASSERT_TRUE(WriteObject(f->id, 0, "content").ok());
+  ASSERT_TRUE(c->Sync().ok());
+  ASSERT_TRUE(c->Change([&](Txn& t) { return meta::Unlink(t, kRootInode, "f"); }));
+  c->ReleaseOrphan(f->id);
+  EXPECT_EQ(CountObjects(), 1u);  // the unlink is not durable: after a crash the file is back
+  disk.Crash(1, test::SimDisk::Keep::kNothing);
+  Open();
+  EXPECT_EQ(*ReadObject(f->id), "content");
+  ASSERT_TRUE(c->Change([&](Txn& t) { return meta::Unlink(t, kRootInode, "f"); }));
+  c->ReleaseOrphan(f->id);
+  ASSERT_TRUE(c->DrainDeletions().ok());
+  EXPECT_EQ(CountObjects(), 0u);
+}
+
+TEST_F(CopysetTest, OrphansAreReclaimedAtTheNextOpen) {
+  Open();
+  auto f = MakeFile("f");
+  ASSERT_TRUE(WriteObject(f->id, 0, "content").ok());
+  ASSERT_TRUE(c->Change([&](Txn& t) { return meta::Unlink(t, kRootInode, "f"); }));
+  ASSERT_TRUE(c->Sync().ok());  // still open somewhere, when the power goes
+  disk.Crash(1);
+  Open();
+  ASSERT_TRUE(c->DrainDeletions().ok());
+  EXPECT_FALSE(c->Read([&](const meta::Reader& r) { return r.GetInode(f->id); }));
+  EXPECT_EQ(CountObjects(), 0u);
+}
+
+TEST_F(CopysetTest, AFullDiskLosesNothingAndGoesOn) {
+  options.journal.segment_bytes = 64 << 10;
+  options.journal.max_buffer_bytes = 128 << 10;
+  Open();
+  ASSERT_TRUE(MakeFile("before"));
+  ASSERT_TRUE(c->Sync().ok());
+  disk.SetCapacity(disk.used_bytes());
+  int made = 0;
+  Status full;
+  while (made < 100'000) {
+    auto f = MakeFile("f" + std::to_string(made));
+    if (!f) {
+      full = f.error();
+      break;
+    }
+    ++made;
+  }
+  EXPECT_EQ(full.code(), Code::kNoSpace);
+  EXPECT_FALSE(c->Sync().ok());
+  EXPECT_TRUE(Exists("f0"));
+  disk.SetCapacity(~uint64_t{0});
+  ASSERT_TRUE(c->Sync().ok());
+  ASSERT_TRUE(MakeFile("after"));
+  ASSERT_TRUE(c->Sync().ok());
+  disk.Crash(3, test::SimDisk::Keep::kNothing);
+  Open();
+  EXPECT_TRUE(Exists("after"));
+  for (int i = 0; i < made; ++i) ASSERT_TRUE(Exists("f" + std::to_string(i))) << i;
+}
+
+TEST_F(CopysetTest, IdsAreNotHandedOutTwice) {
+  Open();
+  auto f = MakeFile("f");
+  ASSERT_TRUE(c->Sync().ok());
+  ASSERT_TRUE(c->Change([&](Txn& t) { return meta::Unlink(t, kRootInode, "f"); }));
+  c->ReleaseOrphan(f->id);
+  ASSERT_TRUE(c->Shutdown().ok());
+  Open();
+  EXPECT_GT(MakeFile("g")->id, f->id);
+}
+
+TEST_F(CopysetTest, OnlyOneMayHaveIt) {
+  Open();
+  auto second = Copyset::Open(disk, "/m", *objects, &format, options, loop);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code(), Code::kBusy);
+}
+
+TEST_F(CopysetTest, ReadOnlyChangesNothing) {
+  Open();
+  ASSERT_TRUE(MakeFile("f"));
+  ASSERT_TRUE(c->Shutdown().ok());
+  options.read_only = true;
+  Open();
+  EXPECT_TRUE(Exists("f"));
+  EXPECT_EQ(MakeFile("g").error().code(), Code::kReadOnly);
+}
+
+}  // namespace
+}  // namespace curvefs::metaserver
