@@ -35,6 +35,8 @@ class FileSnapshotWriter final : public SnapshotWriter {
     (void)disk_.Remove(path_ + ".tmp");
   }
 
+  Status Start() { return file_->Truncate(0); }  // a crash may have left a temporary
+
   Status Add(std::string_view key, std::string_view value) override {
     CURVEFS_CHECK(left_ > 0);
     CURVEFS_CHECK(!key.empty() && key.size() <= kMaxKey && value.size() <= kMaxValue);
@@ -192,8 +194,9 @@ class SnapshotWalk {
 Result<std::unique_ptr<SnapshotWriter>> SnapshotWriter::Create(Disk& disk, const std::string& path,
                                                                uint64_t pairs) {
   CURVEFS_TRY(auto file, disk.Open(path + ".tmp", Disk::Mode::kCreate));
-  CURVEFS_CHECK_OK(file->Truncate(0));  // left by a crash
-  return std::make_unique<FileSnapshotWriter>(disk, path, std::move(file), pairs);
+  auto writer = std::make_unique<FileSnapshotWriter>(disk, path, std::move(file), pairs);
+  CURVEFS_CHECK_OK(writer->Start());
+  return writer;
 }
 
 Status ReadSnapshot(Disk& disk, const std::string& path, const PairVisitor& visit) {
