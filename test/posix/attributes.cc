@@ -10,7 +10,8 @@ POSIX_TEST(chmod, every_mode_of_every_type) {
     const Scope scope(TypeName(type));
     Make(type, "f");
     const mode_t kind = Lstat("f").st_mode & S_IFMT;
-    for (mode_t mode : {0000, 0111, 0222, 0333, 0444, 0555, 0666, 0777, 0640, 0755, 01777, 02755, 04755, 06711, 07777, 0070, 0007, 0700}) {
+    for (mode_t mode : {0000, 0111, 0222, 0333, 0444, 0555, 0666, 0777, 0640, 0755, 01777, 02755, 04755,
+                        06711, 07777, 0070, 0007, 0700}) {
       EXPECT_OK(chmod("f", mode));
       EXPECT_EQ(kind | mode, Lstat("f").st_mode);
     }
@@ -96,7 +97,8 @@ POSIX_ROOT_TEST(chown, every_type) {
   for (Type type : Types()) {
     const Scope scope(TypeName(type));
     Make(type, "f");
-    for (auto [uid, gid] : {std::pair{1u, 2u}, {0u, 0u}, {65534u, 65533u}, {100000u, 4294967294u}, {4294967294u, 7u}}) {
+    for (auto [uid, gid] :
+         {std::pair{1u, 2u}, {0u, 0u}, {65534u, 65533u}, {100000u, 4294967294u}, {4294967294u, 7u}}) {
       EXPECT_OK(lchown("f", uid, gid));
       EXPECT_EQ(uid, Lstat("f").st_uid);
       EXPECT_EQ(gid, Lstat("f").st_gid);
@@ -168,12 +170,14 @@ POSIX_ROOT_TEST(chown, who_may) {
   }
 }
 
-// Change of owner or group takes set-id bits off what can be executed, whoever does it; a directory keeps them.
+// Change of owner or group takes set-id bits off what can be executed, whoever does it; a directory keeps
+// them.
 POSIX_ROOT_TEST(chown, clears_setid) {
   struct Case {
     mode_t before, after;
   };
-  for (Case c : {Case{06755, 0755}, {04711, 0711}, {02755, 0755}, {02710, 0710}, {06555, 0555}, {07777, 01777}}) {
+  for (Case c :
+       {Case{06755, 0755}, {04711, 0711}, {02755, 0755}, {02710, 0710}, {06555, 0555}, {07777, 01777}}) {
     const Scope scope(Fmt("mode %o", c.before));
     Make(Type::kFile, "f", c.before, kAlice.uid, kAlice.gid);
     EXPECT_EQ(c.before, ModeOf("f"));
@@ -204,17 +208,38 @@ POSIX_ROOT_TEST(setid, cleared_by_content_changes) {
     std::function<void()> run;
   };
   const Change changes[] = {
-      {"write", [] { Fd fd("f", O_WRONLY); EXPECT_EQ(1, write(fd, "x", 1)); }},
-      {"pwrite past the end", [] { Fd fd("f", O_WRONLY); EXPECT_EQ(1, pwrite(fd, "x", 1, 100)); }},
-      {"append", [] { Fd fd("f", O_WRONLY | O_APPEND); EXPECT_EQ(1, write(fd, "x", 1)); }},
-      {"direct write", [] {
+      {"write",
+       [] {
+         Fd fd("f", O_WRONLY);
+         EXPECT_EQ(1, write(fd, "x", 1));
+       }},
+      {"pwrite past the end",
+       [] {
+         Fd fd("f", O_WRONLY);
+         EXPECT_EQ(1, pwrite(fd, "x", 1, 100));
+       }},
+      {"append",
+       [] {
+         Fd fd("f", O_WRONLY | O_APPEND);
+         EXPECT_EQ(1, write(fd, "x", 1));
+       }},
+      {"direct write",
+       [] {
          Fd fd("f", O_WRONLY | O_SYNC);
          EXPECT_EQ(1, write(fd, "x", 1));
        }},
       {"truncate", [] { EXPECT_OK(truncate("f", 3)); }},
-      {"ftruncate", [] { Fd fd("f", O_WRONLY); EXPECT_OK(ftruncate(fd, 3)); }},
+      {"ftruncate",
+       [] {
+         Fd fd("f", O_WRONLY);
+         EXPECT_OK(ftruncate(fd, 3));
+       }},
       {"open with O_TRUNC", [] { EXPECT_OK(Fd("f", O_WRONLY | O_TRUNC)); }},
-      {"fallocate", [] { Fd fd("f", O_WRONLY); EXPECT_OK(fallocate(fd, 0, 0, 4096)); }},
+      {"fallocate",
+       [] {
+         Fd fd("f", O_WRONLY);
+         EXPECT_OK(fallocate(fd, 0, 0, 4096));
+       }},
   };
   for (const Change& change : changes) {
     const Scope scope(change.name);
@@ -244,7 +269,9 @@ POSIX_ROOT_TEST(setid, runs_with_the_owners_id) {
   WriteFile("id", id);
   EXPECT_OK(chown("id", kAlice.uid, kAlice.gid));
   EXPECT_OK(chmod("id", 06755));
-  As(kBob, [] { EXPECT_EQ(0, system(Fmt("test \"$(./id -u):$(./id -g)\" = %u:%u", kAlice.uid, kAlice.gid).c_str())); });
+  As(kBob, [] {
+    EXPECT_EQ(0, system(Fmt("test \"$(./id -u):$(./id -g)\" = %u:%u", kAlice.uid, kAlice.gid).c_str()));
+  });
 }
 
 // A new set-id combination matrix: what a non-owner process sees through access(2).
@@ -266,7 +293,8 @@ POSIX_ROOT_TEST(access, matrix) {
         const Scope scope(Fmt("%s, %s, mode %o", TypeName(type), who.name, mode));
         Make(type, "f", mode, kAlice.uid, kAlice.gid);
         As(who.user, [&] {
-          for (int want = 1; want < 8; want++) EXPECT_ERRNO((bits & want) == unsigned(want) ? 0 : EACCES, access("f", want));
+          for (int want = 1; want < 8; want++)
+            EXPECT_ERRNO((bits & want) == unsigned(want) ? 0 : EACCES, access("f", want));
           EXPECT_OK(access("f", F_OK));
           for (auto [flags, need] : {std::pair{O_RDONLY, 4u}, {O_WRONLY, 2u}, {O_RDWR, 6u}}) {
             if (type == Type::kDir && flags != O_RDONLY) continue;
@@ -296,7 +324,8 @@ POSIX_ROOT_TEST(access, directory_matrix) {
     User user;
     int shift;
   };
-  for (const Who& who : {Who{kAlice, 6}, Who{{kBob.uid, kAlice.gid}, 3}, Who{{kBob.uid, kBob.gid, {kAlice.gid}}, 3}, Who{kBob, 0}}) {
+  for (const Who& who : {Who{kAlice, 6}, Who{{kBob.uid, kAlice.gid}, 3},
+                         Who{{kBob.uid, kBob.gid, {kAlice.gid}}, 3}, Who{kBob, 0}}) {
     for (mode_t bits = 0; bits < 8; bits++) {
       const mode_t mode = (0777 & ~(7u << who.shift)) | (bits << who.shift);
       const Scope scope(Fmt("mode %o", mode));

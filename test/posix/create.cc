@@ -12,9 +12,21 @@ struct Maker {
   int (*make)(const char* path, mode_t mode);
 };
 const Maker kMakers[] = {
-    {"open", S_IFREG, [](const char* p, mode_t m) { const int fd = open(p, O_CREAT | O_RDWR, m); return fd < 0 ? -1 : close(fd); }},
-    {"open excl", S_IFREG, [](const char* p, mode_t m) { const int fd = open(p, O_CREAT | O_EXCL | O_RDONLY, m); return fd < 0 ? -1 : close(fd); }},
-    {"creat", S_IFREG, [](const char* p, mode_t m) { const int fd = creat(p, m); return fd < 0 ? -1 : close(fd); }},
+    {"open", S_IFREG,
+     [](const char* p, mode_t m) {
+       const int fd = open(p, O_CREAT | O_RDWR, m);
+       return fd < 0 ? -1 : close(fd);
+     }},
+    {"open excl", S_IFREG,
+     [](const char* p, mode_t m) {
+       const int fd = open(p, O_CREAT | O_EXCL | O_RDONLY, m);
+       return fd < 0 ? -1 : close(fd);
+     }},
+    {"creat", S_IFREG,
+     [](const char* p, mode_t m) {
+       const int fd = creat(p, m);
+       return fd < 0 ? -1 : close(fd);
+     }},
     {"mkdir", S_IFDIR, [](const char* p, mode_t m) { return mkdir(p, m); }},
     {"mkfifo", S_IFIFO, [](const char* p, mode_t m) { return mkfifo(p, m); }},
     {"mknod file", S_IFREG, [](const char* p, mode_t m) { return mknod(p, S_IFREG | m, 0); }},
@@ -24,7 +36,9 @@ const Maker kMakers[] = {
     {"mknod char", S_IFCHR, [](const char* p, mode_t m) { return mknod(p, S_IFCHR | m, makedev(1, 3)); }},
     {"mknod block", S_IFBLK, [](const char* p, mode_t m) { return mknod(p, S_IFBLK | m, makedev(7, 77)); }},
 };
-bool Allowed(const Maker& m) { return IsRoot() || (m.type != S_IFCHR && m.type != S_IFBLK); }
+bool Allowed(const Maker& m) {
+  return IsRoot() || (m.type != S_IFCHR && m.type != S_IFBLK);
+}
 
 }  // namespace
 
@@ -124,7 +138,8 @@ POSIX_ROOT_TEST(create, owner_and_group) {
   EXPECT_EQ(kAlice.uid, Lstat("g/s").st_uid);
 }
 
-// A setgid file that is group-executable, made in a setgid directory by someone outside its group, loses the bit.
+// A setgid file that is group-executable, made in a setgid directory by someone outside its group, loses the
+// bit.
 POSIX_ROOT_TEST(create, setgid_file_in_setgid_directory) {
   EXPECT_OK(mkdir("g", 0777));
   EXPECT_OK(chown("g", 17, 18));
@@ -142,7 +157,8 @@ POSIX_ROOT_TEST(create, setgid_file_in_setgid_directory) {
 }
 
 POSIX_ROOT_TEST(mknod, device_numbers) {
-  for (auto [major_no, minor_no] : {std::pair{1u, 3u}, {0u, 0u}, {255u, 255u}, {256u, 256u}, {4095u, 1048575u}, {8u, 65536u}}) {
+  for (auto [major_no, minor_no] :
+       {std::pair{1u, 3u}, {0u, 0u}, {255u, 255u}, {256u, 256u}, {4095u, 1048575u}, {8u, 65536u}}) {
     for (mode_t type : {S_IFCHR, S_IFBLK}) {
       EXPECT_OK(mknod("n", type | 0600, makedev(major_no, minor_no)));
       const struct stat st = Lstat("n");
@@ -276,7 +292,8 @@ POSIX_TEST(names, any_bytes) {
     if (c == '/') continue;
     EXPECT_OK(unlink((std::string("x") + char(c) + "y").c_str()));
   }
-  for (const char* name : {"...", "..x", ".x", " ", "  ", "-", "~", "CON", "a\\b", "a:b", "\xff\xfe", "\xc3\xa9", "e\xcc\x81", "*", "?"}) {
+  for (const char* name : {"...", "..x", ".x", " ", "  ", "-", "~", "CON", "a\\b", "a:b", "\xff\xfe",
+                           "\xc3\xa9", "e\xcc\x81", "*", "?"}) {
     EXPECT_OK(mkdir(name, 0755));
     EXPECT_EQ(1u, List(".").size());
     EXPECT_OK(rmdir(name));

@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
-#include <sys/sysmacros.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -40,7 +40,9 @@ Counters& SharedCounters() {
   return *counters;
 }
 
-void SetCurrentTest(const char* name) { current_test = name; }
+void SetCurrentTest(const char* name) {
+  current_test = name;
+}
 
 void Failure(const char* file, int line, const std::string& what) {
   SharedCounters().failed++;
@@ -83,12 +85,17 @@ bool CheckTrue(bool ok, const std::string& detail, const char* text, const char*
 
 std::string Describe(const std::string& s) {
   std::string out = "\"";
-  for (unsigned char c : s.substr(0, 60)) out += c >= 32 && c < 127 ? std::string(1, char(c)) : Fmt("\\x%02x", c);
+  for (unsigned char c : s.substr(0, 60))
+    out += c >= 32 && c < 127 ? std::string(1, char(c)) : Fmt("\\x%02x", c);
   return out + (s.size() > 60 ? Fmt("…\" (%zu bytes)", s.size()) : "\"");
 }
 
-Scope::Scope(const std::string& what) : length_(scope_text.size()) { scope_text += " [" + what + "]"; }
-Scope::~Scope() { scope_text.resize(length_); }
+Scope::Scope(const std::string& what) : length_(scope_text.size()) {
+  scope_text += " [" + what + "]";
+}
+Scope::~Scope() {
+  scope_text.resize(length_);
+}
 
 std::string Fmt(const char* format, ...) {
   char buffer[8192];
@@ -120,8 +127,8 @@ void InChild(const std::function<void()>& body) {
 void As(const User& user, const std::function<void()>& body) {
   const Scope scope(Fmt("as %u:%u", user.uid, user.gid));
   InChild([&] {
-    if (setgroups(user.groups.size(), user.groups.data()) != 0 || setresgid(user.gid, user.gid, user.gid) != 0 ||
-        setresuid(user.uid, user.uid, user.uid) != 0) {
+    if (setgroups(user.groups.size(), user.groups.data()) != 0 ||
+        setresgid(user.gid, user.gid, user.gid) != 0 || setresuid(user.uid, user.uid, user.uid) != 0) {
       _exit(9);
     }
     body();
@@ -289,7 +296,8 @@ int SetTimes(const char* path, time_t atime, time_t mtime) {
   return utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
 }
 
-void ExpectTimes(std::initializer_list<Touch> paths, const std::function<void()>& op, const char* file, int line) {
+void ExpectTimes(std::initializer_list<Touch> paths, const std::function<void()>& op, const char* file,
+                 int line) {
   std::vector<struct stat> before;
   timespec latest = {};
   timespec now;
@@ -321,15 +329,21 @@ void ExpectTimes(std::initializer_list<Touch> paths, const std::function<void()>
   }
 }
 
-bool IsRoot() { return geteuid() == 0; }
+bool IsRoot() {
+  return geteuid() == 0;
+}
 
 static unsigned long MountFlags() {
   struct statvfs st = {};
   statvfs(TopDirectory().c_str(), &st);
   return st.f_flag;
 }
-bool AllowsDevices() { return (MountFlags() & ST_NODEV) == 0; }
-bool AllowsSetid() { return (MountFlags() & ST_NOSUID) == 0; }
+bool AllowsDevices() {
+  return (MountFlags() & ST_NODEV) == 0;
+}
+bool AllowsSetid() {
+  return (MountFlags() & ST_NOSUID) == 0;
+}
 
 std::string OtherFileSystem() {
   struct stat here, there;

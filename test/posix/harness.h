@@ -1,10 +1,10 @@
-// The frame of the conformance suite: tests register themselves, run each in a process and a directory of its own, and
-// count single checks. A failed check prints one line and the test goes on.
+// The frame of the conformance suite: tests register themselves, run each in a process and a directory of its
+// own, and count single checks. A failed check prints one line and the test goes on.
 //
 //   POSIX_TEST(unlink, missing_file) { EXPECT_ERRNO(ENOENT, unlink("nothing")); }
 //
-// Tests run with the working directory set to their own empty directory (mode 0777) and umask 0. Those that act as
-// other users (As) need root and are skipped without it.
+// Tests run with the working directory set to their own empty directory (mode 0777) and umask 0. Those that
+// act as other users (As) need root and are skipped without it.
 #pragma once
 
 #include <errno.h>
@@ -39,12 +39,12 @@ struct Registrar {
   Registrar(const char* area, const char* name, void (*run)(), bool needs_root = false);
 };
 
-#define POSIX_TEST(area, name)                                                         \
-  static void Test_##area##_##name();                                                  \
+#define POSIX_TEST(area, name)                                                             \
+  static void Test_##area##_##name();                                                      \
   static const ::posix::Registrar reg_##area##_##name(#area, #name, Test_##area##_##name); \
   static void Test_##area##_##name()
-#define POSIX_ROOT_TEST(area, name)                                                          \
-  static void Test_##area##_##name();                                                        \
+#define POSIX_ROOT_TEST(area, name)                                                              \
+  static void Test_##area##_##name();                                                            \
   static const ::posix::Registrar reg_##area##_##name(#area, #name, Test_##area##_##name, true); \
   static void Test_##area##_##name()
 
@@ -54,31 +54,35 @@ struct Registrar {
 bool CheckResult(long rc, int error, int expected, const char* text, const char* file, int line);
 bool CheckTrue(bool ok, const std::string& detail, const char* text, const char* file, int line);
 
-#define EXPECT_ERRNO(code, expr)                                                                      \
-  ([&] {                                                                                              \
-    errno = 0;                                                                                        \
-    const long rc_ = static_cast<long>(expr);                                                         \
-    return ::posix::CheckResult(rc_, errno, (code), #expr, __FILE__, __LINE__);                       \
+#define EXPECT_ERRNO(code, expr)                                                \
+  ([&] {                                                                        \
+    errno = 0;                                                                  \
+    const long rc_ = static_cast<long>(expr);                                   \
+    return ::posix::CheckResult(rc_, errno, (code), #expr, __FILE__, __LINE__); \
   }())
 #define EXPECT_OK(expr) EXPECT_ERRNO(0, expr)
 #define EXPECT_TRUE(cond) ::posix::CheckTrue(static_cast<bool>(cond), {}, #cond, __FILE__, __LINE__)
-#define EXPECT_EQ(want, got)                                                                          \
-  ([&] {                                                                                              \
-    const auto want_ = (want);                                                                        \
-    const auto got_ = (got);                                                                          \
-    return ::posix::CheckTrue(static_cast<std::decay_t<decltype(got_)>>(want_) == got_,                            \
-                              ::posix::Describe(want_) + " expected, got " + ::posix::Describe(got_), \
-                              #got, __FILE__, __LINE__);                                              \
+#define EXPECT_EQ(want, got)                                                                                \
+  ([&] {                                                                                                    \
+    const auto want_ = (want);                                                                              \
+    const auto got_ = (got);                                                                                \
+    return ::posix::CheckTrue(static_cast<std::decay_t<decltype(got_)>>(want_) == got_,                     \
+                              ::posix::Describe(want_) + " expected, got " + ::posix::Describe(got_), #got, \
+                              __FILE__, __LINE__);                                                          \
   }())
 // For steps that the rest of the test stands on: leaves the test when it fails.
-#define REQUIRE_OK(expr) \
-  do {                   \
+#define REQUIRE_OK(expr)          \
+  do {                            \
     if (!EXPECT_OK(expr)) return; \
   } while (0)
 
 std::string Describe(const std::string& s);
-inline std::string Describe(std::string_view s) { return Describe(std::string(s)); }
-inline std::string Describe(const char* s) { return Describe(std::string(s)); }
+inline std::string Describe(std::string_view s) {
+  return Describe(std::string(s));
+}
+inline std::string Describe(const char* s) {
+  return Describe(std::string(s));
+}
 template <typename T>
   requires(std::is_arithmetic_v<T> || std::is_enum_v<T>)
 std::string Describe(T v) {
@@ -98,10 +102,10 @@ class Scope {
 std::string Fmt(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
 // Leaves the test, which then counts as skipped for this reason.
-#define SKIP_TEST(reason)           \
-  do {                              \
-    ::posix::NoteSkip(reason);      \
-    return;                         \
+#define SKIP_TEST(reason)      \
+  do {                         \
+    ::posix::NoteSkip(reason); \
+    return;                    \
   } while (0)
 void NoteSkip(const std::string& reason);
 
@@ -138,7 +142,9 @@ int RemoveAny(const std::string& path);
 
 struct stat Lstat(const std::string& path);  // zeros, and a failed check, if it cannot
 struct stat Fstat(int fd);
-inline mode_t ModeOf(const std::string& path) { return Lstat(path).st_mode & 07777; }
+inline mode_t ModeOf(const std::string& path) {
+  return Lstat(path).st_mode & 07777;
+}
 bool Exists(const std::string& path);
 
 bool WriteFile(const std::string& path, std::string_view content);  // creates or truncates
@@ -181,13 +187,16 @@ struct Touch {
   int changed;  // exactly these of kMtime and kCtime change (kAtime is looked at only if given)
 };
 // Waits until the clock has moved past all times of the paths, runs op, and checks which of them changed.
-void ExpectTimes(std::initializer_list<Touch> paths, const std::function<void()>& op, const char* file, int line);
+void ExpectTimes(std::initializer_list<Touch> paths, const std::function<void()>& op, const char* file,
+                 int line);
 #define EXPECT_TIMES(op, ...) ::posix::ExpectTimes({__VA_ARGS__}, op, __FILE__, __LINE__)
 
 inline bool operator<(const timespec& a, const timespec& b) {
   return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
 }
-inline bool Same(const timespec& a, const timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
+inline bool Same(const timespec& a, const timespec& b) {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
 void WaitClockPast(const timespec& t);
 // Sets atime and mtime by seconds.
 int SetTimes(const char* path, time_t atime, time_t mtime);

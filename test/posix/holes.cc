@@ -13,7 +13,9 @@ namespace {
 constexpr off_t kPage = 4096;
 const std::string kBytes = Pattern(256 << 10);
 
-bool Unsupported(int rc) { return rc == -1 && errno == EOPNOTSUPP; }
+bool Unsupported(int rc) {
+  return rc == -1 && errno == EOPNOTSUPP;
+}
 
 std::string Zeroed(std::string s, size_t at, size_t n) {
   if (s.size() < at + n) s.resize(at + n);
@@ -68,7 +70,14 @@ POSIX_TEST(fallocate, punch_hole) {
   struct Range {
     off_t at, n;
   };
-  for (Range r : {Range{0, kPage}, {kPage, 2 * kPage}, {100, 50}, {1000, 10000}, {4095, 2}, {200000, 100000}, {0, 256 << 10}, {131072, 131072}}) {
+  for (Range r : {Range{0, kPage},
+                  {kPage, 2 * kPage},
+                  {100, 50},
+                  {1000, 10000},
+                  {4095, 2},
+                  {200000, 100000},
+                  {0, 256 << 10},
+                  {131072, 131072}}) {
     for (bool synced : {false, true}) {
       const Scope scope(Fmt("[%ld, +%ld)%s", long(r.at), long(r.n), synced ? " synced" : ""));
       WriteFile("f", kBytes);
@@ -200,7 +209,13 @@ POSIX_TEST(copy_file_range, ranges) {
     off_t from, to;
     size_t n;
   };
-  for (Case c : {Case{0, 0, kBytes.size()}, {0, 0, 1}, {100, 5000, 3000}, {4096, 8192, 65536}, {1, 0, 200000}, {0, 1 << 20, 4096}, {250000, 10, 100000}}) {
+  for (Case c : {Case{0, 0, kBytes.size()},
+                 {0, 0, 1},
+                 {100, 5000, 3000},
+                 {4096, 8192, 65536},
+                 {1, 0, 200000},
+                 {0, 1 << 20, 4096},
+                 {250000, 10, 100000}}) {
     const Scope scope(Fmt("%ld to %ld, %zu", long(c.from), long(c.to), c.n));
     const std::string old = Pattern(10000, 99);
     WriteFile("b", old);
@@ -272,7 +287,8 @@ POSIX_TEST(copy_file_range, times_holes_and_positions) {
 
 POSIX_TEST(copy_file_range, errors) {
   WriteFile("a", "content");
-  Fd reader("a", O_RDONLY), writer("b", O_CREAT | O_WRONLY), appender("c", O_CREAT | O_WRONLY | O_APPEND), dir(".", O_RDONLY);
+  Fd reader("a", O_RDONLY), writer("b", O_CREAT | O_WRONLY), appender("c", O_CREAT | O_WRONLY | O_APPEND),
+      dir(".", O_RDONLY);
   EXPECT_ERRNO(EBADF, copy_file_range(writer, nullptr, writer, nullptr, 1, 0));
   EXPECT_ERRNO(EBADF, copy_file_range(reader, nullptr, reader, nullptr, 1, 0));
   EXPECT_ERRNO(EBADF, copy_file_range(reader, nullptr, appender, nullptr, 1, 0));

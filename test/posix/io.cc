@@ -102,7 +102,8 @@ POSIX_TEST(open, excl_has_one_winner) {
     pid_t pids[6];
     for (pid_t& pid : pids) {
       pid = fork();
-      if (pid == 0) _exit(open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0644) >= 0 ? 1 : errno == EEXIST ? 0 : 2);
+      if (pid == 0)
+        _exit(open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0644) >= 0 ? 1 : errno == EEXIST ? 0 : 2);
     }
     for (pid_t pid : pids) {
       int status;
@@ -171,7 +172,8 @@ POSIX_TEST(write, several_writers_append) {
   bool ok = true;
   for (size_t at = 0; at + 21 <= all.size() && ok; at += 21) {
     int w = -1, i = -1;
-    ok = sscanf(all.c_str() + at, "writer %d line %06d\n", &w, &i) == 2 && w >= 0 && w < kWriters && next[w]++ == i;
+    ok = sscanf(all.c_str() + at, "writer %d line %06d\n", &w, &i) == 2 && w >= 0 && w < kWriters &&
+         next[w]++ == i;
   }
   EXPECT_TRUE(ok);
 }
@@ -320,7 +322,8 @@ POSIX_TEST(truncate, seen_by_other_descriptors) {
 POSIX_TEST(large, offsets_beyond_4_gib) {
   Fd fd("f", O_CREAT | O_RDWR);
   off_t end = 0;
-  for (off_t at : {off_t{0}, (off_t{1} << 31) - 3, off_t{1} << 31, (off_t{1} << 32) - 3, off_t{1} << 32, off_t{5} << 30, (off_t{1} << 40) + 12345}) {
+  for (off_t at : {off_t{0}, (off_t{1} << 31) - 3, off_t{1} << 31, (off_t{1} << 32) - 3, off_t{1} << 32,
+                   off_t{5} << 30, (off_t{1} << 40) + 12345}) {
     const std::string mark = Fmt("mark at %ld", long(at));
     EXPECT_EQ(ssize_t(mark.size()), pwrite(fd, mark.data(), mark.size(), at));
     end = at + off_t(mark.size());

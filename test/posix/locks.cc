@@ -144,7 +144,9 @@ POSIX_TEST(fcntl, records_go_with_any_close) {
   Fd fd("f", O_RDWR);
   EXPECT_OK(Record(fd, F_SETLK, F_WRLCK, 0, 0));
   InChild([] { EXPECT_ERRNO(EAGAIN, Record(Fd("f", O_RDWR), F_SETLK, F_WRLCK, 0, 0)); });
-  { Fd other("f", O_RDONLY); }
+  {
+    Fd other("f", O_RDONLY);
+  }
   InChild([] { EXPECT_OK(Record(Fd("f", O_RDWR), F_SETLK, F_WRLCK, 0, 0)); });
 }
 
@@ -182,7 +184,8 @@ POSIX_TEST(fcntl, waiting_and_deadlock) {
     if (Record(own, F_SETLK, F_WRLCK, 1, 1) != 0) _exit(1);
     _exit(Record(own, F_SETLKW, F_WRLCK, 0, 1) == 0 ? 0 : errno == EDEADLK ? 3 : 2);
   }
-  // Waits for byte 1, which the child holds while it waits for byte 0: one of the two is told of the deadlock.
+  // Waits for byte 1, which the child holds while it waits for byte 0: one of the two is told of the
+  // deadlock.
   const int rc = [&] {
     struct flock l;
     do {
@@ -212,7 +215,9 @@ POSIX_TEST(ofd, belongs_to_the_open_file) {
   Fd one("f", O_RDWR), two("f", O_RDWR);
   EXPECT_OK(Record(one, F_OFD_SETLK, F_WRLCK, 0, 10));
   EXPECT_ERRNO(EAGAIN, Record(two, F_OFD_SETLK, F_WRLCK, 5, 10));
-  { Fd other("f", O_RDONLY); }  // another close does not drop it
+  {
+    Fd other("f", O_RDONLY);
+  }  // another close does not drop it
   EXPECT_ERRNO(EAGAIN, Record(two, F_OFD_SETLK, F_WRLCK, 5, 10));
   struct flock l;
   EXPECT_OK(Record(two, F_OFD_GETLK, F_WRLCK, 5, 10, &l));

@@ -22,7 +22,9 @@ int RemoveOne(const char* path, const struct stat*, int, FTW*) {
   remove(path);
   return 0;
 }
-void RemoveTree(const std::string& path) { nftw(path.c_str(), RemoveOne, 64, FTW_DEPTH | FTW_PHYS); }
+void RemoveTree(const std::string& path) {
+  nftw(path.c_str(), RemoveOne, 64, FTW_DEPTH | FTW_PHYS);
+}
 
 void RunTest(const TestCase& test, bool verbose) {
   const std::string name = std::string(test.area) + "." + test.name;
@@ -67,7 +69,9 @@ void RunTest(const TestCase& test, bool verbose) {
 
 }  // namespace
 
-const std::string& TopDirectory() { return top; }
+const std::string& TopDirectory() {
+  return top;
+}
 
 }  // namespace posix
 

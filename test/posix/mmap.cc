@@ -25,7 +25,9 @@ class Map {
 };
 
 sigjmp_buf jump;
-void OnBus(int) { siglongjmp(jump, 1); }
+void OnBus(int) {
+  siglongjmp(jump, 1);
+}
 
 // Whether touching the byte raises SIGBUS.
 bool Bus(volatile char* p, bool write) {
@@ -169,7 +171,8 @@ POSIX_TEST(mmap, errors) {
   WriteFile("f", "x");
   Make(Type::kDir, "d");
   Fd reader("f", O_RDONLY), writer("f", O_WRONLY), dir("d", O_RDONLY);
-  EXPECT_ERRNO(EACCES, mmap(nullptr, 1, PROT_READ | PROT_WRITE, MAP_SHARED, reader, 0) == MAP_FAILED ? -1 : 0);
+  EXPECT_ERRNO(EACCES,
+               mmap(nullptr, 1, PROT_READ | PROT_WRITE, MAP_SHARED, reader, 0) == MAP_FAILED ? -1 : 0);
   EXPECT_ERRNO(EACCES, mmap(nullptr, 1, PROT_READ, MAP_SHARED, writer, 0) == MAP_FAILED ? -1 : 0);
   EXPECT_ERRNO(ENODEV, mmap(nullptr, 1, PROT_READ, MAP_SHARED, dir, 0) == MAP_FAILED ? -1 : 0);
   EXPECT_ERRNO(EINVAL, mmap(nullptr, 1, PROT_READ, MAP_SHARED, reader, 100) == MAP_FAILED ? -1 : 0);
@@ -186,7 +189,8 @@ POSIX_TEST(mmap, truncated_then_written) {
   EXPECT_OK(ftruncate(fd, 3 * 4096));
   EXPECT_EQ('o', map.get()[4195]);
   EXPECT_EQ(0, map.get()[4196]);
-  EXPECT_TRUE(ReadAll("f") == Pattern(3 * 4096).substr(0, 4096) + std::string(100, 'o') + std::string(2 * 4096 - 100, 0));
+  EXPECT_TRUE(ReadAll("f") ==
+              Pattern(3 * 4096).substr(0, 4096) + std::string(100, 'o') + std::string(2 * 4096 - 100, 0));
 }
 
 POSIX_TEST(mmap, program_runs_from_here) {

@@ -1,4 +1,5 @@
-// What every call that takes a path does with bad paths: one table of calls, one test for each kind of badness.
+// What every call that takes a path does with bad paths: one table of calls, one test for each kind of
+// badness.
 #include <dirent.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -12,10 +13,10 @@ namespace posix {
 namespace {
 
 enum : int {
-  kCreates = 1,   // makes the name: a missing one is no error, a present one is
-  kFollows = 2,   // follows a symbolic link in the last component
-  kChanges = 4,   // modifies the file system
-  kDirOnly = 8,   // wants a directory
+  kCreates = 1,  // makes the name: a missing one is no error, a present one is
+  kFollows = 2,  // follows a symbolic link in the last component
+  kChanges = 4,  // modifies the file system
+  kDirOnly = 8,  // wants a directory
 };
 
 struct PathCall {
@@ -24,26 +25,49 @@ struct PathCall {
   int (*call)(const char* path);
 };
 
-int Closed(int fd) { return fd < 0 ? -1 : close(fd); }
+int Closed(int fd) {
+  return fd < 0 ? -1 : close(fd);
+}
 
 const PathCall kCalls[] = {
-    {"stat", kFollows, [](const char* p) { struct stat st; return stat(p, &st); }},
-    {"lstat", 0, [](const char* p) { struct stat st; return lstat(p, &st); }},
-    {"statx", 0, [](const char* p) { struct statx st; return statx(AT_FDCWD, p, AT_SYMLINK_NOFOLLOW, STATX_ALL, &st); }},
+    {"stat", kFollows,
+     [](const char* p) {
+       struct stat st;
+       return stat(p, &st);
+     }},
+    {"lstat", 0,
+     [](const char* p) {
+       struct stat st;
+       return lstat(p, &st);
+     }},
+    {"statx", 0,
+     [](const char* p) {
+       struct statx st;
+       return statx(AT_FDCWD, p, AT_SYMLINK_NOFOLLOW, STATX_ALL, &st);
+     }},
     {"access", kFollows, [](const char* p) { return access(p, F_OK); }},
-    {"faccessat_nofollow", 0, [](const char* p) { return faccessat(AT_FDCWD, p, F_OK, AT_SYMLINK_NOFOLLOW); }},
+    {"faccessat_nofollow", 0,
+     [](const char* p) { return faccessat(AT_FDCWD, p, F_OK, AT_SYMLINK_NOFOLLOW); }},
     {"open_path", 0, [](const char* p) { return Closed(open(p, O_PATH | O_NOFOLLOW)); }},
     {"open_read", kFollows, [](const char* p) { return Closed(open(p, O_RDONLY | O_NONBLOCK)); }},
-    {"open_directory", kFollows | kDirOnly, [](const char* p) { return Closed(open(p, O_RDONLY | O_DIRECTORY)); }},
-    {"open_trunc", kFollows | kChanges, [](const char* p) { return Closed(open(p, O_WRONLY | O_TRUNC | O_NONBLOCK)); }},
-    {"open_create_excl", kCreates | kChanges, [](const char* p) { return Closed(open(p, O_CREAT | O_EXCL | O_WRONLY, 0644)); }},
+    {"open_directory", kFollows | kDirOnly,
+     [](const char* p) { return Closed(open(p, O_RDONLY | O_DIRECTORY)); }},
+    {"open_trunc", kFollows | kChanges,
+     [](const char* p) { return Closed(open(p, O_WRONLY | O_TRUNC | O_NONBLOCK)); }},
+    {"open_create_excl", kCreates | kChanges,
+     [](const char* p) { return Closed(open(p, O_CREAT | O_EXCL | O_WRONLY, 0644)); }},
     {"chmod", kFollows | kChanges, [](const char* p) { return chmod(p, 0644); }},
     {"chown", kFollows | kChanges, [](const char* p) { return chown(p, geteuid(), getegid()); }},
     {"lchown", kChanges, [](const char* p) { return lchown(p, geteuid(), getegid()); }},
     {"truncate", kFollows | kChanges, [](const char* p) { return truncate(p, 0); }},
     {"utimensat", kFollows | kChanges, [](const char* p) { return utimensat(AT_FDCWD, p, nullptr, 0); }},
-    {"utimensat_nofollow", kChanges, [](const char* p) { return utimensat(AT_FDCWD, p, nullptr, AT_SYMLINK_NOFOLLOW); }},
-    {"readlink", 0, [](const char* p) { char b[16]; return readlink(p, b, sizeof b) < 0 ? -1 : 0; }},
+    {"utimensat_nofollow", kChanges,
+     [](const char* p) { return utimensat(AT_FDCWD, p, nullptr, AT_SYMLINK_NOFOLLOW); }},
+    {"readlink", 0,
+     [](const char* p) {
+       char b[16];
+       return readlink(p, b, sizeof b) < 0 ? -1 : 0;
+     }},
     {"unlink", kChanges, [](const char* p) { return unlink(p); }},
     {"rmdir", kChanges | kDirOnly, [](const char* p) { return rmdir(p); }},
     {"mkdir", kCreates | kChanges, [](const char* p) { return mkdir(p, 0755); }},
@@ -52,14 +76,22 @@ const PathCall kCalls[] = {
     {"mknod_socket", kCreates | kChanges, [](const char* p) { return mknod(p, S_IFSOCK | 0644, 0); }},
     {"symlink", kCreates | kChanges, [](const char* p) { return symlink("target", p); }},
     {"link_from", kChanges, [](const char* p) { return link(p, "made-by-link"); }},
-    {"link_from_follow", kFollows | kChanges, [](const char* p) { return linkat(AT_FDCWD, p, AT_FDCWD, "made-by-link", AT_SYMLINK_FOLLOW); }},
+    {"link_from_follow", kFollows | kChanges,
+     [](const char* p) { return linkat(AT_FDCWD, p, AT_FDCWD, "made-by-link", AT_SYMLINK_FOLLOW); }},
     {"link_to", kCreates | kChanges, [](const char* p) { return link("source", p); }},
     {"rename_from", kChanges, [](const char* p) { return rename(p, "made-by-rename"); }},
-    {"rename_noreplace_to", kCreates | kChanges, [](const char* p) { return renameat2(AT_FDCWD, "source", AT_FDCWD, p, RENAME_NOREPLACE); }},
+    {"rename_noreplace_to", kCreates | kChanges,
+     [](const char* p) { return renameat2(AT_FDCWD, "source", AT_FDCWD, p, RENAME_NOREPLACE); }},
     {"chdir", kFollows | kDirOnly, [](const char* p) { return chdir(p); }},
-    {"statfs", kFollows, [](const char* p) { struct statfs st; return statfs(p, &st); }},
-    {"getxattr", kFollows, [](const char* p) { return getxattr(p, "user.x", nullptr, 0) < 0 && errno != ENODATA ? -1 : 0; }},
-    {"lgetxattr", 0, [](const char* p) { return lgetxattr(p, "trusted.x", nullptr, 0) < 0 && errno != ENODATA ? -1 : 0; }},
+    {"statfs", kFollows,
+     [](const char* p) {
+       struct statfs st;
+       return statfs(p, &st);
+     }},
+    {"getxattr", kFollows,
+     [](const char* p) { return getxattr(p, "user.x", nullptr, 0) < 0 && errno != ENODATA ? -1 : 0; }},
+    {"lgetxattr", 0,
+     [](const char* p) { return lgetxattr(p, "trusted.x", nullptr, 0) < 0 && errno != ENODATA ? -1 : 0; }},
     {"setxattr", kFollows | kChanges, [](const char* p) { return setxattr(p, "user.x", "v", 1, 0); }},
     {"listxattr", kFollows, [](const char* p) { return listxattr(p, nullptr, 0) < 0 ? -1 : 0; }},
     {"llistxattr", 0, [](const char* p) { return llistxattr(p, nullptr, 0) < 0 ? -1 : 0; }},
@@ -81,7 +113,9 @@ void All(const std::string& path, int error, const std::function<bool(const Path
   }
 }
 
-bool Missing(const PathCall& c) { return (c.flags & kCreates) == 0; }
+bool Missing(const PathCall& c) {
+  return (c.flags & kCreates) == 0;
+}
 
 }  // namespace
 
@@ -281,7 +315,8 @@ POSIX_ROOT_TEST(path, read_only) {
   REQUIRE_OK(mount(here, here, nullptr, MS_BIND, nullptr));
   REQUIRE_OK(mount("none", here, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr));
   EXPECT_OK(chdir(here));
-  All("file", EROFS, [](const PathCall& c) { return (c.flags & (kChanges | kCreates | kDirOnly)) == kChanges; });
+  All("file", EROFS,
+      [](const PathCall& c) { return (c.flags & (kChanges | kCreates | kDirOnly)) == kChanges; });
   All("new", EROFS, [](const PathCall& c) { return (c.flags & kCreates) != 0; });
   EXPECT_ERRNO(EROFS, rmdir("dir"));
   EXPECT_ERRNO(EROFS, access("file", W_OK));

@@ -31,9 +31,9 @@ std::vector<Seen> Walk(DIR* d, size_t most = SIZE_MAX) {
 
 POSIX_TEST(readdir, dot_entries_types_and_inodes) {
   for (Type type : Types()) Make(type, TypeName(type));
-  const std::map<std::string, unsigned char> types = {{"file", DT_REG},  {"dir", DT_DIR},  {"fifo", DT_FIFO},
-                                                      {"socket", DT_SOCK}, {"char", DT_CHR}, {"block", DT_BLK},
-                                                      {"symlink", DT_LNK}, {".", DT_DIR},    {"..", DT_DIR}};
+  const std::map<std::string, unsigned char> types = {
+      {"file", DT_REG},  {"dir", DT_DIR},     {"fifo", DT_FIFO}, {"socket", DT_SOCK}, {"char", DT_CHR},
+      {"block", DT_BLK}, {"symlink", DT_LNK}, {".", DT_DIR},     {"..", DT_DIR}};
   DIR* d = opendir(".");
   const auto seen = Walk(d);
   closedir(d);
@@ -80,7 +80,8 @@ POSIX_TEST(readdir, twenty_thousand_entries) {
   EXPECT_EQ(seen.size(), names.size());
   EXPECT_EQ(seen.size(), places.size());
   // Any position can be returned to, in any order.
-  for (size_t at : {size_t{0}, size_t{1}, size_t{2}, size_t{17}, size_t{9999}, size_t{19999}, size_t{5000}, size_t{20000}}) {
+  for (size_t at : {size_t{0}, size_t{1}, size_t{2}, size_t{17}, size_t{9999}, size_t{19999}, size_t{5000},
+                    size_t{20000}}) {
     seekdir(d, seen[at].after);
     const dirent* e = readdir(d);
     EXPECT_EQ(seen[at + 1].name, std::string(e != nullptr ? e->d_name : "(end)"));

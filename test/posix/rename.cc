@@ -7,7 +7,9 @@
 namespace posix {
 namespace {
 
-int Rename2(const char* from, const char* to, unsigned flags) { return renameat2(AT_FDCWD, from, AT_FDCWD, to, flags); }
+int Rename2(const char* from, const char* to, unsigned flags) {
+  return renameat2(AT_FDCWD, from, AT_FDCWD, to, flags);
+}
 
 }  // namespace
 
@@ -296,7 +298,8 @@ POSIX_ROOT_TEST(sticky, matrix) {
       for (const User& file_owner : users) {
         const User& actor = kAlice;
         const bool may = dir_owner.uid == actor.uid || file_owner.uid == actor.uid;
-        const Scope scope(Fmt("%s, directory of %u, file of %u", TypeName(type), dir_owner.uid, file_owner.uid));
+        const Scope scope(
+            Fmt("%s, directory of %u, file of %u", TypeName(type), dir_owner.uid, file_owner.uid));
         EXPECT_OK(mkdir("s", 0777));
         EXPECT_OK(mkdir("open", 0777));
         EXPECT_OK(chown("s", dir_owner.uid, dir_owner.gid));

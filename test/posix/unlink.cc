@@ -43,7 +43,8 @@ POSIX_TEST(link, times) {
     Make(Type::kDir, "q");
     Make(type, "p/a");
     EXPECT_TIMES([] { EXPECT_OK(link("p/a", "q/b")); }, {"p/a", kCtime}, {"p", kNone}, {"q", kData});
-    EXPECT_TIMES([] { EXPECT_ERRNO(EEXIST, link("p/a", "q/b")); }, {"p/a", kNone}, {"p", kNone}, {"q", kNone});
+    EXPECT_TIMES([] { EXPECT_ERRNO(EEXIST, link("p/a", "q/b")); }, {"p/a", kNone}, {"p", kNone},
+                 {"q", kNone});
     EXPECT_TIMES([] { EXPECT_OK(unlink("q/b")); }, {"p/a", kCtime}, {"p", kNone}, {"q", kData});
     unlink("p/a");
     rmdir("p");
@@ -220,7 +221,8 @@ POSIX_TEST(open_unlinked, relink_by_proc_is_refused) {
   WriteFile("f", "x");
   Fd fd("f", O_RDWR);
   EXPECT_OK(unlink("f"));
-  EXPECT_ERRNO(ENOENT, linkat(AT_FDCWD, Fmt("/proc/self/fd/%d", int(fd)).c_str(), AT_FDCWD, "again", AT_SYMLINK_FOLLOW));
+  EXPECT_ERRNO(ENOENT, linkat(AT_FDCWD, Fmt("/proc/self/fd/%d", int(fd)).c_str(), AT_FDCWD, "again",
+                              AT_SYMLINK_FOLLOW));
 }
 
 POSIX_TEST(open_unlinked, reopened_by_proc) {
@@ -246,7 +248,9 @@ POSIX_TEST(open_unlinked, hundreds_at_once) {
 }
 
 namespace {
-int TmpFile(const char* dir, int flags, mode_t mode) { return open(dir, O_TMPFILE | flags | O_CLOEXEC, mode); }
+int TmpFile(const char* dir, int flags, mode_t mode) {
+  return open(dir, O_TMPFILE | flags | O_CLOEXEC, mode);
+}
 bool HasTmpFile() {
   Fd fd(TmpFile(".", O_RDWR, 0600));
   return fd >= 0;
@@ -277,7 +281,8 @@ POSIX_TEST(tmpfile, excl_can_never_be_linked) {
   if (!HasTmpFile()) SKIP_TEST("no O_TMPFILE here");
   Fd fd(TmpFile(".", O_RDWR | O_EXCL, 0600));
   REQUIRE_OK(fd);
-  EXPECT_ERRNO(ENOENT, linkat(AT_FDCWD, Fmt("/proc/self/fd/%d", int(fd)).c_str(), AT_FDCWD, "named", AT_SYMLINK_FOLLOW));
+  EXPECT_ERRNO(ENOENT, linkat(AT_FDCWD, Fmt("/proc/self/fd/%d", int(fd)).c_str(), AT_FDCWD, "named",
+                              AT_SYMLINK_FOLLOW));
   EXPECT_EQ(3, write(fd, "abc", 3));
   EXPECT_EQ(std::string("abc"), ReadAllFd(fd));
 }
@@ -304,7 +309,8 @@ POSIX_ROOT_TEST(tmpfile, owner_and_permissions) {
     EXPECT_EQ(kAlice.uid, Fstat(fd).st_uid);
     EXPECT_EQ(kAlice.gid, Fstat(fd).st_gid);
     EXPECT_EQ(0640u, Fstat(fd).st_mode & 07777);
-    EXPECT_OK(linkat(AT_FDCWD, Fmt("/proc/self/fd/%d", int(fd)).c_str(), AT_FDCWD, "d/named", AT_SYMLINK_FOLLOW));
+    EXPECT_OK(
+        linkat(AT_FDCWD, Fmt("/proc/self/fd/%d", int(fd)).c_str(), AT_FDCWD, "d/named", AT_SYMLINK_FOLLOW));
     EXPECT_ERRNO(EACCES, TmpFile("closed", O_RDWR, 0600));
   });
   EXPECT_EQ(kAlice.uid, Lstat("d/named").st_uid);

@@ -40,7 +40,8 @@ POSIX_TEST(utimens, nanoseconds_of_every_type) {
 
 POSIX_TEST(utimens, seconds_far_and_negative) {
   Make(Type::kFile, "f");
-  for (long sec : {0L, -1L, -1000000000L, -2147483647L, 2147483647L, 2147483648L, 4294967295L, 4294967296L, 8589934591L}) {
+  for (long sec : {0L, -1L, -1000000000L, -2147483647L, 2147483647L, 2147483648L, 4294967295L, 4294967296L,
+                   8589934591L}) {
     const Scope scope(Fmt("second %ld", sec));
     for (long nsec : {0L, 1L, 999999999L}) {
       EXPECT_OK(Set("f", {sec, nsec}, {sec, nsec}));
@@ -88,8 +89,10 @@ POSIX_TEST(utimens, ctime) {
     Make(type, "p/f");
     const int flags = AT_SYMLINK_NOFOLLOW;
     EXPECT_OK(Set("p/f", {1, 0}, {2, 0}, flags));
-    EXPECT_TIMES([&] { EXPECT_OK(Set("p/f", {5, 0}, {2, 0}, flags)); }, {"p/f", kCtime | kAtime}, {"p", kNone});
-    EXPECT_TIMES([&] { EXPECT_OK(Set("p/f", {5, 0}, {7, 0}, flags)); }, {"p/f", kCtime | kMtime}, {"p", kNone});
+    EXPECT_TIMES([&] { EXPECT_OK(Set("p/f", {5, 0}, {2, 0}, flags)); }, {"p/f", kCtime | kAtime},
+                 {"p", kNone});
+    EXPECT_TIMES([&] { EXPECT_OK(Set("p/f", {5, 0}, {7, 0}, flags)); }, {"p/f", kCtime | kMtime},
+                 {"p", kNone});
     EXPECT_TIMES([&] { EXPECT_OK(Set("p/f", kOmit, kOmit, flags)); }, {"p/f", kNone}, {"p", kNone});
     EXPECT_EQ(5, Lstat("p/f").st_atime);
     RemoveAny("p/f");
