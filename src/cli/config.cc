@@ -48,7 +48,7 @@ constexpr std::array<Knob, 13> kKnobs = {{
      "Where the mount's process writes its log: a file, 'syslog', or '-' for standard error. Default: "
      "DIR/curvefs.log (syslog if "
      "read-only), with -f standard error."},
-    {"log-level", KnobKind::kChoice, &MountConfig::log_level, 0, 0, "debug|info|warn|error",
+    {"log-level", KnobKind::kChoice, &MountConfig::log_level, 0, 0, "info|warn|error",
      "The least important message that is logged."},
 }};
 

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::string_view kDescriptionFile = "/curvefs.toml";
 constexpr std::string_view kLockFile = "/LOCK";
+constexpr std::array<std::string_view, 3> kStates = {"making", "loading", "ready"};  // in the order of State
 
 // What may lie in a directory that counts as empty: the top of a fresh ext4, and what a crash leaves of a
 // file system that was being made.
@@ -123,7 +124,7 @@ std::string FormatDescription(const FsDescription& d) {
   text += "engine = " + Quoted(EngineName(d.engine)) + "\n";
   text += "chunk_size = " + std::to_string(d.chunk_size) + "\n";
   text += "block_size = " + std::to_string(d.block_size) + "\n";
-  text += std::string("complete = ") + (d.complete ? "true" : "false") + "\n";
+  text += "state = " + Quoted(kStates[static_cast<size_t>(d.state)]) + "\n";
   return text;
 }
 
@@ -149,7 +150,9 @@ Result<FsDescription> ParseDescription(std::string_view text, const std::string&
   d.name = table["name"].value_or(std::string());
   d.chunk_size = table["chunk_size"].value_or(uint64_t{0});
   d.block_size = table["block_size"].value_or(uint64_t{0});
-  d.complete = table["complete"].value_or(false);
+  auto state = std::ranges::find(kStates, table["state"].value_or(std::string()));
+  if (state == kStates.end()) return damaged("no valid state");
+  d.state = static_cast<FsDescription::State>(state - kStates.begin());
   auto engine = ParseEngine(table["engine"].value_or(std::string()));
   if (!engine) return damaged(engine.error().message());
   d.engine = *engine;
@@ -209,7 +212,8 @@ Status FsDir::TakeLock(const DirUser& user, bool read_only) {
   const std::string text = FormatUser(user);
   Status written = lock_->Write(0, text);
   if (written.ok()) written = lock_->Truncate(text.size());
-  return read_only ? Status() : written;
+  // On a full disk mounting must still be possible: that is how space is made.
+  return read_only || written.code() == Code::kNoSpace ? Status() : written;
 }
 
 Status FsDir::ReadOrMake(Create create, const FsDescription& fresh, bool read_only) {
@@ -218,20 +222,23 @@ Status FsDir::ReadOrMake(Create create, const FsDescription& fresh, bool read_on
   if (exists) {
     CURVEFS_TRY(std::string text, disk_.ReadWholeFile(path, 1 << 20));
     CURVEFS_TRY(description_, ParseDescription(text, path));
-    if (create == Create::kMustBeEmpty && description_.complete) {
+    if (create == Create::kMustBeEmpty && description_.ready()) {
       return {Code::kExists, dir_ + " holds a CurveFS file system already; give an empty or a new directory"};
     }
-    if (!description_.complete && (read_only || create == Create::kNo)) {
+    if (description_.state == FsDescription::State::kLoading) {
+      return {Code::kExists,
+              dir_ + ": a 'curvefs load' into it did not end; remove the directory and load again"};
+    }
+    if (!description_.ready() && (read_only || create == Create::kNo)) {
       return {Code::kNotFound,
               dir_ + ": making this file system was interrupted; mount it once for writing to finish it"};
     }
   } else {
     description_ = fresh;
     description_.format = kDirFormat;
-    description_.complete = false;
     CURVEFS_CHECK_OK(disk_.WriteFileAtomically(path, FormatDescription(description_)));
   }
-  if (!description_.complete) {
+  if (!description_.ready()) {
     CURVEFS_CHECK_OK(disk_.MakeDir(meta_dir()));
     CURVEFS_CHECK_OK(disk_.MakeDir(objects_dir()));
     CURVEFS_CHECK_OK(disk_.SyncDir(dir_));
@@ -239,8 +246,8 @@ Status FsDir::ReadOrMake(Create create, const FsDescription& fresh, bool read_on
   return {};
 }
 
-Status FsDir::MarkComplete() {
-  description_.complete = true;
+Status FsDir::MarkReady() {
+  description_.state = FsDescription::State::kReady;
   return disk_.WriteFileAtomically(dir_ + std::string(kDescriptionFile), FormatDescription(description_));
 }
 

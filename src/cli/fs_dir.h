@@ -31,7 +31,10 @@ struct FsDescription {
   metaserver::MetaEngine engine = metaserver::MetaEngine::kMemory;
   uint64_t chunk_size = kChunkSize;
   uint64_t block_size = kBlockSize;
-  bool complete = false;  // the first metadata have been written; until then making it is begun again
+  // kMaking: the first metadata are not written yet; the next mount begins again. kLoading: `curvefs load`
+  // has not ended.
+  enum class State { kMaking, kLoading, kReady } state = State::kMaking;
+  bool ready() const { return state == State::kReady; }
 };
 std::string FormatDescription(const FsDescription& description);
 // kUnsupportedVersion: made by a newer program. kCorrupt: not a description. `path` is for the message.
@@ -65,7 +68,7 @@ class FsDir {
   const DirUser& crashed_user() const { return crashed_user_; }
 
   // The first metadata are durable: from now on DIR is a file system.
-  Status MarkComplete();
+  Status MarkReady();
   // Everything is durable and nothing more will be written.
   Status Clean();
 

@@ -12,15 +12,12 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/log.h"
+
 namespace curvefs::cli {
 namespace {
 
 constexpr size_t kLogBytes = 10 << 20;
-
-std::shared_ptr<spdlog::logger>& Logger() {
-  static std::shared_ptr<spdlog::logger> logger;
-  return logger;
-}
 
 }  // namespace
 
@@ -44,25 +41,18 @@ Status StartLog(const std::string& target, std::string_view level) {
   }
   sink->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l [%P] %v");
   auto logger = std::make_shared<spdlog::logger>("curvefs", std::move(sink));
-  logger->set_level(level == "warn" ? spdlog::level::warn : spdlog::level::from_str(std::string(level)));
+  logger->set_level(spdlog::level::from_str(std::string(level)));
   logger->flush_on(spdlog::level::info);
-  Logger() = std::move(logger);
+  SetLogSink([logger](LogLevel severity, const std::string& message) {
+    static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::info, spdlog::level::warn,
+                                                            spdlog::level::err};
+    logger->log(kLevels[static_cast<int>(severity)], message);
+  });
   return {};
 }
 
 void StopLog() {
-  if (Logger()) Logger()->flush();
-  Logger().reset();
-}
-
-void Log(LogLevel level, std::string_view message) {
-  if (!Logger()) {
-    std::fprintf(stderr, "curvefs: %.*s\n", static_cast<int>(message.size()), message.data());
-    return;
-  }
-  static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
-                                                          spdlog::level::warn, spdlog::level::err};
-  Logger()->log(kLevels[static_cast<int>(level)], spdlog::string_view_t(message.data(), message.size()));
+  SetLogSink(nullptr);
 }
 
 }  // namespace curvefs::cli

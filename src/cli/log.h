@@ -1,4 +1,4 @@
-// The log of a process: spdlog, behind four functions, so that its headers stay in one file.
+// Where the messages of base/log.h go in a process of ours. spdlog's headers stay in log.cc.
 #pragma once
 
 #include <string>
@@ -8,15 +8,11 @@
 
 namespace curvefs::cli {
 
-enum class LogLevel { kDebug, kInfo, kWarn, kError };
-
 // `target`: "-" for standard error, "syslog", or the path of a file, which is kept below 10 MiB with one
-// older one beside it.
+// older one beside it. `level`: the least important that is written: info, warn or error. Call it before
+// threads start.
 Status StartLog(const std::string& target, std::string_view level);
-// Writes out what is buffered.
+// Writes out what is buffered; later messages go to standard error.
 void StopLog();
-
-// Before StartLog messages go to standard error.
-void Log(LogLevel level, std::string_view message);
 
 }  // namespace curvefs::cli

@@ -16,7 +16,8 @@ struct MountRequest {
   bool foreground = false;
 };
 
-// Mounts. In the background: returns once the mount has answered. In the foreground: returns when it has been unmounted.
+// Mounts. In the background: returns once the mount has answered. In the foreground: returns when it has been
+// unmounted.
 Status Mount(const MountRequest& request);
 
 // The values of the components, from the knobs.

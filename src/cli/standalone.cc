@@ -86,15 +86,15 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
   options.copyset.read_only = read_only;
   CURVEFS_TRY(fs->copyset_,
               metaserver::Copyset::Open(disk, fs->dir_->meta_dir(), *fs->objects_,
-                                        description.complete ? nullptr : &format, options.copyset, clock));
+                                        description.ready() ? nullptr : &format, options.copyset, clock));
   if (fs->copyset_->super().uuid != format.uuid) {
     return Fail(Code::kCorrupt, fs->dir_->path() +
                                     ": curvefs.toml and meta belong to two different file systems; put back "
                                     "the parts that belong together");
   }
-  if (!description.complete) {
+  if (!description.ready()) {
     CURVEFS_CHECK_OK(fs->copyset_->Sync());
-    CURVEFS_CHECK_OK(fs->dir_->MarkComplete());
+    CURVEFS_CHECK_OK(fs->dir_->MarkReady());
   }
   fs->meta_ = std::make_unique<LocalMeta>(*fs->copyset_);
   options.vfs.config_text = Facts(*fs->dir_) + options.vfs.config_text;

@@ -1,0 +1,123 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/fsck.h"
+#include "cli/mounts.h"
+#include "cli/values.h"
+
+namespace curvefs::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct FsckArgs {
+  std::string dir;
+  FsckOptions options;
+  bool json = false;
+};
+
+const char* LevelName(Finding::Level level) {
+  switch (level) {
+    case Finding::Level::kNote:
+      return "note";
+    case Finding::Level::kRepairable:
+      return "error";
+    case Finding::Level::kLost:
+      return "lost";
+  }
+  return "";
+}
+
+void PrintJson(const FsckReport& r, int exit_code) {
+  Json j;
+  j["exit_code"] = exit_code;
+  j["errors"] = r.errors;
+  j["errors_left"] = r.errors_left;
+  j["repaired"] = r.repaired;
+  j["counts"] = r.counts;
+  j["directories"] = r.directories;
+  j["files"] = r.files;
+  j["others"] = r.others;
+  j["orphans"] = r.orphans;
+  j["bytes"] = r.bytes;
+  j["objects"] = r.objects;
+  j["verified_objects"] = r.verified;
+  j["leaked_objects"] = r.leaked;
+  j["leaked_bytes"] = r.leaked_bytes;
+  j["journal_batches"] = r.journal_batches;
+  j["findings"] = Json::array();
+  for (const Finding& f : r.findings) {
+    j["findings"].push_back({{"level", LevelName(f.level)}, {"kind", f.kind}, {"what", f.what}});
+  }
+  std::printf("%s\n", j.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+}
+
+void Print(const FsckReport& r, const FsckArgs& args) {
+  auto u = [](uint64_t v) { return static_cast<unsigned long long>(v); };
+  for (const Finding& f : r.findings) {
+    std::printf("%s: %s: %s\n", LevelName(f.level), f.kind.c_str(), f.what.c_str());
+  }
+  uint64_t found = 0;
+  for (const auto& [kind, count] : r.counts) found += count;
+  if (found > r.findings.size()) std::printf("… and %llu more\n", u(found - r.findings.size()));
+  std::printf("%llu directories, %llu files, %llu others, %s in %llu objects", u(r.directories), u(r.files),
+              u(r.others), RoundedSize(r.bytes).c_str(), u(r.objects));
+  if (args.options.deep) std::printf(" (%llu read and verified)", u(r.verified));
+  std::printf("\n");
+  if (r.orphans > 0) std::printf("%llu files without a name, reclaimed at the next mount\n", u(r.orphans));
+  if (r.leaked > 0 && !args.options.repair) {
+    std::printf("%llu objects (%s) can be reclaimed: curvefs fsck --repair\n", u(r.leaked),
+                RoundedSize(r.leaked_bytes).c_str());
+  }
+  if (args.options.repair && r.repaired > 0) std::printf("%llu repairs made\n", u(r.repaired));
+  if (r.errors_left > 0) {
+    std::printf("%llu errors%s\n", u(r.errors_left),
+                args.options.repair ? " cannot be repaired: restore the files named above from a backup"
+                                    : "; curvefs fsck --repair mends what can be mended");
+  } else {
+    std::printf("clean\n");
+  }
+}
+
+int RunFsck(const FsckArgs& args) {
+  auto report = Fsck(Disk::Posix(), AbsolutePath(args.dir), args.options);
+  if (!report) {
+    int code = Complain("fsck", report.error(),
+                        report.error().code() == Code::kCorrupt ? kExitErrorsLeft : kExitFailed);
+    if (report.error().code() == Code::kCorrupt && !args.options.repair) {
+      std::fprintf(
+          stderr,
+          "curvefs fsck: --repair cuts a damaged journal at the damage; what came after it is lost\n");
+    }
+    return code;
+  }
+  int code = report->errors_left > 0 ? kExitErrorsLeft : report->repaired > 0 ? kExitRepaired : kExitOk;
+  if (args.json) {
+    PrintJson(*report, code);
+  } else {
+    Print(*report, args);
+  }
+  return code;
+}
+
+}  // namespace
+
+void AddFsck(CLI::App& app, int* exit_code) {
+  auto args = std::make_shared<FsckArgs>();
+  CLI::App* command = app.add_subcommand("fsck", "Check an unmounted file system, and repair it");
+  command->add_option("DIR", args->dir, "The directory of the file system")->type_name("")->required();
+  command->add_flag("--repair", args->options.repair,
+                    "Repair what can be repaired; files without a name go to /lost+found");
+  command->add_flag("--deep", args->options.deep, "Read every object and verify its checksums");
+  command->add_flag("--json", args->json, "Print one JSON object");
+  command->footer(
+      "Exit codes: 0 clean, 1 repaired, 4 errors are left, 8 could not check, 16 usage.\n\n"
+      "Examples:\n  curvefs fsck /srv/fs\n  curvefs fsck --deep --json /srv/fs\n  curvefs fsck --repair "
+      "/srv/fs");
+  command->callback([=] { *exit_code = RunFsck(*args); });
+}
+
+}  // namespace curvefs::cli

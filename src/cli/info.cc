@@ -1,0 +1,106 @@
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/limits.h"
+#include "cli/commands.h"
+#include "cli/values.h"
+
+namespace curvefs::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Served by the vfs for every inode, listed for none.
+constexpr const char* kAttribute = "curvefs.inode";
+
+Result<Json> Ask(const std::string& path) {
+  std::string text(kMaxXattrValue, '\0');
+  ssize_t n = ::lgetxattr(path.c_str(), kAttribute, text.data(), text.size());
+  if (n < 0) {
+    if (errno == ENODATA || errno == EOPNOTSUPP) {
+      return Fail(Code::kNotSupported,
+                  path + " is not in a mounted CurveFS; mount it, and give a path below the mount point");
+    }
+    return Fail(FromErrno(errno, path));
+  }
+  text.resize(static_cast<size_t>(n));
+  Json j = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!j.is_object())
+    return Fail(Code::kCorrupt,
+                path + ": the mount's answer is not JSON; is its curvefs of another version?");
+  return j;
+}
+
+uint64_t Number(const Json& j, const char* field) {
+  auto found = j.find(field);
+  return found != j.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
+}
+std::string Text(const Json& j, const char* field) {
+  auto found = j.find(field);
+  return found != j.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+void Print(const std::string& path, const Json& j) {
+  auto u = [](uint64_t v) { return static_cast<unsigned long long>(v); };
+  std::printf("%s\n  inode      %llu\n  partition  %llu\n  length     %llu (%s)\n", path.c_str(),
+              u(Number(j, "inode")), u(Number(j, "partition")), u(Number(j, "length")),
+              RoundedSize(Number(j, "length")).c_str());
+  auto records = j.find("records");
+  if (records == j.end() || !records->is_array() || records->empty()) return;
+  std::printf("  %-6s %14s %12s  %-7s %s\n", "chunk", "offset", "length", "kind", "object, and offset in it");
+  for (const Json& r : *records) {
+    std::printf("  %-6llu %14llu %12llu  %-7s %s", u(Number(r, "offset") / kChunkSize),
+                u(Number(r, "offset")), u(Number(r, "len")), Text(r, "kind").c_str(),
+                Text(r, "object").c_str());
+    if (!Text(r, "object").empty()) std::printf(" + %llu", u(Number(r, "object_offset")));
+    std::printf("\n");
+  }
+  if (j.contains("truncated")) std::printf("  … and more, than this answer has room for\n");
+}
+
+int RunInfo(const std::vector<std::string>& paths, bool json) {
+  int code = kExitOk;
+  Json all = Json::array();
+  for (const std::string& path : paths) {
+    auto answer = Ask(path);
+    if (!answer) {
+      code = Complain("info", answer.error(), kExitFailed);
+      continue;
+    }
+    if (json) {
+      Json j = {{"path", path}};
+      j.update(*answer);
+      all.push_back(std::move(j));
+    } else {
+      Print(path, *answer);
+    }
+  }
+  if (json) std::printf("%s\n", all.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  return code;
+}
+
+}  // namespace
+
+void AddInfo(CLI::App& app, int* exit_code) {
+  struct Args {
+    std::vector<std::string> paths;
+    bool json = false;
+  };
+  auto args = std::make_shared<Args>();
+  CLI::App* command =
+      app.add_subcommand("info", "Show how a file is stored: inode, partition, chunks, objects");
+  command->add_option("PATH", args->paths, "Files or directories in a mount")->type_name("")->required();
+  command->add_flag("--json", args->json, "Print a JSON array");
+  command->footer(
+      "Records are in the order in which they were written; where they overlap, the later one holds.\n\n"
+      "Examples:\n  curvefs info /mnt/file\n  curvefs info --json /mnt/a /mnt/b");
+  command->callback([=] { *exit_code = RunInfo(args->paths, args->json); });
+}
+
+}  // namespace curvefs::cli

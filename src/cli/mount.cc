@@ -1,0 +1,235 @@
+#include "cli/mount.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/log.h"
+#include "cli/daemon.h"
+#include "cli/log.h"
+#include "cli/values.h"
+#include "fuse/session.h"
+
+namespace curvefs::cli {
+namespace {
+
+bool IsBelow(const std::string& path, const std::string& top) {
+  return path.starts_with(top) && (path.size() == top.size() || path[top.size()] == '/' || top == "/");
+}
+
+// What can be said before anything is done.
+Status CheckPlaces(const MountRequest& r) {
+  struct stat st{};
+  // A mount whose process died answers ENOTCONN; the session takes it away.
+  if (::stat(r.mount_point.c_str(), &st) != 0 && errno != ENOTCONN) {
+    Status status = FromErrno(errno, "mount point " + r.mount_point);
+    if (errno == ENOENT)
+      return {status.code(), r.mount_point + " does not exist; make it first: mkdir " + r.mount_point};
+    return status;
+  }
+  if (st.st_mode != 0 && !S_ISDIR(st.st_mode))
+    return {Code::kNotDirectory, r.mount_point + " is not a directory"};
+  if (IsBelow(r.dir, r.mount_point) || IsBelow(r.mount_point, r.dir)) {
+    return {Code::kInvalid,
+            "DIR (" + r.dir + ") and the mount point (" + r.mount_point +
+                ") lie one in the other; the mount would hide its own files. Choose another place"};
+  }
+  if (::access("/dev/fuse", R_OK | W_OK) == 0) return {};
+  if (errno == ENOENT) {
+    return {Code::kNotFound,
+            "/dev/fuse is missing; load the kernel module (modprobe fuse), in a container give it --device "
+            "/dev/fuse and "
+            "--cap-add SYS_ADMIN"};
+  }
+  return FromErrno(errno, "/dev/fuse may not be used; run as root, or let your user open it");
+}
+
+// Until the log can be opened (DIR may have to be made first), messages wait here.
+class EarlyMessages {
+ public:
+  EarlyMessages() {
+    SetLogSink(
+        [this](LogLevel level, const std::string& message) { messages_.emplace_back(level, message); });
+  }
+  ~EarlyMessages() { SetLogSink(nullptr); }
+  void Replay() {
+    for (const auto& [level, message] : messages_) Log(level, message);
+    messages_.clear();
+  }
+
+ private:
+  std::vector<std::pair<LogLevel, std::string>> messages_;
+};
+
+std::string LogTarget(const MountRequest& r) {
+  if (!r.config.log_file.empty()) return r.config.log_file;
+  if (r.foreground) return "-";
+  return r.config.read_only ? "syslog" : r.dir + "/curvefs.log";
+}
+
+sigset_t EndSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int s : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, s);
+  return set;
+}
+
+// Turns SIGINT, SIGTERM and SIGHUP into the end of a session. They are blocked in every other thread.
+class SignalWatch {
+ public:
+  explicit SignalWatch(fuse::Session& session) : thread_([this, &session] { Watch(session); }) {}
+  ~SignalWatch() {
+    done_ = true;
+    ::pthread_kill(thread_.native_handle(), SIGTERM);
+    thread_.join();
+  }
+
+ private:
+  void Watch(fuse::Session& session) {
+    const sigset_t set = EndSignals();
+    for (bool again = false;; again = true) {
+      int signal = 0;
+      if (::sigwait(&set, &signal) != 0) continue;
+      if (done_) return;
+      Log(LogLevel::kInfo,
+          std::string(::strsignal(signal)) + (again ? ", again: closing what is open" : ": unmounting"));
+      Status status = session.Stop(again ? fuse::Session::StopMode::kAbort : fuse::Session::StopMode::kWait);
+      if (!status.ok()) Log(LogLevel::kError, "unmounting: " + status.ToString());
+    }
+  }
+
+  std::atomic<bool> done_{false};
+  std::thread thread_;
+};
+
+fuse::SessionOptions ToSessionOptions(const MountRequest& r) {
+  fuse::SessionOptions o;
+  o.mountpoint = r.mount_point;
+  o.mount.fsname = r.dir;
+  o.mount.allow_other = r.config.allow_other || ::geteuid() == 0;
+  o.mount.flags = r.config.kernel_flags;
+  o.workers = static_cast<int>(r.config.threads);
+  if (o.workers == 0)
+    o.workers = std::clamp(2 * static_cast<int>(std::thread::hardware_concurrency()), 8, 32);
+  o.writeback_cache = !r.config.no_writeback_cache;
+  o.flush_on_close = r.config.sync_close;
+  o.log = [](std::string_view line) { Log(LogLevel::kWarning, std::string(line)); };
+  return o;
+}
+
+// Standard error of a process in the background: what the C++ runtime or a broken invariant has to say
+// belongs to the log.
+void SendStderrTo(const std::string& target) {
+  if (target == "-" || target == "syslog") return;
+  int fd = ::open(target.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (fd < 0) return;
+  ::dup2(fd, STDERR_FILENO);
+  ::close(fd);
+}
+
+Status Serve(const MountRequest& r, Readiness& readiness) {
+  const sigset_t set = EndSignals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  const std::string target = LogTarget(r);
+  EarlyMessages early;
+  if (target == "-") CURVEFS_CHECK_OK(StartLog(target, r.config.log_level));
+
+  CURVEFS_TRY(auto fs, Standalone::Open(r.dir, ToStandaloneOptions(r)));
+  if (r.config.is_given("meta-memory") && fs->dir().description().engine == metaserver::MetaEngine::kMemory) {
+    (void)fs->Shutdown();
+    return {Code::kInvalid, "--meta-memory bounds the rocksdb engine, and " + r.dir +
+                                " has the memory engine, which needs what it needs"};
+  }
+  if (target != "-") CURVEFS_CHECK_OK(StartLog(target, r.config.log_level));
+  early.Replay();
+  if (fs->dir().crashed_user().pid != 0) {
+    Log(LogLevel::kWarning, r.dir + " was not closed cleanly by process " +
+                                std::to_string(fs->dir().crashed_user().pid) + "; recovered, " +
+                                std::to_string(fs->copyset().recovery().batches) +
+                                " changes replayed from the journal");
+  }
+  auto session = fuse::Session::Mount(fs->vfs(), ToSessionOptions(r));
+  if (!session) {
+    (void)fs->Shutdown();
+    return session.error();
+  }
+  Log(LogLevel::kInfo, r.dir + " is mounted at " + r.mount_point + " (curvefs " CURVEFS_VERSION ", " +
+                           std::string(EngineName(fs->dir().description().engine)) + " engine)");
+  readiness.Ready();
+  if (!r.foreground) SendStderrTo(target);
+  Status served;
+  {
+    SignalWatch watch(**session);
+    served = (*session)->Run();
+  }
+  Status stored = fs->Shutdown();
+  session->reset();
+  if (!served.ok()) Log(LogLevel::kError, "serving the mount: " + served.ToString());
+  if (stored.ok()) {
+    Log(LogLevel::kInfo, r.mount_point + " is unmounted, all is stored");
+  } else {
+    Log(LogLevel::kError, "not all could be stored: " + stored.ToString());
+  }
+  return stored.ok() ? served : stored;
+}
+
+// The parent's last step: the mount answers as one asks it.
+Status AskMount(const MountRequest& r) {
+  struct statfs fs{};
+  struct stat st{};
+  if (::statfs(r.mount_point.c_str(), &fs) != 0 || ::stat(r.mount_point.c_str(), &st) != 0) {
+    return FromErrno(errno, r.mount_point + " was mounted but does not answer; see " + LogTarget(r));
+  }
+  return {};
+}
+
+}  // namespace
+
+StandaloneOptions ToStandaloneOptions(const MountRequest& r) {
+  const MountConfig& c = r.config;
+  StandaloneOptions o;
+  // Without --meta-engine an existing file system says itself which it has.
+  if (c.is_given("meta-engine")) o.engine = *ParseEngine(c.meta_engine);
+  o.user = {.pid = ::getpid(), .command = "mount", .mount_point = r.mount_point};
+  o.copyset.rocks.memory_bytes = c.meta_memory;
+  o.copyset.commit_interval = c.commit_interval;
+  o.data.write_cache_bytes = c.cache_size / 2;
+  o.data.read_cache_bytes = c.cache_size - c.cache_size / 2;
+  o.data.inline_max = c.inline_max;
+  o.data.flush_age = c.commit_interval;
+  o.vfs.read_only = c.read_only;
+  o.vfs.sync_close = c.sync_close;
+  o.vfs.atime = c.atime == "noatime"  ? client::VfsOptions::Atime::kNoatime
+                : c.atime == "strict" ? client::VfsOptions::Atime::kStrict
+                                      : client::VfsOptions::Atime::kRelatime;
+  o.vfs.config_text = ConfigText(c) + "mount.point = \"" + r.mount_point +
+                      "\"\nmount.pid = " + std::to_string(::getpid()) + "\n";
+  return o;
+}
+
+Status Mount(const MountRequest& request) {
+  CURVEFS_CHECK_OK(CheckPlaces(request));
+  if (request.foreground) {
+    Readiness nobody(-1);
+    return Serve(request, nobody);
+  }
+  CURVEFS_CHECK_OK(RunInBackground([&](Readiness& readiness) {
+    Status status = Serve(request, readiness);
+    readiness.Failed(status);
+    return status.ok() ? 0 : 1;
+  }));
+  return AskMount(request);
+}
+
+}  // namespace curvefs::cli
