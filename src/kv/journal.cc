@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <iterator>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -16,7 +17,14 @@
 namespace curvefs::kv {
 namespace {
 
-constexpr size_t kKeepBuffer = 4 << 20;  // capacity that an empty buffer keeps
+constexpr size_t kChunk = 256 << 10;  // bytes of frames in one piece of memory; a larger frame has its own
+constexpr size_t kFreeChunks = 16;    // kept to be used again
+
+// Frames in order, in pieces, so that growing moves nothing.
+using Frames = std::vector<std::string>;
+struct FramePosition {
+  size_t chunk = 0, offset = 0;
+};
 
 class FileJournal final : public Journal {
  public:
@@ -45,11 +53,12 @@ class FileJournal final : public Journal {
 
   std::string Path(const std::string& name) const { return dir_ + "/" + name; }
   // The following are for the leader only: the one thread that has set syncing_.
-  Status WriteFrames(std::string* frames, size_t* done);
+  Status WriteFrames(Frames* frames, FramePosition* done);
   Status RollOver(Seq first, size_t frame_bytes);
   Status MakeSegment(Seq first, uint64_t size, bool from_spare);
   bool TakeSpare(uint64_t size);
 
+  void KeepRest(FramePosition done);
   void PrepareSpare();
   uint64_t Salt() const;
   Status ReadOnly() const {
@@ -63,12 +72,13 @@ class FileJournal final : public Journal {
 
   // The leader's.
   ActiveSegment active_;
-  std::string writing_;  // the frames that it writes
+  Frames writing_;  // what it writes
 
   mutable std::mutex mu_;  // guards what follows; never held during I/O
   std::condition_variable synced_;
-  std::string pending_;          // frames appended since the leader took its own
-  size_t writing_bytes_ = 0;     // size of writing_
+  Frames pending_;               // appended since the leader took its own
+  size_t buffered_bytes_ = 0;    // of pending_ and writing_
+  Frames free_;                  // empty, to be used again
   Seq writing_last_ = 0;         // last frame in writing_
   bool syncing_ = false;         // there is a leader
   uint64_t attempts_ = 0;        // finished syncs
@@ -95,8 +105,7 @@ Result<Seq> FileJournal::Append(std::string_view encoded) {
   WriteBatch::ForEachTrusted(encoded, [&](RecordType, std::string_view, std::string_view) { ++count; });
   const size_t size = FrameSize(encoded.size());
   std::unique_lock lock(mu_);
-  while (pending_.size() + writing_bytes_ + size > options_.max_buffer_bytes &&
-         pending_.size() + writing_bytes_ > 0) {
+  while (buffered_bytes_ + size > options_.max_buffer_bytes && buffered_bytes_ > 0) {
     Seq upto = last_.load(std::memory_order_relaxed);
     lock.unlock();
     if (Status s = Sync(upto); !s.ok()) {
@@ -106,7 +115,16 @@ Result<Seq> FileJournal::Append(std::string_view encoded) {
     lock.lock();
   }
   Seq seq = last_.load(std::memory_order_relaxed) + 1;
-  AppendFrame(&pending_, seq, count, encoded);
+  if (pending_.empty() || pending_.back().capacity() - pending_.back().size() < size) {
+    if (size <= kChunk && !free_.empty()) {
+      pending_.push_back(std::move(free_.back()));
+      free_.pop_back();
+    } else {
+      pending_.emplace_back().reserve(std::max(kChunk, size));
+    }
+  }
+  AppendFrame(&pending_.back(), seq, count, encoded);
+  buffered_bytes_ += size;
   appended_bytes_ += size;
   last_.store(seq, std::memory_order_release);
   return seq;
@@ -129,23 +147,15 @@ Status FileJournal::Sync(Seq upto) {
 
   syncing_ = true;
   writing_.swap(pending_);
-  writing_bytes_ = writing_.size();
   const Seq last = writing_last_ = last_.load(std::memory_order_relaxed);
   lock.unlock();
 
-  size_t done = 0;
+  FramePosition done;
   Status status = barrier_ ? barrier_(last) : Status();
   if (status.ok()) status = WriteFrames(&writing_, &done);
 
   lock.lock();
-  if (done < writing_.size()) {  // the rest waits for the next attempt, before what came meanwhile
-    writing_.erase(0, done);
-    writing_.append(pending_);
-    pending_.swap(writing_);
-  }
-  writing_.clear();
-  if (writing_.capacity() > kKeepBuffer) writing_ = {};
-  writing_bytes_ = 0;
+  KeepRest(done);
   ++attempts_;
   ++syncs_;
   if (!status.ok()) {
@@ -159,25 +169,55 @@ Status FileJournal::Sync(Seq upto) {
   return status;
 }
 
-// Writes and syncs `frames`, segment by segment, raising durable_. *done is how many bytes of them are
-// durable, also on failure.
-Status FileJournal::WriteFrames(std::string* frames, size_t* done) {
-  while (*done < frames->size()) {
-    char* const begin = frames->data() + *done;
+// With mu_ held: frees the chunks that are written, and puts what is not before what came meanwhile.
+void FileJournal::KeepRest(FramePosition done) {
+  for (size_t i = 0; i < done.chunk; ++i) {
+    buffered_bytes_ -= writing_[i].size();
+    writing_[i].clear();
+    if (free_.size() < kFreeChunks && writing_[i].capacity() <= 2 * kChunk)
+      free_.push_back(std::move(writing_[i]));
+  }
+  writing_.erase(writing_.begin(), writing_.begin() + static_cast<ptrdiff_t>(done.chunk));
+  if (!writing_.empty()) {
+    writing_[0].erase(0, done.offset);
+    buffered_bytes_ -= done.offset;
+    std::move(pending_.begin(), pending_.end(), std::back_inserter(writing_));
+    pending_ = std::move(writing_);
+  }
+  writing_.clear();
+}
+
+// Writes and syncs `frames`, segment by segment, raising durable_. *done is the end of what is durable of
+// them, also on failure.
+Status FileJournal::WriteFrames(Frames* frames, FramePosition* done) {
+  std::vector<iovec> pieces;
+  while (done->chunk < frames->size()) {
     const Seq first = durable() + 1;
-    if (!active_.file || active_.offset + UnstampedFrameSize(begin) > active_.size) {
-      CURVEFS_CHECK_OK(RollOver(first, UnstampedFrameSize(begin)));
+    const size_t first_size = UnstampedFrameSize((*frames)[done->chunk].data() + done->offset);
+    if (!active_.file || active_.offset + first_size > active_.size) {
+      CURVEFS_CHECK_OK(RollOver(first, first_size));
     }
     // As many frames as fit into this segment.
     Seq last = 0;
     size_t size = 0;
-    while (*done + size < frames->size()) {
-      size_t frame = UnstampedFrameSize(begin + size);
-      if (active_.offset + size + frame > active_.size) break;
-      last = StampFrame(begin + size, first - 1, active_.salt);
-      size += frame;
+    FramePosition end = *done;
+    pieces.clear();
+    while (end.chunk < frames->size()) {
+      std::string& chunk = (*frames)[end.chunk];
+      const size_t begin = end.offset;
+      while (end.offset < chunk.size()) {
+        char* frame = chunk.data() + end.offset;
+        size_t frame_size = UnstampedFrameSize(frame);
+        if (active_.offset + size + frame_size > active_.size) break;
+        last = StampFrame(frame, first - 1, active_.salt);
+        size += frame_size;
+        end.offset += frame_size;
+      }
+      if (end.offset > begin) pieces.push_back({chunk.data() + begin, end.offset - begin});
+      if (end.offset < chunk.size()) break;
+      end = {end.chunk + 1, 0};
     }
-    Status written = active_.file->Write(active_.offset, std::string_view(begin, size));
+    Status written = active_.file->Write(active_.offset, pieces);
     if (written.ok()) written = active_.file->Sync();
     if (!written.ok()) {
       // What the disk holds now is unknown, so nothing is ever written to this segment again: the next
@@ -186,7 +226,7 @@ Status FileJournal::WriteFrames(std::string* frames, size_t* done) {
       return written;
     }
     active_.offset += size;
-    *done += size;
+    *done = end;
     durable_.store(last, std::memory_order_release);
     if (preparer_ && active_.offset > active_.size / 2) {
       std::unique_lock lock(mu_);
@@ -290,7 +330,7 @@ JournalStats FileJournal::stats() const {
   std::lock_guard lock(mu_);
   JournalStats stats{.last = last(),
                      .durable = durable(),
-                     .buffered_bytes = pending_.size() + writing_bytes_,
+                     .buffered_bytes = buffered_bytes_,
                      .disk_bytes = spare_ == Spare::kNone ? 0 : options_.segment_bytes,
                      .syncs = syncs_,
                      .appended_bytes = appended_bytes_,

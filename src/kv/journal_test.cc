@@ -75,17 +75,37 @@ TEST(JournalTest, ManySegments) {
 TEST(JournalTest, OneSyncForManySegmentsAndFramesLargerThanASegment) {
   auto disk = NewDisk();
   auto opened = OpenJournal(*disk);
-  AppendUpTo(*opened.journal, 200);
+  AppendUpTo(*opened.journal, 2000);
   WriteBatch big;
-  big.Set("big", std::string(100'000, 'b'));
+  big.Set("big", std::string(300'000, 'b'));
   ASSERT_TRUE(opened.journal->Append(big.encoded()).has_value());
-  AppendUpTo(*opened.journal, 300);
-  ASSERT_OK(opened.journal->Sync(300));
+  AppendUpTo(*opened.journal, 4000);
+  EXPECT_GT(opened.journal->stats().buffered_bytes, 900'000u);
+  ASSERT_OK(opened.journal->Sync(4000));
+  EXPECT_EQ(opened.journal->stats().buffered_bytes, 0u);
   disk->Crash(1, SimDisk::Keep::kNothing);
   auto again = OpenJournal(*disk);
   ASSERT_OK(again.status);
-  ASSERT_EQ(again.replayed.size(), 300u);
-  EXPECT_EQ(again.replayed[200].second, big.encoded());
+  ASSERT_EQ(again.replayed.size(), 4000u);
+  EXPECT_EQ(again.replayed[2000].second, big.encoded());
+}
+
+TEST(JournalTest, AFailureInTheMiddleOfALargeSync) {
+  for (uint64_t nth = 5; nth < 120; nth += 9) {
+    auto disk = NewDisk();
+    auto opened = OpenJournal(*disk);
+    Journal& journal = *opened.journal;
+    AppendUpTo(journal, 4000);
+    disk->FailNth(nth % 2 ? Op::kWrite : Op::kSync, nth, Code::kIo);
+    EXPECT_FALSE(journal.Sync(4000).ok());
+    EXPECT_GT(journal.durable(), 0u);
+    EXPECT_LT(journal.durable(), 4000u);
+    AppendUpTo(journal, 4100);
+    ASSERT_OK(journal.Sync(4100));
+    EXPECT_EQ(journal.stats().buffered_bytes, 0u);
+    disk->Crash(1, SimDisk::Keep::kNothing);
+    EXPECT_TRUE(OpenJournal(*disk).Replayed(1, 4100)) << nth;
+  }
 }
 
 TEST(JournalTest, SyncOfWhatIsDurableDoesNothing) {
