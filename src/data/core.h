@@ -95,10 +95,16 @@ struct DataCache::Core {
   Result<uint64_t> Seek(InodeId inode, uint64_t offset, uint64_t length, bool data);
 
   // compact.cc
-  Status Compact(InodeId inode, uint32_t chunk_index);
-  Status CompactOnce(InodeId inode, uint32_t chunk_index);
+  Status Compact(InodeId inode, uint32_t chunk_index, bool asked_for);
+  Status CompactOnce(File& file, uint32_t chunk_index, bool asked_for, bool exclusive);
+  Status RewriteVisible(InodeId inode, const std::vector<meta::ChunkRecord>& before,
+                        const std::vector<Piece>& pieces, const std::vector<PlannedObject>& plan,
+                        std::vector<meta::ChunkRecord>* after);
+  Status MoveInlineOut(InodeId inode, const std::vector<meta::ChunkRecord>& before,
+                       std::vector<meta::ChunkRecord>* after);
   void ConsiderCompaction(InodeId inode, const std::vector<ChunkLoad>& loads);
   void CompactorMain();
+  bool stopping() const;
 
   DataStats Stats() const;
 

@@ -117,7 +117,7 @@ Result<uint64_t> DataCache::SeekHole(InodeId inode, uint64_t offset, uint64_t le
 }
 
 Status DataCache::Compact(InodeId inode, uint32_t chunk_index) {
-  return core_->Compact(inode, chunk_index);
+  return core_->Compact(inode, chunk_index, /*asked_for=*/true);
 }
 
 DataStats DataCache::stats() const {
