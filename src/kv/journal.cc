@@ -328,8 +328,9 @@ Status FileJournal::TrimTo(Seq upto) {
 
 JournalStats FileJournal::stats() const {
   std::lock_guard lock(mu_);
+  const Seq durable_now = durable();  // before last(), which it must not pass
   JournalStats stats{.last = last(),
-                     .durable = durable(),
+                     .durable = durable_now,
                      .buffered_bytes = buffered_bytes_,
                      .disk_bytes = spare_ == Spare::kNone ? 0 : options_.segment_bytes,
                      .syncs = syncs_,
