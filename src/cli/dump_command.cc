@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
@@ -40,6 +42,7 @@ int RunLoad(const DumpArgs& args) {
     file.open(args.file, std::ios::binary);
     if (!file) return Complain("load", FromErrno(errno, "open " + args.file), kExitFailed);
   }
+  ::umask(077);  // as mount does
   std::istream& in = from_stdin ? std::cin : file;
   auto pairs = Load(
       Disk::Posix(), AbsolutePath(args.dir), [&](std::string* line) { return bool(std::getline(in, *line)); },

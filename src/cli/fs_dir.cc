@@ -196,6 +196,7 @@ Result<std::unique_ptr<FsDir>> FsDir::Open(Disk& disk, std::string path, Create 
 }
 
 Status FsDir::TakeLock(const DirUser& user, bool read_only) {
+  read_only_ = read_only;
   const std::string path = dir_ + std::string(kLockFile);
   auto lock = disk_.Lock(path);
   if (!lock) {
@@ -253,7 +254,10 @@ Status FsDir::MarkReady() {
 
 Status FsDir::Clean() {
   if (lock_ == nullptr) return {};
-  return lock_->Truncate(0);
+  if (!read_only_ || crashed_user_.pid == 0) return lock_->Truncate(0);
+  const std::string text = FormatUser(crashed_user_);
+  CURVEFS_CHECK_OK(lock_->Write(0, text));
+  return lock_->Truncate(text.size());
 }
 
 Result<DirUser> FsDir::LastUser(Disk& disk, const std::string& dir) {

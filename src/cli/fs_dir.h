@@ -69,7 +69,7 @@ class FsDir {
 
   // The first metadata are durable: from now on DIR is a file system.
   Status MarkReady();
-  // Everything is durable and nothing more will be written.
+  // Everything is durable and nothing more will be written. One who only read leaves LOCK as it was.
   Status Clean();
 
   // The process that the lock names, whether or not it still runs. kNotFound: nobody, the last one ended
@@ -85,6 +85,7 @@ class FsDir {
   const std::string dir_;
   FsDescription description_;
   DirUser crashed_user_;
+  bool read_only_ = false;
   std::unique_ptr<File> lock_;  // null: read-only, and the directory cannot be written
 };
 

@@ -57,12 +57,17 @@ void PrintJson(const FsckReport& r, int exit_code) {
 
 void Print(const FsckReport& r, const FsckArgs& args) {
   auto u = [](uint64_t v) { return static_cast<unsigned long long>(v); };
-  for (const Finding& f : r.findings) {
+  constexpr size_t kShown = 100;
+  uint64_t lost = 0;
+  for (const Finding& f : r.findings) lost += f.level == Finding::Level::kLost;
+  for (size_t i = 0; i < std::min(kShown, r.findings.size()); ++i) {
+    const Finding& f = r.findings[i];
     std::printf("%s: %s: %s\n", LevelName(f.level), f.kind.c_str(), f.what.c_str());
   }
   uint64_t found = 0;
   for (const auto& [kind, count] : r.counts) found += count;
-  if (found > r.findings.size()) std::printf("… and %llu more\n", u(found - r.findings.size()));
+  if (found > kShown)
+    std::printf("and %llu more; --json lists up to %zu\n", u(found - kShown), FsckReport::kMaxFindings);
   std::printf("%llu directories, %llu files, %llu others, %s in %llu objects", u(r.directories), u(r.files),
               u(r.others), RoundedSize(r.bytes).c_str(), u(r.objects));
   if (args.options.deep) std::printf(" (%llu read and verified)", u(r.verified));
@@ -74,9 +79,10 @@ void Print(const FsckReport& r, const FsckArgs& args) {
   }
   if (args.options.repair && r.repaired > 0) std::printf("%llu repairs made\n", u(r.repaired));
   if (r.errors_left > 0) {
-    std::printf("%llu errors%s\n", u(r.errors_left),
-                args.options.repair ? " cannot be repaired: restore the files named above from a backup"
-                                    : "; curvefs fsck --repair mends what can be mended");
+    const char* advice = "; curvefs fsck --repair mends what can be mended";
+    if (args.options.repair || lost >= r.errors_left)
+      advice = " that nothing here can mend: restore what is named above from a backup";
+    std::printf("%llu errors%s\n", u(r.errors_left), advice);
   } else {
     std::printf("clean\n");
   }

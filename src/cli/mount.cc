@@ -141,6 +141,7 @@ Status Serve(const MountRequest& r, Readiness& readiness) {
   const sigset_t set = EndSignals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  ::umask(077);  // below DIR lies what files in the mount keep from other users
   const std::string target = LogTarget(r);
   EarlyMessages early;
   if (target == "-") CURVEFS_CHECK_OK(StartLog(target, r.config.log_level));
