@@ -107,6 +107,9 @@ Operation DecodeRename(Body& body, uint64_t new_parent, uint32_t flags) {
     case RENAME_WHITEOUT:
       op.mode = client::RenameMode::kWhiteout;
       break;
+    case RENAME_WHITEOUT | RENAME_NOREPLACE:
+      op.mode = client::RenameMode::kWhiteoutNoReplace;
+      break;
     default:
       return Refused{EINVAL};
   }

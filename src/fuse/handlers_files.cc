@@ -64,7 +64,7 @@ void Handlers::On(Exchange& x, const GetXattr& op) {
 }
 
 void Handlers::On(Exchange& x, const ListXattr& op) {
-  Value(x, vfs_.ListXattr(x.request.inode), op.size);
+  Value(x, vfs_.ListXattr(x.request.caller, x.request.inode), op.size);
 }
 
 void Handlers::On(Exchange& x, const RemoveXattr& op) {
@@ -89,8 +89,10 @@ void Handlers::On(Exchange& x, const Read& op) {
 
 void Handlers::On(Exchange& x, const Write& op) {
   size_t size = op.data.size();
+  client::Vfs::WriteFlags flags = op.flags;
+  flags.caller = x.request.caller;
   Result<size_t> written =
-      vfs_.Write(x.request.inode, op.handle, op.offset, x.workspace.inbox.Take(op.data), op.flags);
+      vfs_.Write(x.request.inode, op.handle, op.offset, x.workspace.inbox.Take(op.data), flags);
   if (!written) return Fail(x, written.error());
   x.reply.Structs(fuse_write_out{.size = static_cast<uint32_t>(std::min(*written, size))});
 }

@@ -2,12 +2,33 @@
 #include <algorithm>
 
 #include "client/vfs/vfs_core.h"
+#include "meta/acl.h"
 
 namespace curvefs::client {
 namespace {
 
 // A virtual extended attribute: how the file is stored, as JSON.
 constexpr std::string_view kInodeXattr = "curvefs.inode";
+
+// The namespaces of xattr(7); of system, only the ACLs.
+Status CheckXattrName(std::string_view name) {
+  if (name == meta::kAclAccess || name == meta::kAclDefault) return Status();
+  for (std::string_view prefix : {"user.", "trusted.", "security."}) {
+    if (name.starts_with(prefix)) return name.size() > prefix.size() ? Status() : Status(Code::kInvalid);
+  }
+  return Code::kNotSupported;
+}
+
+// Only the superuser sees the names of the trusted namespace (xattr(7)).
+std::string WithoutTrusted(std::string_view names) {
+  std::string out;
+  for (size_t at = 0; at < names.size();) {
+    std::string_view name = names.substr(at, names.find('\0', at) - at);
+    if (!name.starts_with("trusted.")) out.append(name).push_back('\0');
+    at += name.size() + 1;
+  }
+  return out;
+}
 
 std::string DescribeInode(FsId fs, const meta::Inode& inode, const std::vector<meta::ChunkRecord>& records) {
   std::string out = "{\"inode\":" + std::to_string(inode.id.value) +
@@ -61,7 +82,7 @@ Result<meta::Inode> Vfs::SetAttributes(const Caller& caller, InodeId id, const S
   request.kill_suid_gid = (change.what & SetAttr::kKillSuidGid) != 0;
   if (request.uid || request.gid) {
     CURVEFS_TRY(meta::Inode current, c.meta.GetInode(id));
-    request.caller_in_group = caller.uid == 0 || caller.gid == current.gid;
+    request.caller_in_group = InGroup(caller, current.gid);
   }
   uint64_t dirty_end = c.data.DirtyEnd(id);
   Result<meta::Inode> inode = Fail(Code::kInvalid);
@@ -69,6 +90,7 @@ Result<meta::Inode> Vfs::SetAttributes(const Caller& caller, InodeId id, const S
     request.size = change.size;
     inode = c.Truncate(request);
     dirty_end = 0;  // what remains dirty lies below the new length
+    if (inode && request.kill_suid_gid) inode = c.DropForeignSetgid(caller, *std::move(inode));
   } else {
     inode = c.meta.SetAttributes(request);
   }
@@ -82,6 +104,7 @@ Status Vfs::SetXattr(const Caller&, InodeId inode, std::string_view name, std::s
   c.operations.fetch_add(1, std::memory_order_relaxed);
   CURVEFS_CHECK_OK(c.CheckWritable(inode));
   if (name.starts_with("curvefs.")) return Code::kNotPermitted;
+  CURVEFS_CHECK_OK(CheckXattrName(name));
   auto r = c.meta.SetXattr({.inode = inode,
                             .name = name,
                             .value = value,
@@ -103,19 +126,22 @@ Result<std::string> Vfs::GetXattr(InodeId id, std::string_view name) {
     }
     return DescribeInode(c.meta.fs(), inode, records);
   }
+  CURVEFS_CHECK_OK(CheckXattrName(name));
   return c.meta.GetXattr(id, name);
 }
 
-Result<std::string> Vfs::ListXattr(InodeId inode) {
+Result<std::string> Vfs::ListXattr(const Caller& caller, InodeId inode) {
   core_->operations.fetch_add(1, std::memory_order_relaxed);
   if (VirtualFiles::IsVirtual(inode)) return std::string();
-  return core_->meta.ListXattrs(inode);
+  CURVEFS_TRY(std::string names, core_->meta.ListXattrs(inode));
+  return caller.uid == 0 ? names : WithoutTrusted(names);
 }
 
 Status Vfs::RemoveXattr(const Caller&, InodeId inode, std::string_view name) {
   Core& c = *core_;
   c.operations.fetch_add(1, std::memory_order_relaxed);
   CURVEFS_CHECK_OK(c.CheckWritable(inode));
+  CURVEFS_CHECK_OK(CheckXattrName(name));
   auto r = c.meta.RemoveXattr(inode, name);
   return r ? Status() : r.error();
 }

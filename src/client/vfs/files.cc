@@ -15,7 +15,6 @@ constexpr uint64_t kMaxCopy = uint64_t{1} << 30;  // bytes in one CopyFileRange
 bool Writes(int flags) {
   return (flags & O_ACCMODE) != O_RDONLY;
 }
-bool Reads(int flags) {
   return (flags & O_ACCMODE) != O_WRONLY;
 }
 
@@ -51,7 +50,7 @@ Result<Vfs::Created> Vfs::TmpFile(const Caller& caller, InodeId parent, uint32_t
   return Created{std::move(entry), opened};
 }
 
-Result<Opened> Vfs::Open(const Caller&, InodeId id, int flags, bool kill_suid_gid) {
+Result<Opened> Vfs::Open(const Caller& caller, InodeId id, int flags, bool kill_suid_gid) {
   Core& c = *core_;
   c.operations.fetch_add(1, std::memory_order_relaxed);
   if (VirtualFiles::IsVirtual(id)) {
@@ -69,11 +68,15 @@ Result<Opened> Vfs::Open(const Caller&, InodeId id, int flags, bool kill_suid_gi
   if ((flags & O_TRUNC) != 0 && inode.is_file()) {
     Timestamp now = c.clock.Wall();
     CURVEFS_TRY(inode, c.Truncate({.inode = id, .size = 0, .mtime = now, .kill_suid_gid = kill_suid_gid}));
+    if (kill_suid_gid) {
+      CURVEFS_TRY(inode, c.DropForeignSetgid(caller, std::move(inode)));
+    }
     changed = true;
   }
   CURVEFS_TRY(Opened opened, c.MakeOpened(id, flags));
-  // Pages that the kernel has are read without asking us, so opening for reading counts as the access.
-  if (Reads(flags) && c.Accessed(inode)) changed = true;
+  // Pages that the kernel has are read without asking us, so opening only for reading counts as the access.
+  // One that may also write is taken at its word when a read comes.
+  if ((flags & (O_ACCMODE | O_NOATIME)) == O_RDONLY && c.Accessed(inode)) changed = true;
   opened.attributes_changed = changed;
   return opened;
 }
@@ -87,6 +90,7 @@ Result<BufferList> Vfs::Read(InodeId id, HandleId handle, uint64_t offset, size_
   if (inode.is_dir()) return Fail(Code::kIsDirectory);
   c.ApplyDirty(&inode, dirty_end);
   auto file = c.files.Find(handle);
+  if (file && (file->flags & (O_ACCMODE | O_NOATIME)) == O_RDWR) c.Accessed(inode);  // see Open
   CURVEFS_TRY(BufferList data, c.data.Read(id, offset, n, inode.length, file ? &file->stream : nullptr));
   c.bytes_read.fetch_add(TotalSize(data), std::memory_order_relaxed);
   return data;
@@ -111,6 +115,10 @@ Result<size_t> Vfs::Write(InodeId id, HandleId handle, uint64_t offset, BufferSl
   if (appending) appending.unlock();
   if (!flags.from_page_cache || flags.kill_suid_gid)
     CURVEFS_CHECK_OK(c.TouchWritten(id, flags.kill_suid_gid));
+  if (flags.kill_suid_gid) {
+    CURVEFS_TRY(meta::Inode inode, c.meta.GetInode(id));
+    CURVEFS_TRY(inode, c.DropForeignSetgid(flags.caller, std::move(inode)));
+  }
   c.bytes_written.fetch_add(n, std::memory_order_relaxed);
   if (flags.sync) CURVEFS_CHECK_OK(Fsync(id, true));
   return n;
@@ -155,6 +163,7 @@ Status Vfs::Fallocate(const Caller& caller, InodeId id, uint32_t mode, uint64_t 
     CURVEFS_TRY(StatFs space, GetStatFs());
     if (grown > space.free_bytes) return Code::kNoSpace;
     auto r = c.meta.Allocate(id, offset + len, !keep_size, kill);
+    if (r && kill) r = c.DropForeignSetgid(caller, *std::move(r));
     return r ? Status() : r.error();
   }
   CURVEFS_CHECK_OK(c.data.Change(id, offset, len, [&]() -> Status {

@@ -17,6 +17,8 @@ meta::RenameKind KindOf(RenameMode mode) {
       return meta::RenameKind::kNoReplace;
     case RenameMode::kExchange:
       return meta::RenameKind::kExchange;
+    case RenameMode::kWhiteoutNoReplace:
+      return meta::RenameKind::kWhiteoutNoReplace;
     case RenameMode::kWhiteout:
       return meta::RenameKind::kWhiteout;
   }

@@ -85,7 +85,7 @@ struct DirEntry {
       nullptr;  // with attributes: holds a reference if the visitor takes the entry; null for . and ..
 };
 
-enum class RenameMode { kReplace, kNoReplace, kExchange, kWhiteout };
+enum class RenameMode { kReplace, kNoReplace, kExchange, kWhiteout, kWhiteoutNoReplace };
 
 // Bits of `mode` for Fallocate.
 enum : uint32_t { kFallocKeepSize = 1, kFallocPunchHole = 2, kFallocZeroRange = 4 };
@@ -122,7 +122,7 @@ class Vfs {
   Status SetXattr(const Caller&, InodeId inode, std::string_view name, std::string_view value, bool create,
                   bool replace, bool kill_sgid);
   Result<std::string> GetXattr(InodeId inode, std::string_view name);
-  Result<std::string> ListXattr(InodeId inode);  // names, each with a terminating zero byte
+  Result<std::string> ListXattr(const Caller&, InodeId inode);  // names, each with a terminating zero byte
   Status RemoveXattr(const Caller&, InodeId inode, std::string_view name);
   Result<StatFs> GetStatFs();
 
@@ -139,6 +139,7 @@ class Vfs {
   // `from_page_cache`: the kernel writes back cached pages, and sets the times itself.
   struct WriteFlags {
     bool append = false, from_page_cache = false, sync = false, kill_suid_gid = false;
+    Caller caller;  // looked at with kill_suid_gid only
   };
   Result<size_t> Write(InodeId inode, HandleId handle, uint64_t offset, BufferSlice data, WriteFlags flags);
   Status Flush(InodeId inode, HandleId handle);  // close(2) of one descriptor

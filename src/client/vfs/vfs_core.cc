@@ -3,6 +3,8 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <fstream>
+#include <sstream>
 
 namespace curvefs::client {
 
@@ -135,6 +137,27 @@ Status Vfs::Core::TouchWritten(InodeId inode, bool kill_suid_gid) {
   Timestamp now = clock.Wall();
   auto r = meta.SetAttributes({.inode = inode, .mtime = now, .ctime = now, .kill_suid_gid = kill_suid_gid});
   return r ? Status() : r.error();
+}
+
+bool InGroup(const Caller& caller, uint32_t gid) {
+  if (caller.uid == 0 || caller.gid == gid) return true;
+  // The kernel does not hand over supplementary groups; they matter rarely enough to look them up.
+  std::ifstream status("/proc/" + std::to_string(caller.pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with("Groups:")) continue;
+    std::istringstream groups(line.substr(7));
+    for (uint32_t g; groups >> g;) {
+      if (g == gid) return true;
+    }
+    break;
+  }
+  return false;
+}
+
+Result<meta::Inode> Vfs::Core::DropForeignSetgid(const Caller& caller, meta::Inode inode) {
+  if (!inode.is_file() || (inode.mode & (S_ISGID | S_IXGRP)) != S_ISGID || InGroup(caller, inode.gid))
+    return inode;
+  return meta.SetAttributes({.inode = inode.id, .mode = inode.mode & 07777 & ~uint32_t{S_ISGID}});
 }
 
 Result<Opened> Vfs::Core::MakeOpened(InodeId inode, int flags) {

@@ -185,6 +185,9 @@ class MetaChunkIndex final : public data::ChunkIndex {
   uint64_t next_ = 0, end_ = 0;  // what is left of the last run
 };
 
+// Whether the caller may act for the group: its own group, one of its supplementary groups, or the superuser.
+bool InGroup(const Caller& caller, uint32_t gid);
+
 struct Vfs::Core {
   Core(MetaClient& m, object::ObjectStore& o, data::DataOptions d, VfsOptions v, const Clock& c)
       : meta(m), objects(o), options(std::move(v)), clock(c), index(m), data(index, o, d) {}
@@ -219,6 +222,8 @@ struct Vfs::Core {
   Result<meta::Inode> Truncate(meta::SetAttrRequest request);
   // The metadata's times after data that did not come from the kernel's page cache.
   Status TouchWritten(InodeId inode, bool kill_suid_gid);
+  // A set-group-id bit without group execution goes when one who is not in the file's group changes its content.
+  Result<meta::Inode> DropForeignSetgid(const Caller& caller, meta::Inode inode);
   Result<Opened> MakeOpened(InodeId inode, int flags);
 };
 

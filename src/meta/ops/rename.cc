@@ -73,7 +73,8 @@ Result<RenameReply> Rename(Txn& txn, const RenameRequest& request) {
   std::optional<Inode> target;
   auto target_dentry = txn.GetDentry(request.new_parent, request.new_name);
   if (target_dentry) {
-    if (request.kind == RenameKind::kNoReplace) return Fail(Code::kExists);
+    if (request.kind == RenameKind::kNoReplace || request.kind == RenameKind::kWhiteoutNoReplace)
+      return Fail(Code::kExists);
     CURVEFS_TRY(target, txn.GetInode(target_dentry->inode));
   } else if (target_dentry.error().code() != Code::kNotFound) {
     return Fail(target_dentry.error());
@@ -113,7 +114,8 @@ Result<RenameReply> Rename(Txn& txn, const RenameRequest& request) {
     target->ctime = txn.now();
     txn.PutInode(*target);
   }
-  if (request.kind == RenameKind::kWhiteout) CURVEFS_CHECK_OK(AddWhiteout(txn, request, &parents.from()));
+  if (request.kind == RenameKind::kWhiteout || request.kind == RenameKind::kWhiteoutNoReplace)
+    CURVEFS_CHECK_OK(AddWhiteout(txn, request, &parents.from()));
   txn.PutInode(moved);
   txn.PutInode(parents.from());
   if (!parents.same) txn.PutInode(parents.to());

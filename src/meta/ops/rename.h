@@ -8,7 +8,7 @@
 
 namespace curvefs::meta {
 
-enum class RenameKind { kReplace, kNoReplace, kExchange, kWhiteout };
+enum class RenameKind { kReplace, kNoReplace, kExchange, kWhiteout, kWhiteoutNoReplace };
 
 struct RenameRequest {
   InodeId parent;
