@@ -21,10 +21,14 @@ void Budget::GiveBack(uint64_t n) {
   if (waiters_ > 0) freed_.notify_all();
 }
 
-Status Budget::WaitFor(uint64_t n) {
+void Budget::BeginWait() {
+  std::lock_guard lock(mu_);
+  ++waiters_;
+}
+
+Status Budget::Wait(uint64_t n) {
   CURVEFS_CHECK(n <= limit_);
   std::unique_lock lock(mu_);
-  ++waiters_;
   freed_.wait(lock, [&] { return n <= limit_ - used_ || failures_ >= 2; });
   --waiters_;
   if (n <= limit_ - used_) return {};

@@ -20,7 +20,9 @@ class Budget {
 
   // Waits until n bytes could be taken now (they are not taken). Returns the error of the flushes if two of
   // them failed and nothing was given back in between: then waiting is in vain.
-  Status WaitFor(uint64_t n);
+  // BeginWait announces it (see has_waiters), Wait does it and ends the announcement.
+  void BeginWait();
+  Status Wait(uint64_t n);
   void FlushFailed(const Status& error);
 
   uint64_t used() const;

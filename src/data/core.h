@@ -45,8 +45,9 @@ struct DataCache::Core {
     std::atomic<uint32_t> failures{0};  // flushes that failed in a row
 
     // Guarded by Core::mu_.
-    bool scheduled = false;  // in due_
-    bool urgent = false;     // in urgent_
+    bool scheduled = false;  // in due_, at `due`
+    SteadyTime due;
+    bool urgent = false;  // in urgent_
   };
   using FilePtr = std::shared_ptr<File>;
   enum class FlushMode { kAll, kDurableSoon, kFullBlocks };
@@ -71,6 +72,7 @@ struct DataCache::Core {
   Status FlushAll();
   void Schedule(const FilePtr& file, SteadyTime due);
   void ScheduleFullBlocks(const FilePtr& file);
+  Status WaitForMemory(uint64_t n);
   void FlusherMain();
   FilePtr NextToFlush(std::unique_lock<std::mutex>& lock, FlushMode* mode);
   void FlushInBackground(const FilePtr& file, FlushMode mode);

@@ -47,16 +47,33 @@ std::string Joined(const std::vector<Segment>& segments, size_t n) {
 
 // ---- the background threads ----
 
+// Has the file flushed at `due`, or earlier if it was to be flushed earlier anyway.
 void DataCache::Core::Schedule(const FilePtr& file, SteadyTime due) {
   bool first;
   {
     std::lock_guard lock(mu_);
-    if (file->scheduled) return;
+    if (file->scheduled) {
+      if (file->due <= due) return;
+      auto [from, to] = due_.equal_range(file->due);
+      due_.erase(std::find_if(from, to, [&](const auto& e) { return e.second == file; }));
+    }
     file->scheduled = true;
-    auto it = due_.emplace(due, file);
-    first = it == due_.begin();
+    file->due = due;
+    auto added = due_.emplace(due, file);
+    first = added == due_.begin();
   }
   if (first) flusher_work_.notify_one();
+}
+
+// Waits for memory, with the flushers knowing that somebody does.
+Status DataCache::Core::WaitForMemory(uint64_t n) {
+  counters.waits.fetch_add(1, std::memory_order_relaxed);
+  budget.BeginWait();
+  {
+    std::lock_guard lock(mu_);
+  }  // a flusher that has seen no waiter is asleep by now, and hears us
+  flusher_work_.notify_all();
+  return budget.Wait(n);
 }
 
 void DataCache::Core::ScheduleFullBlocks(const FilePtr& file) {

@@ -79,7 +79,7 @@ Status DataCache::Core::Write(InodeId inode, uint64_t offset, BufferSlice data) 
     CURVEFS_CHECK_OK(WritePiece(inode, offset, data));
   } else {
     for (size_t at = 0; at < data.size; at += kPiece) {
-      BufferSlice piece = data.Sub(data.offset + at, std::min(kPiece, data.size - at));
+      BufferSlice piece = data.Sub(at, std::min(kPiece, data.size - at));
       CURVEFS_CHECK_OK(WritePiece(inode, offset + at, piece));
     }
   }
@@ -104,12 +104,11 @@ Status DataCache::Core::WritePiece(InodeId inode, uint64_t offset, const BufferS
         const uint64_t block = offset / kBlockSize * kBlockSize;
         if (end >= block + kBlockSize && file->dirty.Covers(block, block + kBlockSize))
           ScheduleFullBlocks(file);
+        if (budget.pressed()) flusher_work_.notify_one();
         return {};
       }
     }
-    counters.waits.fetch_add(1, std::memory_order_relaxed);
-    flusher_work_.notify_all();
-    CURVEFS_CHECK_OK(budget.WaitFor(cost));
+    CURVEFS_CHECK_OK(WaitForMemory(cost));
   }
 }
 

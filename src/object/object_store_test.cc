@@ -1,0 +1,375 @@
+// The contract of ObjectStore, for every store; then what is particular to the directory.
+#include "object/object_store.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <random>
+
+#include "base/limits.h"
+#include "object/object_format.h"
+#include "test/support/fault_object_store.h"
+#include "test/support/sim_disk.h"
+
+namespace curvefs::object {
+namespace {
+
+ObjectName Name(uint64_t chunk, uint32_t block = 0) {
+  return {ChunkId(chunk), block, 0, FsId(1), InodeId(77)};
+}
+
+std::string RandomBytes(size_t n, uint32_t seed = 1) {
+  std::mt19937_64 random(seed);
+  std::string s(n, '\0');
+  for (auto& c : s) c = static_cast<char>(random());
+  return s;
+}
+BufferList One(std::string_view bytes) {
+  return {BufferSlice::CopyOf(bytes)};
+}
+
+Result<std::string> ReadBack(ObjectStore& store, const ObjectName& name, uint32_t digest, uint64_t offset,
+                             size_t n) {
+  std::string out(n, '?');
+  CURVEFS_CHECK_OK(store.Read(name, digest, offset, out.data(), n));
+  return out;
+}
+
+enum class Kind { kPosix, kSim, kMemory, kFaultless };
+
+class Contract : public testing::TestWithParam<Kind> {
+ protected:
+  void SetUp() override {
+    switch (GetParam()) {
+      case Kind::kPosix: {
+        std::string pattern = testing::TempDir() + "curvefs-objects-XXXXXX";
+        ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+        dir_ = pattern;
+        store_ = MakeDirectoryStore(Disk::Posix(), dir_);
+        break;
+      }
+      case Kind::kSim:
+        ASSERT_TRUE(disk_.MakeDir("/o").ok() && disk_.SyncDir("/").ok());
+        store_ = MakeDirectoryStore(disk_, "/o");
+        break;
+      case Kind::kMemory:
+        store_ = MakeMemoryObjectStore();
+        break;
+      case Kind::kFaultless:
+        base_ = MakeMemoryObjectStore();
+        store_ = std::make_unique<test::FaultObjectStore>(*base_, 1);
+        break;
+    }
+  }
+  void TearDown() override {
+    store_.reset();
+    if (!dir_.empty()) std::filesystem::remove_all(dir_);
+  }
+  test::SimDisk disk_;
+  std::string dir_;
+  std::unique_ptr<ObjectStore> base_, store_;
+};
+
+TEST_P(Contract, EverySizeAndRange) {
+  std::mt19937 random(3);
+  uint64_t chunk = 1;
+  for (size_t size : {size_t{1}, size_t{4095}, size_t{4096}, size_t{4097}, size_t{100'000}, size_t{300'001},
+                      size_t{kBlockSize}}) {
+    const std::string bytes = RandomBytes(size, static_cast<uint32_t>(size));
+    const auto name = Name(chunk++);
+    auto digest = store_->Put(name, One(bytes));
+    ASSERT_TRUE(digest) << digest.error().ToString();
+    EXPECT_EQ(*store_->Size(name), size);
+    ASSERT_TRUE(*ReadBack(*store_, name, *digest, 0, size) == bytes);
+    for (int i = 0; i < 50; ++i) {
+      const size_t at = random() % size;
+      const size_t n = 1 + random() % std::min<size_t>(size - at, i % 2 ? 10'000 : size);
+      auto got = ReadBack(*store_, name, *digest, at, n);
+      ASSERT_TRUE(got) << got.error().ToString();
+      ASSERT_TRUE(*got == bytes.substr(at, n)) << size << " at " << at << " + " << n;
+    }
+  }
+}
+
+TEST_P(Contract, PiecesAndHolesAreJoined) {
+  std::string expected;
+  BufferList list;
+  for (size_t i = 0; i < 40; ++i) {
+    const size_t n = 1 + i * 997 % 9000;
+    if (i % 5 == 4) {
+      list.push_back(BufferSlice::Zeros(n * 10));
+      expected += std::string(n * 10, '\0');
+    } else {
+      list.push_back(BufferSlice::CopyOf(RandomBytes(n, static_cast<uint32_t>(i))));
+      expected += list.back().view();
+    }
+  }
+  auto digest = store_->Put(Name(1), list);
+  ASSERT_TRUE(digest);
+  EXPECT_TRUE(*ReadBack(*store_, Name(1), *digest, 0, expected.size()) == expected);
+  EXPECT_EQ(*digest, *store_->Put(Name(2), One(expected)))
+      << "the digest is of the bytes, however they are cut";
+}
+
+TEST_P(Contract, DigestsDifferAndAreChecked) {
+  auto a = store_->Put(Name(1), One(RandomBytes(5000, 1)));
+  auto b = store_->Put(Name(2), One(RandomBytes(5000, 2)));
+  ASSERT_TRUE(a && b);
+  EXPECT_NE(*a, *b);
+  auto got = ReadBack(*store_, Name(1), *b, 0, 10);
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().code(), Code::kCorrupt);
+  EXPECT_NE(got.error().message().find("1_0_0_1_77"), std::string::npos) << got.error().message();
+  EXPECT_TRUE(ReadBack(*store_, Name(1), *a, 0, 10));
+}
+
+TEST_P(Contract, PutAgainReplaces) {
+  ASSERT_TRUE(store_->Put(Name(1), One(RandomBytes(50'000, 1))));
+  auto digest = store_->Put(Name(1), One("short"));
+  ASSERT_TRUE(digest);
+  EXPECT_EQ(*ReadBack(*store_, Name(1), *digest, 0, 5), "short");
+  EXPECT_EQ(*store_->Size(Name(1)), 5u);
+}
+
+TEST_P(Contract, MissingObjects) {
+  EXPECT_EQ(ReadBack(*store_, Name(9), 0, 0, 1).error().code(), Code::kNotFound);
+  EXPECT_EQ(store_->Size(Name(9)).error().code(), Code::kNotFound);
+  EXPECT_TRUE(store_->Delete(Name(9)).ok());
+  auto digest = store_->Put(Name(9), One("x"));
+  ASSERT_TRUE(digest);
+  EXPECT_TRUE(store_->Delete(Name(9)).ok());
+  EXPECT_EQ(ReadBack(*store_, Name(9), *digest, 0, 1).error().code(), Code::kNotFound);
+  EXPECT_FALSE(store_->Sync(std::vector{Name(9)}).ok());
+}
+
+TEST_P(Contract, Limits) {
+  auto digest = store_->Put(Name(1), One("12345"));
+  ASSERT_TRUE(digest);
+  EXPECT_EQ(ReadBack(*store_, Name(1), *digest, 3, 3).error().code(), Code::kCorrupt) << "past its end";
+  EXPECT_EQ(store_->Put(Name(2), {BufferSlice::Zeros(kBlockSize + 1)}).error().code(), Code::kTooBig);
+  EXPECT_GT(store_->Space()->free_bytes, 0u);
+  store_->Prefetch(Name(1), 0, 5);
+  store_->Prefetch(Name(8), 0, 5);
+}
+
+TEST_P(Contract, ListInOrderOfChunks) {
+  std::vector<ObjectName> names;
+  for (uint64_t chunk : {5, 4095, 4096, 70'000, 12})
+    names.push_back(Name(chunk, static_cast<uint32_t>(chunk % 3)));
+  for (const auto& name : names) ASSERT_TRUE(store_->Put(name, One("x")));
+  std::ranges::sort(names);
+  std::vector<ObjectName> seen;
+  uint64_t foreign = 9;
+  auto take = [&](const ObjectName& n) {
+    seen.push_back(n);
+    return true;
+  };
+  ASSERT_TRUE(store_->List(ChunkId(0), take, &foreign).ok());
+  EXPECT_EQ(seen, names);
+  EXPECT_EQ(foreign, 0u);
+  seen.clear();
+  ASSERT_TRUE(store_->List(ChunkId(13), take, nullptr).ok());
+  EXPECT_EQ(seen, (std::vector<ObjectName>(names.begin() + 2, names.end())));
+  int count = 0;
+  ASSERT_TRUE(store_->List(ChunkId(0), [&](const auto&) { return ++count < 2; }, nullptr).ok());
+  EXPECT_EQ(count, 2);
+}
+
+TEST_P(Contract, SyncOfFewAndOfMany) {
+  std::vector<ObjectName> names;
+  std::vector<uint32_t> digests;
+  for (uint64_t i = 1; i <= 40; ++i) {
+    names.push_back(Name(i * 1000));
+    auto digest = store_->Put(names.back(), One(RandomBytes(2000, static_cast<uint32_t>(i))));
+    ASSERT_TRUE(digest);
+    digests.push_back(*digest);
+  }
+  EXPECT_TRUE(store_->Sync(std::span(names).first(3)).ok());
+  EXPECT_TRUE(store_->Sync(names).ok());
+  EXPECT_TRUE(store_->Sync({}).ok());
+  if (GetParam() == Kind::kSim) {
+    disk_.Crash(1, test::SimDisk::Keep::kNothing);
+    store_ = MakeDirectoryStore(disk_, "/o");
+  }
+  for (size_t i = 0; i < names.size(); ++i) {
+    EXPECT_EQ(*ReadBack(*store_, names[i], digests[i], 0, 2000),
+              RandomBytes(2000, static_cast<uint32_t>(i + 1)));
+  }
+}
+
+std::string NameOfKind(const testing::TestParamInfo<Kind>& info) {
+  constexpr const char* kNames[] = {"Posix", "Sim", "Memory", "Faultless"};
+  return kNames[static_cast<size_t>(info.param)];
+}
+INSTANTIATE_TEST_SUITE_P(Stores, Contract,
+                         testing::Values(Kind::kPosix, Kind::kSim, Kind::kMemory, Kind::kFaultless),
+                         NameOfKind);
+
+TEST(ObjectNames, RoundTrip) {
+  const ObjectName name{ChunkId(~uint64_t{0}), ~0u, 3, FsId(1), InodeId(1)};
+  EXPECT_EQ(name.ToString(), "18446744073709551615_4294967295_3_1_1");
+  EXPECT_EQ(*ObjectName::Parse(name.ToString()), name);
+  for (const char* bad :
+       {"", "1", "1_2_3_4", "1_2_3_4_5_6", "01_2_3_4_5", "1_2_3_4_", "_2_3_4_5", "0_0_0_1_1", "1_2_3_4_5x",
+        "1_2_3_4294967296_5", "-1_2_3_4_5", "1_2_3_4_5.new", "1__3_4_5"}) {
+    EXPECT_FALSE(ObjectName::Parse(bad)) << bad;
+  }
+}
+
+// ---- the directory
+
+class DirectoryTest : public testing::Test {
+ protected:
+  DirectoryTest() {
+    EXPECT_TRUE(disk_.MakeDir("/o").ok() && disk_.SyncDir("/").ok());
+    Restart();
+  }
+  void Restart() { store_ = MakeDirectoryStore(disk_, "/o"); }
+  const std::string path_ = "/o/0/5_0_0_1_77";
+  test::SimDisk disk_;
+  std::unique_ptr<ObjectStore> store_;
+};
+
+TEST_F(DirectoryTest, UnsyncedObjectsOfACrashAreNeverWrongBytes) {
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    test::SimDisk disk;
+    ASSERT_TRUE(disk.MakeDir("/o").ok() && disk.SyncDir("/").ok());
+    auto store = MakeDirectoryStore(disk, "/o");
+    const std::string bytes = RandomBytes(20'000, static_cast<uint32_t>(seed));
+    auto digest = store->Put(Name(5), One(bytes));
+    auto synced = store->Put(Name(4097), One(bytes));
+    ASSERT_TRUE(digest && synced);
+    ASSERT_TRUE(store->Sync(std::vector{Name(4097)}).ok());
+    disk.Crash(seed);
+    store = MakeDirectoryStore(disk, "/o");
+    auto got = ReadBack(*store, Name(5), *digest, 0, bytes.size());
+    if (got) {
+      EXPECT_TRUE(*got == bytes);
+    } else {
+      EXPECT_TRUE(got.error().code() == Code::kNotFound || got.error().code() == Code::kCorrupt);
+    }
+    auto kept = ReadBack(*store, Name(4097), *synced, 0, bytes.size());
+    ASSERT_TRUE(kept) << "seed " << seed << ": " << kept.error().ToString();
+    EXPECT_TRUE(*kept == bytes);
+  }
+}
+
+TEST_F(DirectoryTest, AFailedSyncIsNotForgottenByTheNext) {
+  const std::string bytes = RandomBytes(20'000);
+  auto digest = store_->Put(Name(5), One(bytes));
+  ASSERT_TRUE(digest);
+  disk_.FailNth(test::SimDisk::Op::kSync, 1, Code::kIo);
+  EXPECT_EQ(store_->Sync(std::vector{Name(5)}).code(), Code::kIo);
+  ASSERT_TRUE(store_->Sync(std::vector{Name(5)}).ok());  // a mere fdatasync would say ok as well, and lie
+  disk_.Crash(1, test::SimDisk::Keep::kNothing);
+  Restart();
+  EXPECT_TRUE(*ReadBack(*store_, Name(5), *digest, 0, bytes.size()) == bytes);
+}
+
+// Canary for the test above: the simulated disk does lose what a failed sync was asked for.
+TEST_F(DirectoryTest, CanaryASecondFdatasyncSavesNothing) {
+  auto digest = store_->Put(Name(5), One("bytes"));
+  ASSERT_TRUE(digest);
+  auto file = disk_.Open(path_, Disk::Mode::kReadWrite);
+  ASSERT_TRUE(file);
+  disk_.FailNth(test::SimDisk::Op::kSync, 1, Code::kIo);
+  EXPECT_FALSE((*file)->Sync().ok());
+  EXPECT_TRUE((*file)->Sync().ok());
+  ASSERT_TRUE(disk_.SyncDir("/o/0").ok() && disk_.SyncDir("/o").ok());
+  disk_.Crash(1, test::SimDisk::Keep::kNothing);
+  Restart();
+  EXPECT_FALSE(ReadBack(*store_, Name(5), *digest, 0, 5));
+}
+
+TEST_F(DirectoryTest, EveryDamagedByteIsNoticed) {
+  const std::string bytes = RandomBytes(9000);
+  auto digest = store_->Put(Name(5), One(bytes));
+  ASSERT_TRUE(digest);
+  const std::string whole = disk_.Files().at(path_);
+  ASSERT_EQ(whole.size(), 9000 + TrailerBytes(9000));
+  for (size_t at = 0; at < whole.size(); at += at >= 8990 ? 1 : 61) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
+    disk_.SetContent(path_, damaged);
+    Restart();
+    auto got = ReadBack(*store_, Name(5), *digest, 0, bytes.size());
+    ASSERT_FALSE(got) << at;
+    EXPECT_TRUE(got.error().code() == Code::kCorrupt || got.error().code() == Code::kUnsupportedVersion)
+        << at;
+    EXPECT_NE(got.error().message().find("5_0_0_1_77"), std::string::npos);
+  }
+}
+
+TEST_F(DirectoryTest, EveryLengthThatIsWrongIsNoticed) {
+  const std::string bytes = RandomBytes(5000);
+  auto digest = store_->Put(Name(5), One(bytes));
+  ASSERT_TRUE(digest);
+  const std::string whole = disk_.Files().at(path_);
+  for (size_t n = 0; n < whole.size(); n += n < 4900 ? 137 : 1) {
+    disk_.SetContent(path_, whole.substr(0, n));
+    Restart();
+    auto got = ReadBack(*store_, Name(5), *digest, 0, bytes.size());
+    ASSERT_FALSE(got) << n;
+    EXPECT_EQ(got.error().code(), Code::kCorrupt) << n;
+  }
+  disk_.SetContent(path_, whole + "x");
+  Restart();
+  EXPECT_EQ(store_->Size(Name(5)).error().code(), Code::kCorrupt);
+}
+
+TEST_F(DirectoryTest, DamageElsewhereDoesNotMatter) {
+  const std::string bytes = RandomBytes(100'000);
+  auto digest = store_->Put(Name(5), One(bytes));
+  ASSERT_TRUE(digest);
+  std::string damaged = disk_.Files().at(path_);
+  damaged[50'000] ^= 1;
+  disk_.SetContent(path_, damaged);
+  Restart();
+  EXPECT_TRUE(*ReadBack(*store_, Name(5), *digest, 0, 4096) == bytes.substr(0, 4096));
+  auto got = ReadBack(*store_, Name(5), *digest, 49'000, 2000);
+  ASSERT_FALSE(got);
+  EXPECT_NE(got.error().message().find("at 49152"), std::string::npos) << got.error().message();
+}
+
+TEST_F(DirectoryTest, ErrorsOfTheDiskAreIoErrors) {
+  auto digest = store_->Put(Name(5), One(RandomBytes(5000)));
+  ASSERT_TRUE(digest);
+  disk_.FailNth(test::SimDisk::Op::kRead, 1, Code::kIo);
+  EXPECT_EQ(ReadBack(*store_, Name(5), *digest, 0, 10).error().code(), Code::kIo);
+  disk_.FailNth(test::SimDisk::Op::kWrite, 1, Code::kNoSpace);
+  EXPECT_EQ(store_->Put(Name(6), One("x")).error().code(), Code::kNoSpace);
+  EXPECT_EQ(store_->Size(Name(6)).error().code(), Code::kNotFound) << "nothing is left of it";
+}
+
+TEST_F(DirectoryTest, AnAlignedReadIsOneReadOfTheDisk) {
+  auto digest = store_->Put(Name(5), One(RandomBytes(1 << 20)));
+  ASSERT_TRUE(digest);
+  const auto before = disk_.count(test::SimDisk::Op::kRead);
+  ASSERT_TRUE(ReadBack(*store_, Name(5), *digest, 40'960, 4096));
+  EXPECT_EQ(disk_.count(test::SimDisk::Op::kRead), before + 1);
+}
+
+TEST_F(DirectoryTest, ForeignFilesAreCounted) {
+  ASSERT_TRUE(store_->Put(Name(5), One("x")));
+  disk_.SetContent("/o/0/readme.txt", "hello");
+  disk_.SetContent("/o/0/9999_0_0_1_1", "in the wrong directory");
+  disk_.SetContent("/o/lost+found", "");
+  uint64_t foreign = 0, ours = 0;
+  ASSERT_TRUE(store_->List(ChunkId(0), [&](const auto&) { return ++ours > 0; }, &foreign).ok());
+  EXPECT_EQ(ours, 1u);
+  EXPECT_EQ(foreign, 3u);
+}
+
+TEST(FaultStore, LosesWhatWasNotSynced) {
+  auto base = MakeMemoryObjectStore();
+  test::FaultObjectStore store(*base, 1);
+  ASSERT_TRUE(store.Put(Name(1), One("x")) && store.Put(Name(2), One("y")));
+  ASSERT_TRUE(store.Sync(std::vector{Name(1)}).ok());
+  store.LoseUnsynced();
+  EXPECT_TRUE(store.Size(Name(1)));
+  EXPECT_FALSE(store.Size(Name(2)));
+}
+
+}  // namespace
+}  // namespace curvefs::object
