@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -124,8 +125,8 @@ Result<int> MountAsRoot(const std::string& mountpoint, uint32_t rootmode, const 
   int fd = ::open(kDevice, O_RDWR | O_CLOEXEC);
   if (fd < 0) return Fail(FromErrno(errno, std::string(kDevice) + " (is the kernel module fuse there?)"));
   char data[160];
-  std::snprintf(data, sizeof data, "fd=%d,rootmode=%o,user_id=%u,group_id=%u,default_permissions%s", fd,
-                rootmode & S_IFMT, ::getuid(), ::getgid(), options.allow_other ? ",allow_other" : "");
+  std::snprintf(data, sizeof data, "fd=%d,rootmode=%o,user_id=%u,group_id=%u,default_permissions,allow_other",
+                fd, rootmode & S_IFMT, ::getuid(), ::getgid());
   if (::mount(options.fsname.c_str(), mountpoint.c_str(), "fuse.curvefs", options.flags, data) < 0) {
     Status status = FromErrno(errno, "mount on " + mountpoint);
     ::close(fd);
@@ -142,10 +143,11 @@ uint64_t DeviceOf(const std::string& mountpoint) {
   return makedev(stx.stx_dev_major, stx.stx_dev_minor);
 }
 
-// Takes away what a process that died has left: any access to it fails with ENOTCONN.
+// Takes away what a process that died has left: requests to it fail with ENOTCONN. stat would be answered
+// from the kernel's cache; statfs never is.
 void RemoveDeadMount(const std::string& mountpoint) {
-  struct stat st;
-  if (::stat(mountpoint.c_str(), &st) == 0 || errno != ENOTCONN) return;
+  struct statfs st;
+  if (::statfs(mountpoint.c_str(), &st) == 0 || errno != ENOTCONN) return;
   if (::geteuid() == 0)
     ::umount2(mountpoint.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
   else

@@ -12,8 +12,8 @@ namespace curvefs::fuse {
 
 struct MountOptions {
   std::string fsname = "curvefs";  // the source, as df shows it; the type is fuse.curvefs
-  bool allow_other =
-      true;  // users other than the one who mounts; if that is not root, /etc/fuse.conf must permit it
+  // Other users may use a mount that a user made; /etc/fuse.conf must permit it. A mount by root is for all.
+  bool allow_other = false;
   unsigned long flags = 0;  // MS_RDONLY and the like, of mount(2)
 };
 
