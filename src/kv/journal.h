@@ -42,8 +42,8 @@ struct JournalOptions {
   size_t max_buffer_bytes = 64 << 20;
   bool truncate_at_corruption = false;
   bool read_only = false;  // recover without changing anything on disk; Append and Sync fail with kReadOnly
-  bool prepare_ahead =
-      true;           // a thread makes the next segment ready while this one fills; off: at the roll-over
+  // A thread makes the next segment ready while this one fills; else it is made at the roll-over.
+  bool prepare_ahead = true;
   uint64_t salt = 0;  // of new segments' checksums; 0: random, as it must be outside of tests
 };
 

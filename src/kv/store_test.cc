@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <random>
 #include <thread>
@@ -333,6 +334,50 @@ TEST_P(StoreTest, BarrierComesBeforeDurableState) {
   Open();  // the state before
   EXPECT_EQ(store_->applied(), 2u);
   EXPECT_EQ(Dump(*store_).size(), 2u);
+}
+
+// ---- RocksDB alone: it writes on its own account when its buffers are full
+
+using RocksStoreTest = StoreTest;
+#ifndef __SANITIZE_THREAD__
+INSTANTIATE_TEST_SUITE_P(Rocks, RocksStoreTest, testing::Values("rocksdb"));
+#endif
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(RocksStoreTest);
+
+TEST_P(RocksStoreTest, ItsOwnFlushesWaitForTheBarrierToo) {
+  std::promise<void> refused;
+  std::atomic<int> refusals = 0;
+  std::atomic<bool> fail = true;
+  store_.reset();
+  store_ = Make();
+  store_->SetBarrier([&](Seq) {
+    if (!fail) return Status();
+    if (refusals++ == 0) refused.set_value();
+    return Status(Code::kIo, "not durable");
+  });
+  ASSERT_TRUE(store_->Load().ok());
+  for (int i = 0; i < 20; ++i) Set("k" + std::to_string(i), std::string(100'000, 'v'));  // two buffers
+  refused.get_future().wait();
+  Open();  // the flush is held up, and ends without effect when the store is closed
+  EXPECT_EQ(store_->applied(), 0u);
+  EXPECT_TRUE(Dump(*store_).empty());
+
+  // Once the barrier succeeds the flush goes on; what it leaves is a state that existed.
+  store_.reset();
+  store_ = Make();
+  fail = false;
+  std::promise<Seq> asked;
+  bool once = false;
+  store_->SetBarrier([&](Seq upto) {
+    if (!std::exchange(once, true)) asked.set_value(upto);
+    return Status();
+  });
+  ASSERT_TRUE(store_->Load().ok());
+  for (int i = 0; i < 20; ++i) Set("k" + std::to_string(i), std::string(100'000, 'v'));
+  Seq upto = asked.get_future().get();
+  EXPECT_GT(upto, 5u);
+  Open();
+  EXPECT_EQ(Dump(*store_).size(), store_->applied());
 }
 
 // ---- The memory engine alone
