@@ -61,13 +61,13 @@ Vfs::Vfs(MetaClient& meta, object::ObjectStore& objects, data::DataOptions data_
 Vfs::~Vfs() = default;
 
 Result<meta::Inode> Vfs::GetAttr(InodeId inode) {
-  core_->operations.fetch_add(1, std::memory_order_relaxed);
+  core_->Count(Call::kGetAttr);
   return core_->Attributes(inode);
 }
 
 Result<meta::Inode> Vfs::SetAttributes(const Caller& caller, InodeId id, const SetAttr& change) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kSetAttributes);
   CURVEFS_CHECK_OK(c.CheckWritable(id));
   Timestamp now = c.clock.Wall();
   meta::SetAttrRequest request{.inode = id};
@@ -101,7 +101,7 @@ Result<meta::Inode> Vfs::SetAttributes(const Caller& caller, InodeId id, const S
 Status Vfs::SetXattr(const Caller&, InodeId inode, std::string_view name, std::string_view value, bool create,
                      bool replace, bool kill_sgid) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kSetXattr);
   CURVEFS_CHECK_OK(c.CheckWritable(inode));
   if (name.starts_with("curvefs.")) return Code::kNotPermitted;
   CURVEFS_CHECK_OK(CheckXattrName(name));
@@ -116,7 +116,7 @@ Status Vfs::SetXattr(const Caller&, InodeId inode, std::string_view name, std::s
 
 Result<std::string> Vfs::GetXattr(InodeId id, std::string_view name) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kGetXattr);
   if (VirtualFiles::IsVirtual(id)) return Fail(Code::kNoAttribute);
   if (name == kInodeXattr) {
     CURVEFS_TRY(meta::Inode inode, c.Attributes(id));
@@ -131,7 +131,7 @@ Result<std::string> Vfs::GetXattr(InodeId id, std::string_view name) {
 }
 
 Result<std::string> Vfs::ListXattr(const Caller& caller, InodeId inode) {
-  core_->operations.fetch_add(1, std::memory_order_relaxed);
+  core_->Count(Call::kListXattr);
   if (VirtualFiles::IsVirtual(inode)) return std::string();
   CURVEFS_TRY(std::string names, core_->meta.ListXattrs(inode));
   return caller.uid == 0 ? names : WithoutTrusted(names);
@@ -139,7 +139,7 @@ Result<std::string> Vfs::ListXattr(const Caller& caller, InodeId inode) {
 
 Status Vfs::RemoveXattr(const Caller&, InodeId inode, std::string_view name) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kRemoveXattr);
   CURVEFS_CHECK_OK(c.CheckWritable(inode));
   CURVEFS_CHECK_OK(CheckXattrName(name));
   auto r = c.meta.RemoveXattr(inode, name);
@@ -148,7 +148,7 @@ Status Vfs::RemoveXattr(const Caller&, InodeId inode, std::string_view name) {
 
 Result<StatFs> Vfs::GetStatFs() {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kGetStatFs);
   CURVEFS_TRY(MetaUsage usage, c.meta.Usage());
   CURVEFS_TRY(DiskSpace space, c.objects.Space());
   data::DataStats data = c.data.stats();
@@ -191,7 +191,9 @@ std::string Vfs::StatsText() {
     out.append(name);
     out += ' ' + std::to_string(value) + '\n';
   };
-  line("vfs_operations", c.operations.load(std::memory_order_relaxed));
+  for (size_t i = 0; i < kCallNames.size(); ++i) {
+    line("vfs_calls_" + std::string(kCallNames[i]), c.calls[i].load(std::memory_order_relaxed));
+  }
   line("vfs_bytes_read", c.bytes_read.load(std::memory_order_relaxed));
   line("vfs_bytes_written", c.bytes_written.load(std::memory_order_relaxed));
   line("vfs_inodes_referenced", c.refs.size());

@@ -15,15 +15,13 @@ constexpr uint64_t kMaxCopy = uint64_t{1} << 30;  // bytes in one CopyFileRange
 bool Writes(int flags) {
   return (flags & O_ACCMODE) != O_RDONLY;
 }
-  return (flags & O_ACCMODE) != O_WRONLY;
-}
 
 }  // namespace
 
 Result<Vfs::Created> Vfs::Create(const Caller& caller, InodeId parent, std::string_view name, uint32_t mode,
                                  int flags) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kCreate);
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(parent, name));
   CURVEFS_TRY(meta::Inode inode, c.meta.Create({.parent = parent,
                                                 .name = name,
@@ -37,7 +35,7 @@ Result<Vfs::Created> Vfs::Create(const Caller& caller, InodeId parent, std::stri
 
 Result<Vfs::Created> Vfs::TmpFile(const Caller& caller, InodeId parent, uint32_t mode, int flags) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kTmpFile);
   CURVEFS_CHECK_OK(c.CheckWritable(parent));
   CURVEFS_TRY(meta::Inode inode, c.meta.CreateUnnamed({.parent = parent,
                                                        .mode = S_IFREG | (mode & 07777),
@@ -52,7 +50,7 @@ Result<Vfs::Created> Vfs::TmpFile(const Caller& caller, InodeId parent, uint32_t
 
 Result<Opened> Vfs::Open(const Caller& caller, InodeId id, int flags, bool kill_suid_gid) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kOpen);
   if (VirtualFiles::IsVirtual(id)) {
     if (Writes(flags) || (flags & O_TRUNC) != 0) return Fail(Code::kAccessDenied);
     CURVEFS_CHECK_OK([&] {
@@ -83,7 +81,7 @@ Result<Opened> Vfs::Open(const Caller& caller, InodeId id, int flags, bool kill_
 
 Result<BufferList> Vfs::Read(InodeId id, HandleId handle, uint64_t offset, size_t n) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kRead);
   if (VirtualFiles::IsVirtual(id)) return c.virtuals.Read(id, offset, n);
   uint64_t dirty_end = c.data.DirtyEnd(id);
   CURVEFS_TRY(meta::Inode inode, c.meta.GetInode(id));
@@ -98,7 +96,7 @@ Result<BufferList> Vfs::Read(InodeId id, HandleId handle, uint64_t offset, size_
 
 Result<size_t> Vfs::Write(InodeId id, HandleId handle, uint64_t offset, BufferSlice data, WriteFlags flags) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kWrite);
   CURVEFS_CHECK_OK(c.CheckWritable(id));
   if (auto file = c.files.Find(handle); file && !Writes(file->flags) && !flags.from_page_cache)
     return Fail(Code::kBadHandle);
@@ -132,7 +130,7 @@ Status Vfs::Flush(InodeId inode, HandleId) {
 
 Status Vfs::Fsync(InodeId inode, bool) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kFsync);
   if (c.options.read_only || VirtualFiles::IsVirtual(inode)) return Status();
   CURVEFS_CHECK_OK(c.data.Flush(inode, true));
   return c.meta.Sync();
@@ -147,7 +145,7 @@ void Vfs::Release(InodeId inode, HandleId handle) {
 
 Status Vfs::Fallocate(const Caller& caller, InodeId id, uint32_t mode, uint64_t offset, uint64_t len) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kFallocate);
   CURVEFS_CHECK_OK(c.CheckWritable(id));
   if (len == 0) return Code::kInvalid;
   if (offset > kMaxFileSize || len > kMaxFileSize - offset) return Code::kFileTooBig;
@@ -184,7 +182,7 @@ Status Vfs::Fallocate(const Caller& caller, InodeId id, uint32_t mode, uint64_t 
 Result<size_t> Vfs::CopyFileRange(const Caller& caller, InodeId from, uint64_t from_offset, InodeId to,
                                   uint64_t to_offset, uint64_t len) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kCopyFileRange);
   CURVEFS_CHECK_OK(c.CheckWritable(to));
   if (VirtualFiles::IsVirtual(from)) return Fail(Code::kNotSupported);
   len = std::min(len, kMaxCopy);
@@ -219,7 +217,7 @@ Result<size_t> Vfs::CopyFileRange(const Caller& caller, InodeId from, uint64_t f
 
 Result<uint64_t> Vfs::Seek(InodeId id, uint64_t offset, bool data) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kSeek);
   CURVEFS_TRY(meta::Inode inode, c.Attributes(id));
   if (!inode.is_file()) return Fail(Code::kInvalid);
   if (offset >= inode.length) return Fail(Code::kNoSuchExtent);

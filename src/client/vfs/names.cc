@@ -38,7 +38,7 @@ meta::CreateRequest NewInode(const Caller& caller, InodeId parent, std::string_v
 
 Result<Entry> Vfs::Lookup(const Caller&, InodeId parent, std::string_view name) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kLookup);
   if (VirtualFiles::IsName(parent, c.meta.root(), name)) {
     meta::Inode inode =
         c.virtuals.Make(name == ".stats" ? StatsText() : c.options.config_text, c.clock.Wall());
@@ -70,7 +70,7 @@ void Vfs::Forget(InodeId inode, uint64_t count) {
 Result<Entry> Vfs::MkNod(const Caller& caller, InodeId parent, std::string_view name, uint32_t mode,
                          uint32_t rdev) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kMkNod);
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(parent, name));
   auto request = NewInode(caller, parent, name, mode);
   if ((request.mode & S_IFMT) == 0) request.mode |= S_IFREG;
@@ -81,7 +81,7 @@ Result<Entry> Vfs::MkNod(const Caller& caller, InodeId parent, std::string_view 
 
 Result<Entry> Vfs::MkDir(const Caller& caller, InodeId parent, std::string_view name, uint32_t mode) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kMkDir);
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(parent, name));
   CURVEFS_TRY(meta::Inode inode, c.meta.Create(NewInode(caller, parent, name, S_IFDIR | (mode & 07777))));
   return c.MakeEntry(std::move(inode));
@@ -90,7 +90,7 @@ Result<Entry> Vfs::MkDir(const Caller& caller, InodeId parent, std::string_view 
 Result<Entry> Vfs::Symlink(const Caller& caller, InodeId parent, std::string_view name,
                            std::string_view target) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kSymlink);
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(parent, name));
   auto request = NewInode(caller, parent, name, S_IFLNK | 0777);
   request.symlink = target;
@@ -100,7 +100,7 @@ Result<Entry> Vfs::Symlink(const Caller& caller, InodeId parent, std::string_vie
 
 Result<Entry> Vfs::Link(const Caller&, InodeId inode, InodeId parent, std::string_view name) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kLink);
   CURVEFS_CHECK_OK(c.CheckWritable(inode));
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(parent, name));
   CURVEFS_TRY(meta::Inode linked, c.meta.Link(inode, parent, name));
@@ -110,7 +110,7 @@ Result<Entry> Vfs::Link(const Caller&, InodeId inode, InodeId parent, std::strin
 
 Status Vfs::Unlink(const Caller&, InodeId parent, std::string_view name) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kUnlink);
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(parent, name));
   CURVEFS_TRY(meta::Inode inode, c.meta.Unlink(parent, name));
   c.AfterUnlink(inode);
@@ -119,7 +119,7 @@ Status Vfs::Unlink(const Caller&, InodeId parent, std::string_view name) {
 
 Status Vfs::RmDir(const Caller&, InodeId parent, std::string_view name) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kRmDir);
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(parent, name));
   CURVEFS_TRY(meta::Inode inode, c.meta.RemoveDirectory(parent, name));
   c.AfterUnlink(inode);
@@ -129,7 +129,7 @@ Status Vfs::RmDir(const Caller&, InodeId parent, std::string_view name) {
 Status Vfs::Rename(const Caller& caller, InodeId parent, std::string_view name, InodeId new_parent,
                    std::string_view new_name, RenameMode mode) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kRename);
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(parent, name));
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(new_parent, new_name));
   // Programs replace a file by writing a new one and renaming it, often without fsync. The new content goes
@@ -152,7 +152,7 @@ Status Vfs::Rename(const Caller& caller, InodeId parent, std::string_view name, 
 
 Result<std::string> Vfs::ReadLink(InodeId id) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kReadLink);
   CURVEFS_TRY(meta::Inode inode, c.Attributes(id));
   if (!inode.is_symlink()) return Fail(Code::kInvalid);
   c.Accessed(inode);
@@ -161,7 +161,7 @@ Result<std::string> Vfs::ReadLink(InodeId id) {
 
 Result<Opened> Vfs::OpenDir(InodeId id) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kOpenDir);
   CURVEFS_TRY(meta::Inode inode, c.Attributes(id));
   if (!inode.is_dir()) return Fail(Code::kNotDirectory);
   return c.MakeOpened(id, 0);
@@ -174,7 +174,7 @@ void Vfs::ReleaseDir(InodeId inode, HandleId handle) {
 Status Vfs::ReadDir(InodeId id, uint64_t cookie, bool attributes,
                     const std::function<bool(const DirEntry&)>& visit) {
   Core& c = *core_;
-  c.operations.fetch_add(1, std::memory_order_relaxed);
+  c.Count(Call::kReadDir);
   if (cookie < meta::kMaxReservedCookie) {
     CURVEFS_TRY(meta::Inode dir, c.meta.GetInode(id));
     if (!dir.is_dir()) return Code::kNotDirectory;
@@ -205,7 +205,7 @@ Status Vfs::ReadDir(InodeId id, uint64_t cookie, bool attributes,
 }
 
 Status Vfs::FsyncDir(InodeId) {
-  core_->operations.fetch_add(1, std::memory_order_relaxed);
+  core_->Count(Call::kFsyncDir);
   return core_->options.read_only ? Status() : core_->meta.Sync();
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "client/vfs/vfs.h"
 
@@ -188,6 +189,45 @@ class MetaChunkIndex final : public data::ChunkIndex {
 // Whether the caller may act for the group: its own group, one of its supplementary groups, or the superuser.
 bool InGroup(const Caller& caller, uint32_t gid);
 
+// The calls that .stats counts, and their names there.
+enum class Call : uint8_t {
+  kLookup,
+  kMkNod,
+  kMkDir,
+  kSymlink,
+  kLink,
+  kUnlink,
+  kRmDir,
+  kRename,
+  kReadLink,
+  kOpenDir,
+  kReadDir,
+  kFsyncDir,
+  kGetAttr,
+  kSetAttributes,
+  kSetXattr,
+  kGetXattr,
+  kListXattr,
+  kRemoveXattr,
+  kGetStatFs,
+  kCreate,
+  kTmpFile,
+  kOpen,
+  kRead,
+  kWrite,
+  kFsync,
+  kFallocate,
+  kCopyFileRange,
+  kSeek,
+  kCount_
+};
+inline constexpr std::array<std::string_view, static_cast<size_t>(Call::kCount_)> kCallNames = {
+    "lookup",      "mk_nod",         "mk_dir",          "symlink",   "link",       "unlink",
+    "rm_dir",      "rename",         "read_link",       "open_dir",  "read_dir",   "fsync_dir",
+    "get_attr",    "set_attributes", "set_xattr",       "get_xattr", "list_xattr", "remove_xattr",
+    "get_stat_fs", "create",         "tmp_file",        "open",      "read",       "write",
+    "fsync",       "fallocate",      "copy_file_range", "seek"};
+
 struct Vfs::Core {
   Core(MetaClient& m, object::ObjectStore& o, data::DataOptions d, VfsOptions v, const Clock& c)
       : meta(m), objects(o), options(std::move(v)), clock(c), index(m), data(index, o, d) {}
@@ -203,7 +243,9 @@ struct Vfs::Core {
   VirtualFiles virtuals;
   std::array<std::mutex, 64>
       append_mu;  // by inode: finding the end and writing there is one step. Taken before any other lock
-  std::atomic<uint64_t> operations{0}, bytes_read{0}, bytes_written{0};
+  std::array<std::atomic<uint64_t>, static_cast<size_t>(Call::kCount_)> calls{};
+  std::atomic<uint64_t> bytes_read{0}, bytes_written{0};
+  void Count(Call call) { calls[static_cast<size_t>(call)].fetch_add(1, std::memory_order_relaxed); }
 
   // The inode's length as a reader sees it now: with what is written but not yet stored.
   void ApplyDirty(meta::Inode* inode, uint64_t dirty_end) const {
@@ -222,7 +264,8 @@ struct Vfs::Core {
   Result<meta::Inode> Truncate(meta::SetAttrRequest request);
   // The metadata's times after data that did not come from the kernel's page cache.
   Status TouchWritten(InodeId inode, bool kill_suid_gid);
-  // A set-group-id bit without group execution goes when one who is not in the file's group changes its content.
+  // A set-group-id bit without group execution goes when one who is not in the file's group changes its
+  // content.
   Result<meta::Inode> DropForeignSetgid(const Caller& caller, meta::Inode inode);
   Result<Opened> MakeOpened(InodeId inode, int flags);
 };
