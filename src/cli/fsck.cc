@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kMaxPasses = 8;  // what a pass repairs shows at most a few more things
 constexpr uint32_t kBatchRecords = 1000;
+constexpr size_t kBatchBytes = 4 << 20;
 
 Status Apply(OfflineStore& store, const Checker& checker) {
   kv::WriteBatch batch;
@@ -20,7 +21,7 @@ Status Apply(OfflineStore& store, const Checker& checker) {
     } else {
       batch.Del(key);
     }
-    if (batch.count() < kBatchRecords) continue;
+    if (batch.count() < kBatchRecords && batch.encoded().size() < kBatchBytes) continue;
     CURVEFS_CHECK_OK(store.Commit(batch));
     batch.Clear();
   }
@@ -87,9 +88,7 @@ meta::Inode* Checker::Mend(InodeId id) {
     if (view_.Get(meta::InodeKey(fs_, id), &value).ok()) {
       if (auto inode = meta::DecodeInode(id, value)) it->second = *std::move(inode);
     }
-    // A root that this pass makes anew is not in the view.
     it->second.id = id;
-    if (it->second.mode == 0) it->second.mode = inodes_[id.value].mode;
   }
   return &it->second;
 }

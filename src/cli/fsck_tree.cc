@@ -130,13 +130,11 @@ void Checker::CheckSuper() {
   InodeFacts* root = Find(kRootInode);
   if (root != nullptr && root->is_dir()) return;
   Found(Level::kRepairable, "root", "there is no root directory");
-  meta::Inode inode;
+  meta::Inode& inode = mended_[kRootInode];  // instead of whatever stands there
   inode.id = inode.parent = kRootInode;
   inode.mode = S_IFDIR | 0755;
   inode.nlink = 2;
-  Set(meta::InodeKey(fs_, kRootInode), meta::EncodeInode(inode));
-  InodeFacts& facts = inodes_[kRootInode.value];
-  facts = {.mode = inode.mode, .nlink = 2, .parent = kRootInode};
+  inodes_[kRootInode.value] = {.mode = inode.mode, .nlink = 2, .parent = kRootInode};
 }
 
 // Whether `dir` hangs below the root, by the names that were found good.

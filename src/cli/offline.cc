@@ -15,6 +15,7 @@ Result<std::unique_ptr<OfflineStore>> OfflineStore::Open(Disk& disk, const FsDir
   s->store_->SetBarrier([p = s.get()](Seq upto) { return p->journal_ ? p->journal_->Sync(upto) : Status(); });
   CURVEFS_CHECK_OK(s->store_->Load());
   kv::JournalOptions journal_options;
+  journal_options.segment_bytes = 1 << 20;  // few and small batches come
   journal_options.read_only = !options.write;
   journal_options.truncate_at_corruption = options.truncate_at_corruption;
   CURVEFS_TRY(s->journal_,
