@@ -191,7 +191,12 @@ std::unique_ptr<Channel> Channel::Over(int fd) {
 }
 
 Channel::~Channel() {
-  ::close(fd_);
+  CloseDevice();
+}
+
+void Channel::CloseDevice() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
 }
 
 int Channel::Clone() const {

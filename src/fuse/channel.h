@@ -42,6 +42,9 @@ class Channel {
   // Another file for the same mount, with a queue of its own; -1 if that cannot be had.
   int Clone() const;
 
+  // Closes the device early. With its clones closed too, all requests under way and all later ones fail.
+  void CloseDevice();
+
   // kBusy if it is in use. `lazy`: out of sight at once, ends when the last user is gone.
   Status Unmount(bool lazy);
 

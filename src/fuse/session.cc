@@ -53,6 +53,7 @@ Result<std::unique_ptr<Session>> Session::Attach(client::Vfs& vfs, int fd, Sessi
 Session::~Session() {
   handlers_.Stop();
   (void)channel_->Unmount(true).ok();
+  if (unmounter_.joinable()) unmounter_.join();
 }
 
 // The kernel's first request, before any other, is INIT.
@@ -98,11 +99,16 @@ Status Session::Run() {
   workers_.clear();
   handlers_.Stop();
   for (int fd : clones) ::close(fd);
+  if (abort_) channel_->CloseDevice();  // now the kernel fails whatever still waits
   return failure_;
 }
 
 void Session::Work(int fd) {
   ::pthread_setname_np(::pthread_self(), "fuse");
+  sigset_t wake;
+  ::sigemptyset(&wake);
+  ::sigaddset(&wake, kWakeSignal);
+  ::pthread_sigmask(SIG_UNBLOCK, &wake, nullptr);  // whatever the thread that called Run blocks
   Workspace workspace{.inbox = Inbox(options_.max_write), .scratch = {}};
   Status failure;
   while (!abort_.load(std::memory_order_relaxed)) {
@@ -131,8 +137,19 @@ void Session::Work(int fd) {
 
 Status Session::Stop(StopMode mode) {
   if (mode == StopMode::kWait) {
-    Status status = channel_->Unmount(false);
-    if (status.code() != Code::kBusy) return status;
+    std::lock_guard lock(mu_);
+    // On a thread of its own: the kernel writes back all dirty pages first, and that may have to be cut short
+    // by kAbort.
+    if (!unmounter_.joinable()) unmounter_ = std::thread([this] { Unmount(); });
+    return {};
+  }
+  AbortWorkers();
+  return channel_->Unmount(true);
+}
+
+void Session::Unmount() {
+  Status status = channel_->Unmount(false);
+  if (status.code() == Code::kBusy) {
     log_.Line(channel_->mountpoint() + " is in use; it ends when the last user is gone");
     // What is written so far is stored now, rather than when some process closes its files.
     int root = ::open(channel_->mountpoint().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -140,11 +157,9 @@ Status Session::Stop(StopMode mode) {
       ::syncfs(root);
       ::close(root);
     }
-    return channel_->Unmount(true);
+    status = channel_->Unmount(true);
   }
-  Status status = channel_->Unmount(true);
-  AbortWorkers();
-  return status;
+  if (!status.ok()) log_.Line(status.ToString());
 }
 
 void Session::AbortWorkers() {

@@ -52,8 +52,9 @@ class Session {
     kWait,   // unmount; if it is in use, take it out of sight and end when the last user is gone
     kAbort,  // users get errors, and what the kernel has not written back is lost
   };
-  // Makes Run return. From any thread, but not from a signal handler. Idempotent; a kWait that takes too long
-  // may be followed by a kAbort.
+  // Makes Run return. From any thread, but not from a signal handler; returns before the session is
+  // destroyed. Idempotent. kWait returns at once and reports to the log; if it takes too long it may be
+  // followed by kAbort.
   Status Stop(StopMode mode);
 
   // FUSE_* flags in force.
@@ -63,6 +64,7 @@ class Session {
   Session(client::Vfs& vfs, SessionOptions options, std::unique_ptr<Channel> channel);
   Status Handshake();
   void Work(int fd);
+  void Unmount();
   void AbortWorkers();
 
   const SessionOptions options_;
@@ -76,6 +78,7 @@ class Session {
   std::condition_variable ended_;
   std::vector<std::thread> workers_;  // guarded by mu_
   int running_ = 0;                   // guarded by mu_; workers that have not ended
+  std::thread unmounter_;             // guarded by mu_ while starting
   Status failure_;                    // guarded by mu_; the first of a worker
 };
 
