@@ -1,5 +1,7 @@
 #include "cli/standalone.h"
 
+#include <unistd.h>
+
 #include <random>
 #include <utility>
 
@@ -83,6 +85,8 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
 
   fs->objects_ = objects ? std::move(objects) : object::MakeDirectoryStore(disk, fs->dir_->objects_dir());
   options.copyset.engine = description.engine;
+  options.copyset.root_uid = ::geteuid();  // who makes a file system can write to it
+  options.copyset.root_gid = ::getegid();
   options.copyset.read_only = read_only;
   CURVEFS_TRY(fs->copyset_,
               metaserver::Copyset::Open(disk, fs->dir_->meta_dir(), *fs->objects_,

@@ -119,7 +119,7 @@ Status Copyset::Format(const meta::SuperBlock& super) {
   fs_ = {super_.fs, super_.hash_seed, super_.capacity_bytes, super_.capacity_inodes, super_.chunk_size};
   CURVEFS_CHECK_OK(Change([&](meta::Txn& txn) {
     txn.Set(meta::SuperBlockKey(kFs), meta::EncodeSuperBlock(super_));
-    meta::MakeRoot(txn, 0755, 0, 0);
+    meta::MakeRoot(txn, 0755, options_.root_uid, options_.root_gid);
     return Status();
   }));
   return Sync();

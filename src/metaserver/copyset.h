@@ -41,6 +41,7 @@ struct CopysetOptions {
   Duration commit_interval = std::chrono::seconds(1);
   uint64_t snapshot_journal_bytes =
       256 << 20;           // journal size that starts a snapshot, if also larger than the state
+  uint32_t root_uid = 0, root_gid = 0;  // owner of the root directory of a new file system
   bool read_only = false;  // nothing on disk is changed
   bool background = true;  // false: no timers; tests and offline tools call CommitNow, SnapshotNow
 };
