@@ -94,17 +94,20 @@ Status Umount(const UmountArgs& args) {
   CURVEFS_TRY(MountEntry mount, FindMount(mount_point));
   auto user = FsDir::LastUser(Disk::Posix(), mount.source);
   // A read-only directory cannot say who uses it; then there is also nothing to be stored.
-  int process = user && user->mount_point == mount_point ? OpenProcess(user->pid) : -1;
+  const bool known = user && user->mount_point == mount_point;
+  const int process = known ? OpenProcess(user->pid) : -1;
   Status status = Detach(mount_point, args.lazy);
   if (status.ok() && process >= 0 && !args.lazy) status = AwaitEnd(process, user->pid, timeout);
   if (process >= 0) ::close(process);
-  if (!status.ok() || process < 0 || args.lazy) return status;
+  if (!status.ok() || !known || args.lazy) return status;
+  // One that ended cleanly has taken its name out of LOCK.
   auto left = FsDir::LastUser(Disk::Posix(), mount.source);
   if (left && left->pid == user->pid) {
-    return {Code::kIo,
-            mount_point + " is unmounted, but process " + std::to_string(user->pid) +
-                " ended before all was stored; its log (by default " + mount.source +
-                "/curvefs.log) says why. What had been fsynced is safe; the next mount recovers by itself"};
+    return {
+        Code::kIo,
+        mount_point + " is unmounted, but process " + std::to_string(user->pid) +
+            " ended before all was stored; its log (by default " + mount.source +
+            "/curvefs.log) may say why. What had been fsynced is safe; the next mount recovers by itself"};
   }
   return {};
 }
