@@ -72,7 +72,8 @@ void DataCache::Core::CompactorMain() {
     }
     auto next = compactions_by_time_.begin();
     if (next->first > clock.Steady()) {
-      compactor_work_.wait_until(lock, SteadyTime(next->first));
+      const SteadyTime due = next->first;  // the entry may go while we wait
+      compactor_work_.wait_until(lock, due);
       continue;
     }
     const auto [inode, chunk_index] = next->second;

@@ -111,7 +111,8 @@ DataCache::Core::FilePtr DataCache::Core::NextToFlush(std::unique_lock<std::mute
         pick = std::ranges::find_if(due_, [](const auto& entry) { return entry.second->failures == 0; });
       }
       if (pick == due_.end()) {
-        flusher_work_.wait_until(lock, next->first);
+        const SteadyTime due = next->first;  // the entry may go while we wait
+        flusher_work_.wait_until(lock, due);
         continue;
       }
       next = pick;

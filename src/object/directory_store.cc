@@ -1,3 +1,5 @@
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -14,7 +16,7 @@ namespace curvefs::object {
 namespace {
 
 constexpr uint64_t kChunksPerDir = 4096;
-constexpr size_t kOpenFiles = 128;
+constexpr size_t kMaxOpenFiles = 4096;   // or a quarter of what the process may open
 constexpr size_t kSyncOneByOne = 16;     // more objects than this are synced by one syncfs
 constexpr size_t kBounce = 128 << 10;    // unaligned reads up to this many bytes go through one buffer
 constexpr size_t kMaxSuspects = 10'000;  // beyond it Sync refuses until the older ones are rewritten
@@ -28,6 +30,12 @@ uint64_t DirOf(const ObjectName& name) {
 std::string Hex(uint64_t v) {
   char text[16];
   return {text, std::to_chars(text, text + sizeof text, v, 16).ptr};
+}
+
+size_t OpenFilesLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 64;
+  return std::clamp<size_t>(limit.rlim_cur / 4, 64, kMaxOpenFiles);
 }
 
 // The number of a fan-out directory, if `text` is the name that we give one.
@@ -63,7 +71,7 @@ Status Damaged(const ObjectName& name, const std::string& what) {
 
 class DirectoryStore final : public ObjectStore {
  public:
-  DirectoryStore(Disk& disk, std::string dir) : disk_(disk), dir_(std::move(dir)), open_(kOpenFiles) {}
+  DirectoryStore(Disk& disk, std::string dir) : disk_(disk), dir_(std::move(dir)), open_(OpenFilesLimit()) {}
 
   Result<uint32_t> Put(const ObjectName& name, const BufferList& data) override;
   Status Sync(std::span<const ObjectName> names) override;
