@@ -117,7 +117,7 @@ def check_tree(root):
             for name in sorted(os.listdir(os.path.join(root, top))):
                 if os.path.isdir(os.path.join(root, top, name)) and name not in MAY_INCLUDE and name != "proto":
                     errors.append(f"src/{name}:1: include: a folder that the table does not know")
-    errors += check_architecture(root)
+    errors += check_architecture(root) + check_semantics(root)
     return errors, warnings
 
 
@@ -139,6 +139,29 @@ def check_architecture(root):
     return errors
 
 
+def check_semantics(root):
+    """Every test that docs/SEMANTICS.md names is there."""
+    path = os.path.join(root, "docs", "SEMANTICS.md")
+    if not os.path.exists(path):
+        return []
+    known = set()
+    for top in ("src", "test"):
+        for directory, _, files in os.walk(os.path.join(root, top)):
+            for name in files:
+                if not name.endswith((".cc", ".sh")):
+                    continue
+                with open(os.path.join(directory, name), encoding="utf-8", errors="replace") as f:
+                    text = f.read()
+                known |= {f"{a}.{b}" for a, b in re.findall(r"^TEST(?:_F|_P)?\((\w+), (\w+)\)", text, re.MULTILINE)}
+                known |= {f"posix: {a}" for a, _ in re.findall(r"^\w*TEST\w*\((\w+), (\w+)", text, re.MULTILINE)}
+                known |= {f"crash: {part}" for part in re.findall(r"^part_(\w+)\(\)", text, re.MULTILINE)}
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    named = re.findall(r"`([A-Z]\w+\.[A-Z]\w+)`", text) + re.findall(r"`((?:posix|crash): \w+)`", text)
+    named = [n for n in named if n not in ("posix: group", "crash: part", "Suite.Case")]
+    return [f"docs/SEMANTICS.md:1: semantics: there is no test {n}" for n in named if n not in known]
+
+
 GOOD_HEADER = '// What it is for.\n#pragma once\n\n#include "base/status.h"\n'
 CANARIES = [
     ("include", "src/kv/bad.cc", '#include "meta/keys.h"\n'),
@@ -156,14 +179,15 @@ CANARIES = [
     ("last-line", "src/kv/bad.cc", "int x;"),
     ("length", "src/kv/bad.cc", "int x;\n" * 1001),
     ("include", "src/unknown/bad.cc", "int x;\n"),
+    ("semantics", "docs/SEMANTICS.md", "Never lost: `NoSuchTest.NeverLost`.\n"),
+    ("semantics", "docs/SEMANTICS.md", "Never lost: `crash: nothing`.\n"),
 ]
 
 
 def errors_of(path, text):
     with tempfile.TemporaryDirectory() as root:
-        os.makedirs(os.path.join(root, os.path.dirname(path)))
-        os.makedirs(os.path.join(root, "test"))
-        os.makedirs(os.path.join(root, "docs"))
+        for directory in (os.path.dirname(path), "src", "test", "docs"):
+            os.makedirs(os.path.join(root, directory), exist_ok=True)
         with open(os.path.join(root, "docs", "ARCHITECTURE.md"), "w", encoding="utf-8") as f:
             for folder, may in MAY_INCLUDE.items():
                 f.write(f"| `src/{folder}` | what | {', '.join(f'`{m}`' for m in may)} |\n")
