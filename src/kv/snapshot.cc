@@ -23,7 +23,6 @@ class FileSnapshotWriter final : public SnapshotWriter {
  public:
   FileSnapshotWriter(Disk& disk, std::string path, std::unique_ptr<File> file, uint64_t pairs)
       : disk_(disk), path_(std::move(path)), file_(std::move(file)), left_(pairs) {
-    buffer_.reserve(kWindow + kMaxKey + 8);
     buffer_.append(kSnapshotMagic);
     PutLe<uint32_t>(&buffer_, kSnapshotVersion);
     PutLe<uint64_t>(&buffer_, pairs);
@@ -84,7 +83,7 @@ class FileSnapshotWriter final : public SnapshotWriter {
 // Reads a file forward through a window, hashing what goes by.
 class HashingReader {
  public:
-  explicit HashingReader(File& file) : file_(file) {}
+  HashingReader(File& file, uint64_t file_size) : file_(file), file_size_(file_size) {}
 
   // The next n bytes, valid until the next call; fewer only at the end of the file.
   Result<std::string_view> Take(size_t n) {
@@ -94,6 +93,7 @@ class HashingReader {
       begin_ = hashed_ = 0;
       size_t have = window_.size();
       size_t want = std::max(n, kWindow) - have;
+      if (want > file_size_ - read_) want = file_size_ - read_;
       window_.resize(have + want);
       CURVEFS_TRY(size_t got, file_.Read(read_, window_.data() + have, want));
       read_ += got;
@@ -114,6 +114,7 @@ class HashingReader {
 
  private:
   File& file_;
+  const uint64_t file_size_;
   std::string window_;
   size_t begin_ = 0;   // of what was not taken yet, in window_
   size_t hashed_ = 0;  // bytes of window_ that the hash has seen
@@ -126,8 +127,8 @@ using PairVisitor = std::function<void(std::string_view key, std::string_view va
 // Goes through the whole file once, checking everything; calls *visit, if given, for each pair.
 class SnapshotWalk {
  public:
-  SnapshotWalk(File& file, const std::string& path, const PairVisitor* visit)
-      : in_(file), path_(path), visit_(visit) {}
+  SnapshotWalk(File& file, uint64_t file_size, const std::string& path, const PairVisitor* visit)
+      : in_(file, file_size), path_(path), visit_(visit) {}
 
   Status Run() {
     CURVEFS_TRY(std::string_view magic, in_.Take(kSnapshotMagic.size()));
@@ -202,9 +203,10 @@ Result<std::unique_ptr<SnapshotWriter>> SnapshotWriter::Create(Disk& disk, const
 Status ReadSnapshot(Disk& disk, const std::string& path, const PairVisitor& visit) {
   auto file = disk.Open(path, Disk::Mode::kRead);
   if (!file) return file.error();
-  CURVEFS_CHECK_OK(SnapshotWalk(**file, path, nullptr).Run());
+  CURVEFS_TRY(uint64_t size, (*file)->Size());
+  CURVEFS_CHECK_OK(SnapshotWalk(**file, size, path, nullptr).Run());
   // Checked again while visiting: the bytes are read anew.
-  return SnapshotWalk(**file, path, &visit).Run();
+  return SnapshotWalk(**file, size, path, &visit).Run();
 }
 
 }  // namespace curvefs::kv
