@@ -60,6 +60,7 @@ struct DataCache::Core {
   Status WritePiece(InodeId inode, uint64_t offset, const BufferSlice& data);
   Status CheckSpace(uint64_t more);
   uint64_t DirtyEnd(InodeId inode) const;
+  uint64_t DirtyBytes(InodeId inode) const;
   Status Change(InodeId inode, uint64_t offset, uint64_t len, const std::function<Status()>& commit);
   void Forget(InodeId inode);
   FilePtr Find(InodeId inode) const;

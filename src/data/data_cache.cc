@@ -80,6 +80,10 @@ Result<BufferList> DataCache::Read(InodeId inode, uint64_t offset, size_t n, uin
 uint64_t DataCache::DirtyEnd(InodeId inode) const {
   return core_->DirtyEnd(inode);
 }
+
+uint64_t DataCache::DirtyBytes(InodeId inode) const {
+  return core_->DirtyBytes(inode);
+}
 bool DataCache::IsDirty(InodeId inode) const {
   return core_->DirtyEnd(inode) > 0;
 }

@@ -75,6 +75,8 @@ class DataCache {
   // End of the last byte that is dirty or being flushed; 0 if there is none. A file's length is the larger of
   // this, read first, and the committed one.
   uint64_t DirtyEnd(InodeId inode) const;
+  // How many bytes those are, roughly: what a flush would add if nothing is overwritten.
+  uint64_t DirtyBytes(InodeId inode) const;
   bool IsDirty(InodeId inode) const;
 
   // Stores all that is dirty now and commits its records. `durable_soon` says that the caller will sync the

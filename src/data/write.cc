@@ -112,6 +112,13 @@ Status DataCache::Core::WritePiece(InodeId inode, uint64_t offset, const BufferS
   }
 }
 
+uint64_t DataCache::Core::DirtyBytes(InodeId inode) const {
+  const FilePtr file = Find(inode);
+  if (file == nullptr) return 0;
+  std::lock_guard lock(file->mu);
+  return file->dirty.bytes() + file->flushing.bytes();
+}
+
 uint64_t DataCache::Core::DirtyEnd(InodeId inode) const {
   const FilePtr file = Find(inode);
   if (file == nullptr) return 0;

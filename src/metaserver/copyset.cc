@@ -49,6 +49,7 @@ Result<std::unique_ptr<Copyset>> Copyset::Open(Disk& disk, std::string dir, obje
 Copyset::~Copyset() {
   if (commit_loop_) commit_loop_->Stop();
   if (housekeeping_loop_) housekeeping_loop_->Stop();
+  store_.reset();  // its barrier uses the journal
 }
 
 Status Copyset::Recover(const meta::SuperBlock* format) {

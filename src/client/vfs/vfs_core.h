@@ -247,9 +247,11 @@ struct Vfs::Core {
   std::atomic<uint64_t> bytes_read{0}, bytes_written{0};
   void Count(Call call) { calls[static_cast<size_t>(call)].fetch_add(1, std::memory_order_relaxed); }
 
-  // The inode's length as a reader sees it now: with what is written but not yet stored.
+  // The inode's length and space as a reader sees them now: with what is written but not yet stored.
   void ApplyDirty(meta::Inode* inode, uint64_t dirty_end) const {
-    if (inode->is_file()) inode->length = std::max(inode->length, dirty_end);
+    if (!inode->is_file() || dirty_end == 0) return;
+    inode->length = std::max(inode->length, dirty_end);
+    inode->bytes = std::max(inode->bytes, std::min(inode->bytes + data.DirtyBytes(inode->id), inode->length));
   }
   Result<meta::Inode> Attributes(InodeId inode);
   // An entry for the kernel, with a reference.
