@@ -38,7 +38,7 @@ wait_for() { # wait_for SECONDS command...: until it succeeds
   end=$(($(date +%s) + $1)); shift
   until "$@" 2>/dev/null; do [ "$(date +%s)" -lt $end ] || return 1; sleep 0.02; done
 }
-unmount_dead() { i=0; while mounted && [ $i -lt 50 ]; do umount -l "$mnt" 2>/dev/null || sleep 0.1; i=$((i + 1)); done; }
+unmount_dead() { tries=0; while mounted && [ $tries -lt 50 ]; do umount -l "$mnt" 2>/dev/null || sleep 0.1; tries=$((tries + 1)); done; }
 stop_helper() { if running "$helper"; then kill -9 "$helper" 2>/dev/null || true; fi; [ -z "$helper" ] || wait "$helper" 2>/dev/null || true; helper=; }
 kill_daemon() { if running "$daemon"; then kill -9 "$daemon" 2>/dev/null || true; fi; [ -z "$daemon" ] || wait "$daemon" 2>/dev/null || true; daemon=; unmount_dead; }
 cleanup() {
@@ -138,7 +138,7 @@ disk() {
   truncate -s "$1" "$base/disk.img"; mkfs.ext4 -q -F "$base/disk.img"; mkdir -p "$base/disk"
   mount -o loop "$base/disk.img" "$base/disk"
 }
-undisk() { umount "$base/disk" || fail "the disk is busy"; rm -f "$base/disk.img"; }
+undisk() { [ -z "$keep" ] || [ $bad = 0 ] || cp --sparse=always "$base/disk.img" "$base/disk-kept.img"; umount "$base/disk" || fail "the disk is busy"; rm -f "$base/disk.img"; }
 
 part_diskfull() {
   disk 192M
@@ -151,7 +151,10 @@ part_diskfull() {
   grep -q 'No space left' "$base/dd" || fail "dd was told: $(tail -n 1 "$base/dd")"
   verify "$manifest" || true
   # Filled up by small files, each synced: the one that does not fit says so.
-  i=0; mkdir "$mnt/small" 2>/dev/null || true
+  truncate -s 10M "$mnt/filler" || fail "truncating on a full disk"
+  small() { mkdir -p "$mnt/small" && dd if=/dev/zero of="$mnt/small/probe" bs=1k count=1 conv=fsync; }
+  wait_for 30 small || fail "no room for a small file after truncating"
+  i=0
   while [ $i -lt 300 ] && LC_ALL=C dd if=/dev/urandom of="$mnt/small/$i" bs=100k count=1 conv=fsync 2>"$base/dd"; do i=$((i + 1)); done
   [ $i = 300 ] || grep -q 'No space left' "$base/dd" || fail "a small write was told: $(tail -n 1 "$base/dd")"
   : >"$base/expected"; j=0; while [ $j -lt $i ]; do cksum "$mnt/small/$j" | cut -d ' ' -f 1,2 >>"$base/expected" 2>/dev/null || fail "small/$j was synced and cannot be read"; j=$((j + 1)); done
@@ -161,7 +164,7 @@ part_diskfull() {
   start "$dir" || { undisk; return 0; }
   verify "$manifest" || true
   : >"$base/found"; j=0; while [ $j -lt $i ]; do cksum "$mnt/small/$j" | cut -d ' ' -f 1,2 >>"$base/found" 2>/dev/null || true; j=$((j + 1)); done
-  cmp -s "$base/expected" "$base/found" || fail "small files that were synced on the full disk differ after the crash"
+  cmp -s "$base/expected" "$base/found" || { fail "small files that were synced on the full disk differ after the crash"; diff "$base/expected" "$base/found" | head -n 5; }
   # Room again: it goes on.
   rm -rf "$mnt/filler" "$mnt/small" || fail "removing on a full disk"
   more() { dd if=/dev/zero of="$mnt/after" bs=1M count=20 conv=fsync; }
@@ -218,7 +221,7 @@ part_refusals() {
 part_corrupt() {
   dir=$base/corrupt
   start "$dir" || return 0
-  i=0; while [ $i -lt 200 ]; do echo $i >"$mnt/f$i"; i=$((i + 1)); [ $((i % 20)) != 0 ] || sync -f "$mnt"; done
+  i=0; while [ $i -lt 200 ]; do echo $i >"$mnt/f$i"; i=$((i + 1)); [ $((i % 20)) != 0 ] || sync "$mnt/f$((i - 1))"; done
   kill_daemon
   segment=$(find "$dir/meta/journal" -type f -printf '%s %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
   # The part that holds data ends at the last byte that is not zero.
@@ -241,7 +244,7 @@ part_corrupt() {
   # A torn tail is no damage.
   start "$dir" || return 0
   i=0; while [ $i -lt 50 ]; do echo $i >"$mnt/g$i"; i=$((i + 1)); done
-  sync -f "$mnt"; kill_daemon
+  sync "$mnt/g49"; kill_daemon
   segment=$(find "$dir/meta/journal" -type f -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
   used=$(od -An -v -tx1 -w1 "$segment" | awk '/[1-9a-f]/ {n = NR} END {print n + 0}')
   [ "$used" -lt 100 ] || dd if=/dev/zero of="$segment" bs=1 seek=$((used - 10)) count=10 conv=notrunc 2>/dev/null

@@ -66,20 +66,21 @@ class Canary : public testing::TestWithParam<Lie> {};
 
 TEST_P(Canary, IsCaughtAndCutDown) {
   for (uint64_t seed = 1; seed <= 5; seed++) {
-    const RunSetup setup{.seed = seed, .lie = GetParam()};
+    const bool crashes = GetParam() == Lie::kForgottenSync;
+    const RunSetup setup{.seed = seed, .crashes = crashes, .lie = GetParam()};
     std::vector<Op> program;
     Outcome outcome = RunRandom(setup, kOps, &program);
     if (outcome.ok()) continue;
     program = Shrink(setup, program, &outcome);
     EXPECT_LE(program.size(), 6u) << Print(setup, program, outcome);
-    EXPECT_TRUE(RunProgram({.seed = seed}, program).ok()) << "fails without the lie too";
+    EXPECT_TRUE(RunProgram({.seed = seed, .crashes = crashes}, program).ok()) << "fails without the lie too";
     return;
   }
   FAIL() << "the lie was not noticed";
 }
 INSTANTIATE_TEST_SUITE_P(Lies, Canary,
                          testing::Values(Lie::kRmdirKeepsParentLinks, Lie::kTruncateKeepsBytes,
-                                         Lie::kUnlinkKeepsCtime));
+                                         Lie::kUnlinkKeepsCtime, Lie::kForgottenSync));
 
 TEST(PosixModel, ContentIsSparseAndShared) {
   Content a;

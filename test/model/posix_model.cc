@@ -280,12 +280,11 @@ Status PosixModel::SetAttributes(Ino ino, const Change& change) {
   }
   if (change.mode) inode->mode = (inode->mode & S_IFMT) | *change.mode;
   if (change.size) {
-    if (lie_ == Lie::kTruncateKeepsBytes && *change.size < inode->content.length()) {
-      const std::string kept = inode->content.Read(*change.size, 1 << 16);
+    if (lie_ == Lie::kTruncateKeepsBytes) {
+      inode->content.SetLength(*change.size);
+    } else {
       inode->content.Resize(*change.size);
-      inode->content.Write(*change.size, kept);
     }
-    inode->content.Resize(*change.size);
     inode->mtime = now_;
     if (change.kill) DropPrivileges(inode, change.kill);
   }

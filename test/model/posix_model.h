@@ -33,7 +33,8 @@ class Content {
   void Write(uint64_t at, std::string_view data);
   void Zero(uint64_t at, uint64_t n);  // the length stays
   void Resize(uint64_t length);
-  std::string Read(uint64_t at, uint64_t n) const;  // ends at the length
+  void SetLength(uint64_t length) { length_ = length; }  // wrong: what is cut off comes back (see Lie)
+  std::string Read(uint64_t at, uint64_t n) const;       // ends at the length
   bool IsZero(uint64_t at, uint64_t n) const;
 
  private:
@@ -60,8 +61,9 @@ struct ModelInode {
   uint32_t opens = 0;
 };
 
-// A rule that is wrong on purpose: proves that the test notices (the canary).
-enum class Lie { kNone, kRmdirKeepsParentLinks, kTruncateKeepsBytes, kUnlinkKeepsCtime };
+// A rule that is wrong on purpose: proves that the test notices (the canary). kForgottenSync: the test does
+// not call fsync, but expects what was promised by it.
+enum class Lie { kNone, kRmdirKeepsParentLinks, kTruncateKeepsBytes, kUnlinkKeepsCtime, kForgottenSync };
 
 class PosixModel {
  public:
