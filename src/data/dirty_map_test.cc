@@ -119,7 +119,7 @@ TEST(DirtyMap, FullBlocks) {
 class DirtyMapModel : public testing::TestWithParam<uint32_t> {};
 
 TEST_P(DirtyMapModel, Random) {
-  constexpr uint64_t kSize = 600 << 10;
+  constexpr uint64_t kSize = 200 << 10;
   std::mt19937 random(GetParam());
   auto below = [&](uint64_t n) { return random() % n; };
   Budget budget(kPlenty);
@@ -127,8 +127,8 @@ TEST_P(DirtyMapModel, Random) {
     DirtyMap dirty(budget), flushing(budget);
     std::string d(kSize, '.'), f(kSize, '.');  // '.' is "not held"
     uint64_t tail = 0;
-    for (int step = 0; step < 3000; ++step) {
-      const uint64_t big = below(4) == 0 ? kSize / 3 : 3000;
+    for (int step = 0; step < 1500; ++step) {
+      const uint64_t big = below(4) == 0 ? kSize / 2 : 3000;
       const uint64_t offset = below(3) == 0 ? tail : below(kSize);
       const uint64_t n = std::min(kSize - offset, 1 + below(big));
       if (n == 0) {
