@@ -15,7 +15,7 @@ namespace {
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kTiB = uint64_t{1} << 40;
 
-constexpr std::array<Knob, 13> kKnobs = {{
+constexpr std::array<Knob, 14> kKnobs = {{
     {"read-only", KnobKind::kSwitch, &MountConfig::read_only, 0, 0, "",
      "Nothing is changed, neither through the mount nor in the directory below it."},
     {"meta-engine", KnobKind::kChoice, &MountConfig::meta_engine, 0, 0, "memory|rocksdb",
@@ -28,6 +28,10 @@ constexpr std::array<Knob, 13> kKnobs = {{
     {"commit-interval", KnobKind::kDuration, &MountConfig::commit_interval, 10, 60'000, "",
      "The longest time until an acknowledged change of metadata, or written data, is on the disk without "
      "fsync."},
+    {"snapshot-journal", KnobKind::kSize, &MountConfig::snapshot_journal, kMiB, kTiB, "",
+     "The size of the journal at which a snapshot of the metadata is written, so that the next mount has "
+     "less to replay. With "
+     "metadata larger than this, their size."},
     {"cache-size", KnobKind::kSize, &MountConfig::cache_size, 16 * kMiB, kTiB, "",
      "Memory for file data: one half for written data on its way to the disk, the other for data read."},
     {"inline-max", KnobKind::kSize, &MountConfig::inline_max, 0, kMaxInlineRecord, "",

@@ -24,6 +24,7 @@ struct MountConfig {
   std::string meta_engine = "memory";
   uint64_t meta_memory = 128 << 20;
   Duration commit_interval = std::chrono::seconds(1);
+  uint64_t snapshot_journal = 256 << 20;
   uint64_t cache_size = 512 << 20;
   uint64_t inline_max = kDefaultInlineMax;
   bool sync_close = false;

@@ -91,14 +91,9 @@ void Print(const FsckReport& r, const FsckArgs& args) {
 int RunFsck(const FsckArgs& args) {
   auto report = Fsck(Disk::Posix(), AbsolutePath(args.dir), args.options);
   if (!report) {
-    int code = Complain("fsck", report.error(),
-                        report.error().code() == Code::kCorrupt ? kExitErrorsLeft : kExitFailed);
-    if (report.error().code() == Code::kCorrupt && !args.options.repair) {
-      std::fprintf(
-          stderr,
-          "curvefs fsck: --repair cuts a damaged journal at the damage; what came after it is lost\n");
-    }
-    return code;
+    // Damage that cannot be passed over leaves errors; the message says what --repair would do.
+    return Complain("fsck", report.error(),
+                    report.error().code() == Code::kCorrupt ? kExitErrorsLeft : kExitFailed);
   }
   int code = report->errors_left > 0 ? kExitErrorsLeft : report->repaired > 0 ? kExitRepaired : kExitOk;
   if (args.json) {

@@ -205,6 +205,7 @@ StandaloneOptions ToStandaloneOptions(const MountRequest& r) {
   o.user = {.pid = ::getpid(), .command = "mount", .mount_point = r.mount_point};
   o.copyset.rocks.memory_bytes = c.meta_memory;
   o.copyset.commit_interval = c.commit_interval;
+  o.copyset.snapshot_journal_bytes = c.snapshot_journal;
   o.data.write_cache_bytes = c.cache_size / 2;
   o.data.read_cache_bytes = c.cache_size - c.cache_size / 2;
   o.data.inline_max = c.inline_max;
