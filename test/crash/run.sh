@@ -141,13 +141,13 @@ disk() {
 undisk() { [ -z "$keep" ] || [ $bad = 0 ] || cp --sparse=always "$base/disk.img" "$base/disk-kept.img"; umount "$base/disk" || fail "the disk is busy"; rm -f "$base/disk.img"; }
 
 part_diskfull() {
-  disk 192M
+  disk 400M
   dir=$base/disk/fs manifest=$base/full.manifest; : >"$manifest"
   start "$dir" || { undisk; return 0; }
   "$writer" run "$mnt" "$manifest" --threads 2 --seed 7 --seconds 1 || fail "the writer returned $?"
   verify "$manifest" || true
   # Filled up by data: some write, or the fsync at the end, says so.
-  LC_ALL=C dd if=/dev/urandom of="$mnt/filler" bs=1M count=400 conv=fsync 2>"$base/dd" && fail "400 MiB fit on a disk of 192" || true
+  LC_ALL=C dd if=/dev/urandom of="$mnt/filler" bs=1M count=500 conv=fsync 2>"$base/dd" && fail "500 MiB fit on a disk of 400" || true
   grep -q 'No space left' "$base/dd" || fail "dd was told: $(tail -n 1 "$base/dd")"
   verify "$manifest" || true
   # Filled up by small files, each synced: the one that does not fit says so.
@@ -155,8 +155,8 @@ part_diskfull() {
   small() { mkdir -p "$mnt/small" && dd if=/dev/zero of="$mnt/small/probe" bs=1k count=1 conv=fsync; }
   wait_for 30 small || fail "no room for a small file after truncating"
   i=0
-  while [ $i -lt 300 ] && LC_ALL=C dd if=/dev/urandom of="$mnt/small/$i" bs=100k count=1 conv=fsync 2>"$base/dd"; do i=$((i + 1)); done
-  [ $i = 300 ] || grep -q 'No space left' "$base/dd" || fail "a small write was told: $(tail -n 1 "$base/dd")"
+  while [ $i -lt 600 ] && LC_ALL=C dd if=/dev/urandom of="$mnt/small/$i" bs=700k count=1 conv=fsync 2>"$base/dd"; do i=$((i + 1)); done
+  [ $i = 600 ] || grep -q 'No space left' "$base/dd" || fail "a small write was told: $(tail -n 1 "$base/dd")"
   : >"$base/expected"; j=0; while [ $j -lt $i ]; do cksum "$mnt/small/$j" | cut -d ' ' -f 1,2 >>"$base/expected" 2>/dev/null || fail "small/$j was synced and cannot be read"; j=$((j + 1)); done
   running "$daemon" || fail "the process has ended"
   # Killed while full.
@@ -168,7 +168,7 @@ part_diskfull() {
   # Room again: it goes on.
   rm -rf "$mnt/filler" "$mnt/small" || fail "removing on a full disk"
   more() { dd if=/dev/zero of="$mnt/after" bs=1M count=20 conv=fsync; }
-  wait_for 30 more || fail "cannot write after space was freed"
+  wait_for 30 more || fail "cannot write after space was freed: $(df -k "$base/disk" | tail -n 1; grep -E 'dirty|freed|orphans|journal' "$mnt/.stats")"
   "$writer" run "$mnt" "$manifest" --threads 2 --seed 8 --seconds 1 || fail "the writer returned $?"
   verify "$manifest" || true
   stop; fsck "$dir" || true
