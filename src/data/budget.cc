@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/blocking.h"
+
 namespace curvefs::data {
 
 bool Budget::TryTake(uint64_t n) {
@@ -28,6 +30,7 @@ void Budget::BeginWait() {
 
 Status Budget::Wait(uint64_t n) {
   CURVEFS_CHECK(n <= limit_);
+  AboutToBlock();
   std::unique_lock lock(mu_);
   freed_.wait(lock, [&] { return n <= limit_ - used_ || failures_ >= 2; });
   --waiters_;

@@ -2,11 +2,15 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
+
+#include "base/blocking.h"
 
 namespace curvefs::fuse {
 namespace {
@@ -33,7 +37,9 @@ Session::Session(client::Vfs& vfs, SessionOptions options, std::unique_ptr<Chann
       log_(options_.log),
       handlers_(vfs,
                 {.cache_directories = options_.cache_directories, .flush_on_close = options_.flush_on_close},
-                log_) {}
+                log_),
+      gate_(std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1,
+                       std::clamp(options_.workers, 1, 256))) {}
 
 Result<std::unique_ptr<Session>> Session::Mount(client::Vfs& vfs, SessionOptions options) {
   CURVEFS_TRY(auto channel, Channel::Mount(options.mountpoint, options.mount));
@@ -83,14 +89,26 @@ Status Session::Handshake() {
 
 Status Session::Run() {
   std::vector<int> clones;
+  auto clone = [&] {
+    int fd = channel_->Clone();
+    if (fd >= 0) clones.push_back(fd);
+    return fd;
+  };
   {
     std::lock_guard lock(mu_);
     running_ = std::clamp(options_.workers, 1, 256);
-    for (int i = 0; i < running_; ++i) {
+    std::vector<Lane> lanes(static_cast<size_t>(running_));
+    bool gated = options_.linger.count() > 0;
+    for (size_t i = 0; i < lanes.size(); ++i) {
       // The first worker uses the original; where cloning is not possible, the others do too.
-      int fd = i == 0 ? -1 : channel_->Clone();
-      if (fd >= 0) clones.push_back(fd);
-      workers_.emplace_back([this, fd = fd >= 0 ? fd : channel_->fd()] { Work(fd); });
+      lanes[i].fd = i == 0 ? -1 : clone();
+      if (lanes[i].fd < 0) lanes[i].fd = channel_->fd();
+      if (gated) lanes[i].impatient = clone();
+      gated = gated && lanes[i].impatient >= 0 && ::fcntl(lanes[i].impatient, F_SETFL, O_NONBLOCK) == 0;
+    }
+    for (Lane lane : lanes) {
+      if (!gated) lane.impatient = -1;
+      workers_.emplace_back([this, lane] { Work(lane); });
     }
   }
   std::unique_lock lock(mu_);
@@ -103,7 +121,63 @@ Status Session::Run() {
   return failure_;
 }
 
-void Session::Work(int fd) {
+namespace {
+
+// Operations that may wait for a disk, or take long. The others are done sooner than another thread wakes up.
+bool IsLong(const Request& request) {
+  if (const auto* change = std::get_if<SetAttributes>(&request.operation))
+    return (change->change.what & client::SetAttr::kSize) != 0;
+  if (const auto* open = std::get_if<Open>(&request.operation)) return (open->flags & O_TRUNC) != 0;
+  if (const auto* write = std::get_if<Write>(&request.operation)) return write->flags.sync;
+  return std::holds_alternative<Read>(request.operation) ||
+         std::holds_alternative<Flush>(request.operation) ||
+         std::holds_alternative<Fsync>(request.operation) ||
+         std::holds_alternative<FsyncDir>(request.operation) ||
+         std::holds_alternative<SyncFs>(request.operation) ||
+         std::holds_alternative<Fallocate>(request.operation) ||
+         std::holds_alternative<Seek>(request.operation) ||
+         std::holds_alternative<CopyFileRange>(request.operation);
+}
+
+// Requests found at once, one after another, that show that one reader is not enough.
+constexpr int kBacklog = 16;
+
+}  // namespace
+
+ssize_t Session::ReceiveGated(Inbox& inbox, const Lane& lane, bool* reading, int* from) {
+  thread_local int found_at_once = 0;
+  for (;;) {
+    if (!*reading) {
+      if (!gate_.Enter()) return 0;
+      *reading = true;
+    }
+    *from = lane.impatient;
+    ssize_t n = inbox.Receive(lane.impatient);
+    if (n >= 0 || errno != EAGAIN) {
+      if (++found_at_once >= kBacklog) {
+        found_at_once = 0;
+        gate_.Grow();
+      }
+      return n;
+    }
+    found_at_once = 0;
+    for (auto until = std::chrono::steady_clock::now() + options_.linger;
+         std::chrono::steady_clock::now() < until;) {
+      ::sched_yield();  // others that could use the processor go first
+      n = inbox.Receive(lane.impatient);
+      if (n >= 0 || errno != EAGAIN) return n;
+    }
+    if (abort_.load(std::memory_order_relaxed)) return 0;
+    if (gate_.LeaveIfSpare()) {
+      *reading = false;
+      continue;
+    }
+    *from = lane.fd;
+    return inbox.Receive(lane.fd);
+  }
+}
+
+void Session::Work(Lane lane) {
   ::pthread_setname_np(::pthread_self(), "fuse");
   sigset_t wake;
   ::sigemptyset(&wake);
@@ -111,8 +185,15 @@ void Session::Work(int fd) {
   ::pthread_sigmask(SIG_UNBLOCK, &wake, nullptr);  // whatever the thread that called Run blocks
   Workspace workspace{.inbox = Inbox(options_.max_write), .scratch = {}};
   Status failure;
+  const bool gated = lane.impatient >= 0;
+  bool reading = false;  // counted as a reader by the gate
+  auto stop_reading = [&] {
+    if (std::exchange(reading, false)) gate_.Leave();
+  };
+  BlockingHook hook(stop_reading);
   while (!abort_.load(std::memory_order_relaxed)) {
-    ssize_t n = workspace.inbox.Receive(fd);
+    int fd = lane.fd;
+    ssize_t n = gated ? ReceiveGated(workspace.inbox, lane, &reading, &fd) : workspace.inbox.Receive(fd);
     if (n < 0 && IsPassing(errno)) continue;
     if (n == 0 || (n < 0 && IsEnd(errno))) break;
     if (n < 0) {
@@ -127,8 +208,10 @@ void Session::Work(int fd) {
       if (request.opcode == FUSE_FORGET || request.opcode == FUSE_BATCH_FORGET) continue;
       request.operation = Refused{EINVAL};
     }
+    if (reading && IsLong(request)) stop_reading();
     handlers_.Handle(request, workspace, fd);
   }
+  gate_.Stop();  // the mount is gone: so are the requests that others wait for
   std::lock_guard lock(mu_);
   if (failure_.ok()) failure_ = failure;
   --running_;
@@ -165,6 +248,7 @@ void Session::Unmount() {
 void Session::AbortWorkers() {
   handlers_.Stop();  // first: it may wait for what workers serve
   abort_ = true;
+  gate_.Stop();
   struct sigaction action{};
   action.sa_handler = [](int) {};
   ::sigaction(kWakeSignal, &action, nullptr);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -17,7 +18,9 @@
 #include "base/status.h"
 #include "client/vfs/vfs.h"
 #include "fuse/channel.h"
+#include "fuse/gate.h"
 #include "fuse/handlers.h"
+#include "fuse/inbox.h"
 #include "fuse/init.h"
 #include "fuse/log.h"
 
@@ -26,7 +29,9 @@ namespace curvefs::fuse {
 struct SessionOptions {
   std::string mountpoint;
   MountOptions mount;
-  int workers = 8;                    // 1 to 256; requests served at a time
+  int workers = 8;  // 1 to 256; requests served at a time
+  // How long a worker looks for the next request before it sleeps; 0: not at all. See gate.h.
+  std::chrono::microseconds linger{60};
   bool writeback_cache = true;        // see InitPolicy
   bool cache_directories = true;      // see HandlerOptions
   bool flush_on_close = false;        // see HandlerOptions; needed by a Vfs with sync_close
@@ -63,7 +68,16 @@ class Session {
  private:
   Session(client::Vfs& vfs, SessionOptions options, std::unique_ptr<Channel> channel);
   Status Handshake();
-  void Work(int fd);
+  // What a worker reads from. A reply goes to the file that the request came from.
+  struct Lane {
+    int fd = -1;
+    int impatient =
+        -1;  // another file for the same requests, that does not block; -1: there is none, and no gate
+  };
+  void Work(Lane lane);
+  // Reads a request through the gate, lingering first; `*from` is the file it came from. As Inbox::Receive;
+  // also 0 when the gate has stopped.
+  ssize_t ReceiveGated(Inbox& inbox, const Lane& lane, bool* reading, int* from);
   void Unmount();
   void AbortWorkers();
 
@@ -73,6 +87,7 @@ class Session {
   Handlers handlers_;
   Agreement agreed_;
   std::atomic<bool> abort_ = false;  // workers end after the request they serve
+  Gate gate_;
 
   std::mutex mu_;
   std::condition_variable ended_;
