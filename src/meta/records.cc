@@ -183,6 +183,19 @@ Result<ChunkRecord> DecodeChunk(InodeId inode, uint64_t sequence, std::string_vi
   return c;
 }
 
+Result<ChunkExtent> PeekChunk(uint64_t sequence, std::string_view value) {
+  ChunkExtent e{.sequence = sequence};
+  ProtoReader r(value);
+  while (r.Next()) {
+    if (r.field() == 1) e.offset = r.number();
+    if (r.field() == 2) e.len = r.number();
+    if (r.field() == 3) e.in_object = r.number() != 0;
+    if (r.field() == 10) e.is_inline = !r.bytes().empty();
+  }
+  if (!r.ok() || e.len == 0 || e.end() <= e.offset) return Fail(Malformed("chunk"));
+  return e;
+}
+
 std::string EncodePartition(const PartitionRecord& p) {
   std::string out;
   ProtoWriter w(&out);

@@ -75,6 +75,17 @@ struct ChunkRecord {
 };
 // `inode` is the file's, for records whose object is named after the file itself.
 std::string EncodeChunk(InodeId inode, const ChunkRecord& record);
+// Only where the record lies and of what kind it is, without copying its content: a chunk may have thousands
+// of records, of which few matter.
+struct ChunkExtent {
+  uint64_t sequence = 0;
+  uint64_t offset = 0;
+  uint64_t len = 0;
+  bool in_object = false;
+  bool is_inline = false;
+  uint64_t end() const { return offset + len; }
+};
+Result<ChunkExtent> PeekChunk(uint64_t sequence, std::string_view value);
 Result<ChunkRecord> DecodeChunk(InodeId inode, uint64_t sequence, std::string_view value);
 
 struct PartitionRecord {

@@ -17,9 +17,11 @@ namespace {
 constexpr int kPlaceBits = 16;
 constexpr uint64_t kMaxPlace = (1 << kPlaceBits) - 1;
 
+uint64_t SequenceAfter(uint64_t newest) {
+  return ((newest >> kPlaceBits) + 1) << kPlaceBits;
+}
 uint64_t NextSequence(const std::vector<ChunkRecord>& existing) {
-  return existing.empty() ? uint64_t{1} << kPlaceBits
-                          : ((existing.back().sequence >> kPlaceBits) + 1) << kPlaceBits;
+  return SequenceAfter(existing.empty() ? 0 : existing.back().sequence);
 }
 
 // Sorted, disjoint, not touching.
@@ -39,10 +41,9 @@ Ranges Union(const std::vector<const ChunkRecord*>& records) {
   return merged;
 }
 
-// What remains to be seen of `record` once `covered` lies over it, if that is one piece; otherwise all of it.
-// Empty: nothing.
-std::pair<uint64_t, uint64_t> Uncovered(const ChunkRecord& record, const Ranges& covered) {
-  uint64_t from = record.offset, to = record.end();
+// What remains to be seen of [from, to) once `covered` lies over it, if that is one piece; otherwise all of
+// it. Empty: nothing.
+std::pair<uint64_t, uint64_t> Uncovered(uint64_t from, uint64_t to, const Ranges& covered) {
   auto it = std::upper_bound(covered.begin(), covered.end(), from,
                              [](uint64_t v, const auto& r) { return v < r.second; });
   if (it != covered.end() && it->first <= from) from = std::min(to, it->second);
@@ -63,42 +64,57 @@ Status CheckRecord(const Txn& txn, const ChunkRecord& r) {
   return Status();
 }
 
-ChunkState StateOf(uint32_t index, const std::vector<ChunkRecord>& records) {
-  ChunkState s{.chunk_index = index};
-  for (const auto& r : records) {
-    ++s.records;
-    if (!r.is_zeros()) s.live_bytes += r.len;
-    if (r.is_inline()) s.inline_bytes += r.len;
-  }
-  return s;
-}
-
-// Adds `added` as the newest records of one chunk.
+// Adds `added` as the newest records of one chunk. Looks at every record there, but decodes only those that
+// they touch.
 Result<ChunkState> AppendToChunk(Txn& txn, Inode* inode, uint32_t index,
                                  const std::vector<const ChunkRecord*>& added) {
-  CURVEFS_TRY(auto existing, txn.ChunkRecords(inode->id, index));
-  Ranges covered = Union(added);
-  std::vector<ChunkRecord> after;
-  for (auto& e : existing) {
-    auto [from, to] = Uncovered(e, covered);
+  const Ranges covered = Union(added);
+  std::vector<ChunkRecord> touched;
+  ChunkState state{.chunk_index = index};
+  auto count = [&state](uint64_t len, bool in_object, bool is_inline) {
+    ++state.records;
+    if (in_object || is_inline) state.live_bytes += len;
+    if (is_inline) state.inline_bytes += len;
+  };
+  uint64_t newest = 0;
+  Status failure;
+  const std::string begin = ChunkPrefix(txn.fs().fs, inode->id, index);
+  CURVEFS_CHECK_OK(
+      txn.view().Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view value) {
+        newest = GetBe(key.data() + key.size() - 8, 8);
+        auto extent = PeekChunk(newest, value);
+        if (!extent) {
+          failure = extent.error();
+          return false;
+        }
+        auto [from, to] = Uncovered(extent->offset, extent->end(), covered);
+        if (from < to) count(to - from, extent->in_object, extent->is_inline);
+        if (from == extent->offset && to == extent->end()) return true;
+        auto record = DecodeChunk(inode->id, newest, value);
+        if (!record) {
+          failure = record.error();
+          return false;
+        }
+        touched.push_back(*std::move(record));
+        return true;
+      }));
+  CURVEFS_CHECK_OK(failure);
+  for (const auto& t : touched) {
+    auto [from, to] = Uncovered(t.offset, t.end(), covered);
     if (from == to) {
-      CURVEFS_CHECK_OK(txn.RemoveChunk(inode, e));
-      continue;
+      CURVEFS_CHECK_OK(txn.RemoveChunk(inode, t));
+    } else {
+      txn.ShrinkChunk(inode, t, from, to - from);
     }
-    if (from != e.offset || to != e.end()) {
-      txn.ShrinkChunk(inode, e, from, to - from);
-      e.len = to - from;  // for the statistics below
-    }
-    after.push_back(std::move(e));
   }
-  uint64_t sequence = NextSequence(existing);
+  uint64_t sequence = SequenceAfter(newest);
   for (const auto* r : added) {
     ChunkRecord record = *r;
     record.sequence = sequence++;
     txn.AddChunk(inode, record);
-    after.push_back(std::move(record));
+    count(record.len, record.in_object(), record.is_inline());
   }
-  return StateOf(index, after);
+  return state;
 }
 
 void Touch(Txn& txn, Inode* inode, bool kill_suid_gid) {
@@ -389,16 +405,20 @@ Result<std::vector<ChunkRecord>> RecordsInRange(const Reader& reader, InodeId in
   std::string to = last >= ~uint32_t{0} ? kv::PrefixEnd(InodePrefix(reader.fs().fs, KeyKind::kChunk, inode))
                                         : ChunkPrefix(reader.fs().fs, inode, static_cast<uint32_t>(last + 1));
   Status failure;
-  CURVEFS_CHECK_OK(reader.view().Scan(
-      ChunkPrefix(reader.fs().fs, inode, first), to, [&](std::string_view key, std::string_view value) {
-        auto record = DecodeChunk(inode, GetBe(key.data() + key.size() - 8, 8), value);
-        if (!record) {
-          failure = record.error();
-          return false;
-        }
-        if (record->offset < end && record->end() > offset) records.push_back(*std::move(record));
-        return true;
-      }));
+  CURVEFS_CHECK_OK(reader.view().Scan(ChunkPrefix(reader.fs().fs, inode, first), to,
+                                      [&](std::string_view key, std::string_view value) {
+                                        const uint64_t sequence = GetBe(key.data() + key.size() - 8, 8);
+                                        auto extent = PeekChunk(sequence, value);
+                                        if (extent && (extent->offset >= end || extent->end() <= offset))
+                                          return true;
+                                        auto record = DecodeChunk(inode, sequence, value);
+                                        if (!record) {
+                                          failure = record.error();
+                                          return false;
+                                        }
+                                        records.push_back(*std::move(record));
+                                        return true;
+                                      }));
   CURVEFS_CHECK_OK(failure);
   return records;
 }
