@@ -125,7 +125,7 @@ Status DataCache::Core::CompactOnce(File& file, uint32_t chunk_index, bool asked
   // Rewriting a chunk of scattered runs may gain little; in the background half of the records have to go.
   const bool rewrite = asked_for
                            ? records_after < before.size()
-                           : WorthCompacting(load, ~uint64_t{0} - 1) && records_after * 2 <= before.size();
+                           : TooManyRecords(load) && records_after * 2 <= before.size();
 
   std::vector<meta::ChunkRecord> after;
   Status s;

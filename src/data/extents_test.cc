@@ -75,10 +75,12 @@ TEST_P(ResolveModel, AsPaintingBytes) {
 INSTANTIATE_TEST_SUITE_P(Seeds, ResolveModel, testing::Range(1u, 5u));
 
 TEST(Compacting, WhatIsWorthIt) {
-  EXPECT_FALSE(WorthCompacting({.records = 20}, 4096));
-  EXPECT_TRUE(WorthCompacting({.records = 21}, 4096));
-  EXPECT_FALSE(WorthCompacting({.records = 200, .live_bytes = 64 << 20}, 4096));
-  EXPECT_TRUE(WorthCompacting({.records = 1001, .live_bytes = uint64_t{1} << 40}, 4096));
+  EXPECT_FALSE(WorthTidying({.records = 20}, 4096));
+  EXPECT_TRUE(WorthTidying({.records = 21}, 4096));
+  EXPECT_FALSE(WorthTidying({.records = 200, .live_bytes = 64 << 20}, 4096));
+  EXPECT_TRUE(WorthTidying({.records = 1001, .live_bytes = uint64_t{1} << 40}, 4096));
+  EXPECT_FALSE(WorthCompacting({.records = kRecordLimitPerChunk}, 4096));
+  EXPECT_TRUE(WorthCompacting({.records = kRecordLimitPerChunk + 1}, 4096));
   EXPECT_TRUE(WorthCompacting({.records = 8, .live_bytes = 1 << 20, .inline_bytes = 1 << 20}, 4096));
   EXPECT_FALSE(WorthTidying({.records = 1, .inline_bytes = 4096}, 4096));
   EXPECT_TRUE(WorthTidying({.records = 1, .inline_bytes = 4097}, 4096));
