@@ -204,9 +204,12 @@ Status Vfs::ReadDir(InodeId id, uint64_t cookie, bool attributes,
   }
 }
 
-Status Vfs::FsyncDir(InodeId) {
-  core_->Count(Call::kFsyncDir);
-  return core_->options.read_only ? Status() : core_->meta.Sync();
+Status Vfs::FsyncDir(InodeId inode) {
+  Core& c = *core_;
+  c.Count(Call::kFsyncDir);
+  if (c.options.read_only) return Status();
+  // The kernel keeps sync(2) and syncfs(2) to itself on FUSE mounts: an fsync of the root stands in for them.
+  return inode == c.meta.root() ? SyncFs() : c.meta.Sync();
 }
 
 }  // namespace curvefs::client

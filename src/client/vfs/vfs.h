@@ -160,7 +160,7 @@ class Vfs {
   Status ReadDir(InodeId inode, uint64_t cookie, bool attributes,
                  const std::function<bool(const DirEntry&)>& visit);
   void ReleaseDir(InodeId inode, HandleId handle);
-  Status FsyncDir(InodeId inode);
+  Status FsyncDir(InodeId inode);  // of the root: as SyncFs
 
   // Stores and syncs everything, and stops background work. After it only destruction is allowed.
   Status Shutdown();
