@@ -51,20 +51,30 @@ Result<bool> Reader::HasEntries(InodeId dir) const {
   return found;
 }
 
-Result<std::vector<ChunkRecord>> Reader::ChunkRecords(InodeId inode, uint32_t chunk_index) const {
-  std::vector<ChunkRecord> records;
+Status Reader::ScanChunks(InodeId inode, std::string_view begin, std::string_view end, uint64_t from,
+                          uint64_t to, const std::function<bool(ChunkRecord&&)>& visit) const {
   Status failure;
-  std::string begin = ChunkPrefix(fs_.fs, inode, chunk_index);
-  CURVEFS_CHECK_OK(view_.Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view value) {
-    auto record = DecodeChunk(inode, GetBe(key.data() + key.size() - 8, 8), value);
+  CURVEFS_CHECK_OK(view_.Scan(begin, end, [&](std::string_view key, std::string_view value) {
+    const uint64_t sequence = GetBe(key.data() + key.size() - 8, 8);
+    auto extent = PeekChunk(sequence, value);
+    if (extent && (extent->offset >= to || extent->end() <= from)) return true;
+    auto record = DecodeChunk(inode, sequence, value);
     if (!record) {
       failure = record.error();
       return false;
     }
-    records.push_back(*std::move(record));
+    return visit(*std::move(record));
+  }));
+  return failure;
+}
+
+Result<std::vector<ChunkRecord>> Reader::ChunkRecords(InodeId inode, uint32_t chunk_index) const {
+  std::vector<ChunkRecord> records;
+  const std::string begin = ChunkPrefix(fs_.fs, inode, chunk_index);
+  CURVEFS_CHECK_OK(ScanChunks(inode, begin, kv::PrefixEnd(begin), 0, kMaxFileSize, [&](ChunkRecord&& record) {
+    records.push_back(std::move(record));
     return true;
   }));
-  CURVEFS_CHECK_OK(failure);
   return records;
 }
 

@@ -6,6 +6,7 @@
 // argument), no threads.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,6 +43,10 @@ class Reader {
   Result<PartitionRecord> GetPartition(PartitionId partition) const;      // zeros if there is none yet
   Result<bool> IsOrphan(InodeId id) const;
   Result<bool> HasEntries(InodeId dir) const;
+  // Visits the chunk records under the keys [begin, end) that overlap [from, to), in key order, until `visit`
+  // returns false.
+  Status ScanChunks(InodeId inode, std::string_view begin, std::string_view end, uint64_t from, uint64_t to,
+                    const std::function<bool(ChunkRecord&&)>& visit) const;
   // The records of one chunk, by sequence.
   Result<std::vector<ChunkRecord>> ChunkRecords(InodeId inode, uint32_t chunk_index) const;
 

@@ -358,19 +358,12 @@ Result<bool> Reclaim(Txn& txn, InodeId id, uint32_t max_records) {
   }
   Inode inode = *std::move(found);
   std::vector<ChunkRecord> records;
-  Status failure;
   std::string begin = InodePrefix(txn.fs().fs, KeyKind::kChunk, id);
   CURVEFS_CHECK_OK(
-      txn.view().Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view value) {
-        auto record = DecodeChunk(id, GetBe(key.data() + key.size() - 8, 8), value);
-        if (!record) {
-          failure = record.error();
-          return false;
-        }
-        records.push_back(*std::move(record));
+      txn.ScanChunks(id, begin, kv::PrefixEnd(begin), 0, kMaxFileSize, [&](ChunkRecord&& record) {
+        records.push_back(std::move(record));
         return records.size() <= max_records;
       }));
-  CURVEFS_CHECK_OK(failure);
   bool all = records.size() <= max_records;
   if (!all) records.pop_back();
   for (const auto& r : records) CURVEFS_CHECK_OK(txn.RemoveChunk(&inode, r));
@@ -404,22 +397,11 @@ Result<std::vector<ChunkRecord>> RecordsInRange(const Reader& reader, InodeId in
   uint64_t last = (end - 1) / chunk;
   std::string to = last >= ~uint32_t{0} ? kv::PrefixEnd(InodePrefix(reader.fs().fs, KeyKind::kChunk, inode))
                                         : ChunkPrefix(reader.fs().fs, inode, static_cast<uint32_t>(last + 1));
-  Status failure;
-  CURVEFS_CHECK_OK(reader.view().Scan(ChunkPrefix(reader.fs().fs, inode, first), to,
-                                      [&](std::string_view key, std::string_view value) {
-                                        const uint64_t sequence = GetBe(key.data() + key.size() - 8, 8);
-                                        auto extent = PeekChunk(sequence, value);
-                                        if (extent && (extent->offset >= end || extent->end() <= offset))
-                                          return true;
-                                        auto record = DecodeChunk(inode, sequence, value);
-                                        if (!record) {
-                                          failure = record.error();
-                                          return false;
-                                        }
-                                        records.push_back(*std::move(record));
-                                        return true;
-                                      }));
-  CURVEFS_CHECK_OK(failure);
+  CURVEFS_CHECK_OK(reader.ScanChunks(inode, ChunkPrefix(reader.fs().fs, inode, first), to, offset, end,
+                                     [&](ChunkRecord&& record) {
+                                       records.push_back(std::move(record));
+                                       return true;
+                                     }));
   return records;
 }
 
