@@ -64,8 +64,10 @@ class Disk {
   virtual Status RemoveDir(const std::string& path) = 0;
   virtual Status Rename(const std::string& from, const std::string& to) = 0;
   virtual Status SyncDir(const std::string& path) = 0;
-  virtual Status SyncAll(const std::string& path) = 0;  // everything on the file system `path` lies on (syncfs)
-  virtual Result<std::vector<std::string>> List(const std::string& path) = 0;  // names, sorted, without . and ..
+  virtual Status SyncAll(
+      const std::string& path) = 0;  // everything on the file system `path` lies on (syncfs)
+  virtual Result<std::vector<std::string>> List(
+      const std::string& path) = 0;  // names, sorted, without . and ..
   virtual Result<bool> Exists(const std::string& path) = 0;
   virtual Result<DiskSpace> Space(const std::string& path) = 0;
 
@@ -76,7 +78,8 @@ class Disk {
   // The machine's own.
   static Disk& Posix();
 
-  // Writes a small file whole and durably: a temporary beside it, synced, renamed over `path`, directory synced.
+  // Writes a small file whole and durably: a temporary beside it, synced, renamed over `path`, directory
+  // synced.
   Status WriteFileAtomically(const std::string& path, std::string_view content);
   Result<std::string> ReadWholeFile(const std::string& path, size_t limit = size_t{1} << 30);
 };

@@ -27,7 +27,7 @@ struct StrongId {
 using FsId = StrongId<struct FsIdTag, uint32_t>;                // 1 and up
 using PartitionId = StrongId<struct PartitionIdTag, uint32_t>;  // 24 bits
 using InodeId = StrongId<struct InodeIdTag, uint64_t>;          // never reused; 0 is none
-using ChunkId = StrongId<struct ChunkIdTag, uint64_t>;          // one per stored object; increases; never reused
+using ChunkId = StrongId<struct ChunkIdTag, uint64_t>;  // one per stored object; increases; never reused
 
 // Position of a batch in the log of one copyset: 1, 2, 3 … without gaps; 0 is "before the first".
 using Seq = uint64_t;

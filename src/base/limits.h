@@ -6,9 +6,9 @@
 
 namespace curvefs {
 
-inline constexpr size_t kMaxName = 255;            // bytes of a directory entry's name
-inline constexpr size_t kMaxSymlink = 4095;        // bytes of a symbolic link's target
-inline constexpr uint32_t kMaxLinks = 1'000'000;   // link count of a file (a directory: of its subdirectories)
+inline constexpr size_t kMaxName = 255;           // bytes of a directory entry's name
+inline constexpr size_t kMaxSymlink = 4095;       // bytes of a symbolic link's target
+inline constexpr uint32_t kMaxLinks = 1'000'000;  // link count of a file (a directory: of its subdirectories)
 inline constexpr size_t kMaxXattrName = 255;
 inline constexpr size_t kMaxXattrValue = 64 << 10;  // the kernel's own limit
 inline constexpr size_t kMaxXattrList = 64 << 10;   // names of one inode together, as listxattr returns them
@@ -23,8 +23,9 @@ inline constexpr size_t kMaxValue = 1 << 20;         // value of a KVStore
 inline constexpr size_t kMaxBatchBytes = 16 << 20;   // one batch in the journal, encoded
 inline constexpr size_t kMaxBatchRecords = 100'000;  // records of one batch
 
-inline constexpr size_t kDefaultInlineMax = 4 << 10;   // content of a file kept in the metadata for good
-inline constexpr size_t kStagedInlineMax = 128 << 10;  // fsynced dirty data of a file that goes through the journal
+inline constexpr size_t kDefaultInlineMax = 4 << 10;  // content of a file kept in the metadata for good
+inline constexpr size_t kStagedInlineMax =
+    128 << 10;  // fsynced dirty data of a file that goes through the journal
 inline constexpr size_t kMaxInlineRecord = 128 << 10;  // bytes in one inline chunk record
 
 static_assert(kChunkSize % kBlockSize == 0);

@@ -286,8 +286,8 @@ POSIX_TEST(truncate, times) {
   EXPECT_TIMES([] { EXPECT_OK(truncate("f", 50)); }, {"f", kData});
   Fd fd("f", O_RDWR);
   EXPECT_TIMES([&] { EXPECT_OK(ftruncate(fd, 0)); }, {"f", kData});
-  // Not asked for: that ftruncate to the length the file has moves the times. With its write-back cache the kernel's FUSE keeps the times
-  // itself, and leaves them then (docs/SEMANTICS.md).
+  // Not asked for: that ftruncate to the length the file has moves the times. With its write-back cache the
+  // kernel's FUSE keeps the times itself, and leaves them then (docs/SEMANTICS.md).
 }
 
 POSIX_TEST(truncate, errors) {

@@ -2,8 +2,8 @@
 //
 //   EXPECT_TRUE(MatchesGolden("snapshot-v1.bin", bytes));
 //
-// A format that changes on purpose gets a new version and a new file; the old file stays, to be read. To write
-// a file anew run the test with CURVEFS_UPDATE_GOLDEN=1.
+// A format that changes on purpose gets a new version and a new file; the old file stays, to be read. To
+// write a file anew run the test with CURVEFS_UPDATE_GOLDEN=1.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -28,8 +28,7 @@ inline std::string ReadGolden(const std::string& name) {
 
 inline testing::AssertionResult MatchesGolden(const std::string& name, std::string_view bytes) {
   if (std::getenv("CURVEFS_UPDATE_GOLDEN") != nullptr) {
-    Status written =
-        Disk::Posix().WriteFileAtomically(std::string(CURVEFS_GOLDEN_DIR) + "/" + name, bytes);
+    Status written = Disk::Posix().WriteFileAtomically(std::string(CURVEFS_GOLDEN_DIR) + "/" + name, bytes);
     if (!written.ok()) return testing::AssertionFailure() << written.ToString();
   }
   std::string golden = ReadGolden(name);
