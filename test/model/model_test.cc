@@ -23,7 +23,11 @@ uint64_t Number(const char* name, uint64_t otherwise) {
 std::string Print(const RunSetup& setup, const std::vector<Op>& program, const Outcome& outcome) {
   std::string s = "seed " + std::to_string(setup.seed) + (setup.crashes ? " with crashes" : "") + ", " +
                   std::to_string(program.size()) + " operations:\n";
-  for (const Op& op : program) s += "  " + Describe(op) + "\n";
+  constexpr size_t kMost = 60;  // of a failure that is a matter of timing much may be left
+  if (program.size() > kMost) s += "  ...\n";
+  for (size_t i = program.size() > kMost ? program.size() - kMost : 0; i < program.size(); i++) {
+    s += "  " + Describe(program[i]) + "\n";
+  }
   return s + outcome.what;
 }
 
