@@ -234,7 +234,7 @@ void Meta(int threads) {
 }
 
 void Small(size_t size, int threads) {
-  const std::string p = "small." + std::to_string(size / 1000) + "k." + std::to_string(threads) + "t.",
+  const std::string p = "small." + std::to_string(size / 1024) + "k." + std::to_string(threads) + "t.",
                     dir = root + "/" + p;
   if (mkdir(dir.c_str(), 0755) != 0) Die(dir);
   const long n = Scaled(2000);

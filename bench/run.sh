@@ -106,7 +106,7 @@ table() {
       v=$(jq -rs --arg k "$row" '[.[][$k].value] | sort | if length % 2 == 1 then .[length / 2 | floor] else (.[length / 2] + .[length / 2 - 1]) / 2 end' "$base/results/$r".*.json)
       e=$(jq -rs --arg k "$row" '[.[][$k].errors] | add' "$base/results/$r".*.json)
       [ "$r" != curvefs ] || ours=$v; [ "$r" != passthrough ] || theirs=$v
-      printf ' %s%s |' "$(awk -v v="$v" 'BEGIN {printf v >= 100 ? "%.0f" : "%.1f", v}')" "$([ "$e" = 0 ] || echo " ($e errors)")"
+      printf ' %s%s |' "$(awk -v v="$v" 'BEGIN {printf (v >= 100 ? "%.0f" : "%.1f"), v}')" "$([ "$e" = 0 ] || echo " ($e errors)")"
     done
     awk -v o="$ours" -v t="$theirs" -v u="$unit" 'BEGIN {if (o > 0 && t > 0) printf " %.2f |\n", u == "ms" ? t / o : o / t; else print " |"}'
   done
