@@ -34,8 +34,10 @@ void KeepFindings(const Checker& checker, FsckReport* report) {
   report->errors = checker.errors();
 }
 
-// Passes until one finds nothing more to repair.
-Status Repair(OfflineStore& store, object::ObjectStore& objects, bool deep, FsckReport* report) {
+// Passes until one finds nothing more to repair. `keep_objects`: what was cut off the journal may have
+// referred to those that nothing refers to now, so they stay for this time.
+Status Repair(OfflineStore& store, object::ObjectStore& objects, bool deep, bool keep_objects,
+              FsckReport* report) {
   uint64_t damaged = 0;  // found by reading the objects, which only the first pass does
   for (int pass = 1; pass < kMaxPasses; ++pass) {
     Checker checker(store.view(), objects, deep && pass == 1);
@@ -46,10 +48,13 @@ Status Repair(OfflineStore& store, object::ObjectStore& objects, bool deep, Fsck
     }
     report->errors_left = checker.errors() + (pass == 1 ? 0 : damaged);
     checker.Describe(report);
-    if (checker.repairs().empty() && checker.leaked().empty()) return {};
+    const bool delete_leaked = !keep_objects && !checker.leaked().empty();
+    if (checker.repairs().empty() && !delete_leaked) return {};
     CURVEFS_CHECK_OK(Apply(store, checker));
+    report->repaired += checker.repairs().size();
+    if (!delete_leaked) continue;
     for (const auto& name : checker.leaked()) CURVEFS_CHECK_OK(objects.Delete(name));
-    report->repaired += checker.repairs().size() + checker.leaked().size();
+    report->repaired += checker.leaked().size();
   }
   return {Code::kCorrupt,
           "repairing did not come to an end; this is a defect of curvefs: keep the directory and report it"};
@@ -116,14 +121,28 @@ Result<FsckReport> Fsck(Disk& disk, const std::string& path, const FsckOptions& 
     own = object::MakeDirectoryStore(disk, dir->objects_dir());
     objects = own.get();
   }
+  FsckReport report;
+  if (options.repair) {
+    // First a look that changes nothing: metadata that are gone, rather than damaged, cannot be mended, and
+    // what is left must stay as it is for whoever puts them back.
+    CURVEFS_TRY(auto look, OfflineStore::Open(disk, *dir, {.write = false, .truncate_at_corruption = true}));
+    Checker checker(look->view(), *objects, false);
+    CURVEFS_CHECK_OK(checker.Run());
+    if (!checker.has_super()) {
+      KeepFindings(checker, &report);
+      report.errors_left = report.errors;
+      checker.Describe(&report);
+      CURVEFS_CHECK_OK(dir->Clean());
+      return report;
+    }
+  }
   CURVEFS_TRY(
       auto store,
       OfflineStore::Open(disk, *dir, {.write = options.repair, .truncate_at_corruption = options.repair}));
-  FsckReport report;
   report.journal_batches = store->recovery().batches;
   const std::string& cut = store->recovery().corruption;
   if (options.repair) {
-    CURVEFS_CHECK_OK(Repair(*store, *objects, options.deep, &report));
+    CURVEFS_CHECK_OK(Repair(*store, *objects, options.deep, /*keep_objects=*/!cut.empty(), &report));
     if (!cut.empty()) {
       report.findings.insert(report.findings.begin(),
                              {Finding::Level::kRepairable, "journal", "cut at the corruption: " + cut});

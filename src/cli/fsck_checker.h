@@ -67,6 +67,8 @@ class Checker {
   uint64_t errors() const { return errors_; }
   uint64_t errors_of_deep_reads() const { return deep_errors_; }
   // Key to new value, or none: delete.
+  // Without a super block the metadata are gone, not damaged: then nothing may be repaired by them.
+  bool has_super() const { return super_.has_value(); }
   const std::map<std::string, std::optional<std::string>>& repairs() const { return repairs_; }
   const std::vector<object::ObjectName>& leaked() const { return leaked_; }
   // Fills in the figures.

@@ -431,6 +431,21 @@ TEST_F(FsckTest, CorruptJournalIsCutOnlyOnRequest) {
   ExpectClean();
   EXPECT_FALSE(Open()->vfs().Lookup(kRoot, kRootInode, "c"));
 }
+// Metadata that are gone cannot be mended: the objects stay for whoever puts them back.
+TEST_F(FsckTest, WithoutMetadataNothingIsTouched) {
+  for (const char* part : {"/fs/meta/journal", "/fs/meta/store"}) {
+    auto names = disk_.List(part);
+    ASSERT_TRUE(names);
+    for (const auto& name : *names) ASSERT_TRUE(disk_.Remove(std::string(part) + "/" + name).ok());
+  }
+  const auto before = disk_.Files();
+  auto report = Fsck(disk_, "/fs", {.repair = true});
+  ASSERT_TRUE(report) << report.error().ToString();
+  EXPECT_GT(report->errors_left, 0u);
+  EXPECT_EQ(report->repaired, 0u);
+  EXPECT_EQ(disk_.Files(), before);
+}
+
 TEST_F(FsckTest, ManyDamagesAtOnce) {
   Damage([&](const kv::View&, kv::WriteBatch* b) {
     b->Del(meta::InodeKey(kFs, sub_));

@@ -16,7 +16,7 @@ class OfflineStore {
  public:
   struct Options {
     bool write = false;                   // else nothing of the memory engine's files is changed
-    bool truncate_at_corruption = false;  // see kv::JournalOptions; needs `write`
+    bool truncate_at_corruption = false;  // see kv::JournalOptions; without `write` only in what is read
   };
   // `disk` and `dir` (whose lock is held) outlive it.
   static Result<std::unique_ptr<OfflineStore>> Open(Disk& disk, const FsDir& dir, Options options);

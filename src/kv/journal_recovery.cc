@@ -26,10 +26,14 @@ class Recovery {
     while (i + 1 < out_.segments.size() && out_.segments[i + 1].first <= applied_ + 1) ++i;
     expected_ = out_.segments.empty() ? applied_ + 1 : out_.segments[i].first;
     if (expected_ > applied_ + 1) {
-      expected_ = applied_ + 1;
-      CURVEFS_CHECK_OK(CutFrom(0, "batches " + std::to_string(applied_ + 1) + " to " +
-                                      std::to_string(out_.segments[0].first - 1) + " are missing before " +
-                                      PathOf(out_.segments[0])));
+      // Not the journal is damaged, but the state that it continues is gone. To cut it would be to throw
+      // everything away.
+      return Fail(Code::kCorrupt,
+                  "batches " + std::to_string(applied_ + 1) + " to " +
+                      std::to_string(out_.segments[0].first - 1) + " are missing before " +
+                      PathOf(out_.segments[0]) +
+                      ": the snapshot that held them is gone or an old one; put it back, from a "
+                      "backup of the whole directory");
     }
     for (; i < out_.segments.size(); ++i) CURVEFS_CHECK_OK(ReadSegment(i));
     out_.last = std::max(expected_ - 1, applied_);

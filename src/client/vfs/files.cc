@@ -30,7 +30,7 @@ Result<Vfs::Created> Vfs::Create(const Caller& caller, InodeId parent, std::stri
                                                 .gid = caller.gid,
                                                 .umask = caller.umask}));
   CURVEFS_TRY(Opened opened, c.MakeOpened(inode.id, flags));
-  return Created{c.MakeEntry(std::move(inode)), opened};
+  return Created{c.MakeEntry(std::move(inode), false), opened};
 }
 
 Result<Vfs::Created> Vfs::TmpFile(const Caller& caller, InodeId parent, uint32_t mode, int flags) {
@@ -43,7 +43,7 @@ Result<Vfs::Created> Vfs::TmpFile(const Caller& caller, InodeId parent, uint32_t
                                                        .gid = caller.gid,
                                                        .umask = caller.umask}));
   CURVEFS_TRY(Opened opened, c.MakeOpened(inode.id, flags));
-  Entry entry = c.MakeEntry(std::move(inode));
+  Entry entry = c.MakeEntry(std::move(inode), false);
   CURVEFS_CHECK(!c.refs.MarkOrphan(entry.inode.id));  // it has just been opened
   return Created{std::move(entry), opened};
 }

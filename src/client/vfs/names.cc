@@ -51,10 +51,11 @@ Result<Entry> Vfs::Lookup(const Caller&, InodeId parent, std::string_view name) 
     if (name == "..") {
       CURVEFS_TRY(dir, c.meta.GetInode(dir.parent));
     }
-    return c.MakeEntry(std::move(dir));
+    return c.MakeEntry(std::move(dir), false);
   }
+  const bool dirty = c.AnyDirty();
   CURVEFS_TRY(meta::Inode inode, c.meta.Lookup(parent, name));
-  return c.MakeEntry(std::move(inode));
+  return c.MakeEntry(std::move(inode), dirty);
 }
 
 void Vfs::Forget(InodeId inode, uint64_t count) {
@@ -76,7 +77,7 @@ Result<Entry> Vfs::MkNod(const Caller& caller, InodeId parent, std::string_view 
   if ((request.mode & S_IFMT) == 0) request.mode |= S_IFREG;
   request.rdev = rdev;
   CURVEFS_TRY(meta::Inode inode, c.meta.Create(request));
-  return c.MakeEntry(std::move(inode));
+  return c.MakeEntry(std::move(inode), false);
 }
 
 Result<Entry> Vfs::MkDir(const Caller& caller, InodeId parent, std::string_view name, uint32_t mode) {
@@ -84,7 +85,7 @@ Result<Entry> Vfs::MkDir(const Caller& caller, InodeId parent, std::string_view 
   c.Count(Call::kMkDir);
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(parent, name));
   CURVEFS_TRY(meta::Inode inode, c.meta.Create(NewInode(caller, parent, name, S_IFDIR | (mode & 07777))));
-  return c.MakeEntry(std::move(inode));
+  return c.MakeEntry(std::move(inode), false);
 }
 
 Result<Entry> Vfs::Symlink(const Caller& caller, InodeId parent, std::string_view name,
@@ -95,7 +96,7 @@ Result<Entry> Vfs::Symlink(const Caller& caller, InodeId parent, std::string_vie
   auto request = NewInode(caller, parent, name, S_IFLNK | 0777);
   request.symlink = target;
   CURVEFS_TRY(meta::Inode inode, c.meta.Create(request));
-  return c.MakeEntry(std::move(inode));
+  return c.MakeEntry(std::move(inode), false);
 }
 
 Result<Entry> Vfs::Link(const Caller&, InodeId inode, InodeId parent, std::string_view name) {
@@ -103,9 +104,10 @@ Result<Entry> Vfs::Link(const Caller&, InodeId inode, InodeId parent, std::strin
   c.Count(Call::kLink);
   CURVEFS_CHECK_OK(c.CheckWritable(inode));
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(parent, name));
+  const bool dirty = c.AnyDirty();
   CURVEFS_TRY(meta::Inode linked, c.meta.Link(inode, parent, name));
   if (linked.nlink == 1) c.refs.ClearOrphan(inode);
-  return c.MakeEntry(std::move(linked));
+  return c.MakeEntry(std::move(linked), dirty);
 }
 
 Status Vfs::Unlink(const Caller&, InodeId parent, std::string_view name) {
@@ -134,7 +136,7 @@ Status Vfs::Rename(const Caller& caller, InodeId parent, std::string_view name, 
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(new_parent, new_name));
   // Programs replace a file by writing a new one and renaming it, often without fsync. The new content goes
   // into the log before the new name, so that a crash shows the old file or the new one, not an empty one.
-  if (c.data.stats().dirty_bytes > 0) {
+  if (c.AnyDirty()) {
     auto source = c.meta.Lookup(parent, name);
     if (source && source->is_file() && c.data.IsDirty(source->id))
       CURVEFS_CHECK_OK(c.data.Flush(source->id, false));
@@ -186,12 +188,13 @@ Status Vfs::ReadDir(InodeId id, uint64_t cookie, bool attributes,
     cookie = meta::kMaxReservedCookie;
   }
   for (uint32_t page = kFirstPage;; page = std::min(page * 2, kLastPage)) {
+    const bool dirty = c.AnyDirty();
     CURVEFS_TRY(auto listed, c.meta.List(id, cookie, page, attributes));
     for (auto& l : listed) {
       DirEntry e{l.name, l.dentry.inode, l.dentry.type, l.cookie, nullptr};
       Entry entry;
       if (attributes) {
-        entry = c.MakeEntry(std::move(l.inode));
+        entry = c.MakeEntry(std::move(l.inode), dirty);
         e.entry = &entry;
       }
       if (!visit(e)) {

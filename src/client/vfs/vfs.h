@@ -45,8 +45,9 @@ using HandleId = uint64_t;  // an open file or directory; 0 is none
 
 struct Opened {
   HandleId handle = 0;
-  bool keep_cache = true;           // pages the kernel has are still right
-  bool direct = false;              // do not cache pages at all
+  bool keep_cache = true;  // pages the kernel has are still right
+  bool direct =
+      false;  // do not cache pages at all. O_DIRECT does not need it: the kernel sees to that itself
   bool attributes_changed = false;  // opening changed the times: attributes that the kernel has are stale
 };
 

@@ -80,9 +80,13 @@ Result<meta::Inode> Vfs::Core::Attributes(InodeId id) {
   return inode;
 }
 
-Entry Vfs::Core::MakeEntry(meta::Inode inode) {
+Entry Vfs::Core::MakeEntry(meta::Inode inode, bool maybe_dirty) {
   refs.AddLookup(inode.id);
-  if (inode.is_file()) ApplyDirty(&inode, data.DirtyEnd(inode.id));
+  if (inode.is_file() && maybe_dirty) {
+    uint64_t dirty_end = data.DirtyEnd(inode.id);  // first, as in Attributes
+    if (auto again = meta.GetInode(inode.id)) inode = *std::move(again);
+    ApplyDirty(&inode, dirty_end);
+  }
   return {std::move(inode), true};
 }
 
@@ -164,7 +168,6 @@ Result<Opened> Vfs::Core::MakeOpened(InodeId inode, int flags) {
   refs.AddOpen(inode, (flags & O_ACCMODE) != O_RDONLY);
   Opened opened;
   opened.handle = files.Add(inode, flags);
-  opened.direct = (flags & O_DIRECT) != 0;
   return opened;
 }
 

@@ -254,8 +254,15 @@ struct Vfs::Core {
     inode->bytes = std::max(inode->bytes, std::min(inode->bytes + data.DirtyBytes(inode->id), inode->length));
   }
   Result<meta::Inode> Attributes(InodeId inode);
-  // An entry for the kernel, with a reference.
-  Entry MakeEntry(meta::Inode inode);
+  // Whether any file has data that is not stored yet. To be asked before the metadata are read, for
+  // MakeEntry.
+  bool AnyDirty() const {
+    data::DataStats s = data.stats();
+    return s.dirty_bytes + s.flushing_bytes > 0;
+  }
+  // An entry for the kernel, with a reference. `maybe_dirty`: a flush may have committed a new length since
+  // the inode was read.
+  Entry MakeEntry(meta::Inode inode, bool maybe_dirty);
   // After an operation that took a name away.
   void AfterUnlink(const meta::Inode& inode);
   void Reclaim(InodeId inode);
