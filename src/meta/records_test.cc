@@ -136,7 +136,8 @@ TEST(Keys, SortAsTheyAreListedAndParseBack) {
   EXPECT_LT(ChunkKey(fs, a, 1, 9), ChunkKey(fs, a, 1, 10));
   ParsedKey k;
   InodeId far = MakeInodeId(PartitionId(3), 42);
-  ASSERT_TRUE(ParseKey(DentryKey(fs, far, 99, "name"), &k));
+  const std::string dentry = DentryKey(fs, far, 99, "name");  // k.name points into it
+  ASSERT_TRUE(ParseKey(dentry, &k));
   EXPECT_EQ(k.inode, far);
   EXPECT_EQ(k.name_hash, 99u);
   EXPECT_EQ(k.name, "name");
