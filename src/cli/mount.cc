@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -28,7 +29,26 @@ bool IsBelow(const std::string& path, const std::string& top) {
 }
 
 // What can be said before anything is done.
+// The file system that `dir` would lie inside the files of; empty if none.
+std::string EnclosingFileSystem(const std::string& dir) {
+  std::error_code ignored;
+  std::filesystem::path at = std::filesystem::absolute(dir, ignored).lexically_normal();
+  while (at.has_relative_path()) {
+    at = at.parent_path();
+    if (std::filesystem::exists(at / "curvefs.toml", ignored)) return at.string();
+  }
+  return {};
+}
+
 Status CheckPlaces(const MountRequest& r) {
+  if (r.dir.empty())
+    return {Code::kInvalid, "DIR is empty; name the directory that holds, or will hold, the file system"};
+  if (r.mount_point.empty())
+    return {Code::kInvalid, "the mount point is empty; name a directory to mount on"};
+  if (std::string outer = EnclosingFileSystem(r.dir); !outer.empty()) {
+    return {Code::kInvalid, "DIR (" + r.dir + ") lies in " + outer +
+                                ", which is itself a CurveFS file system; choose a place outside"};
+  }
   struct stat st{};
   // A mount whose process died answers ENOTCONN; the session takes it away.
   if (::stat(r.mount_point.c_str(), &st) != 0 && errno != ENOTCONN) {
