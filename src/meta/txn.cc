@@ -221,12 +221,11 @@ Status Txn::ChangeRefs(const ChunkRecord& record, int64_t delta) {
   return Status();
 }
 
-Status Txn::AddNewObject(const ChunkRecord& record, uint64_t uses) {
+void Txn::AddNewObject(const ChunkRecord& record, uint64_t uses) {
   if (uses > 1) {
     Set(RefsKey(fs().fs, PartitionOf(record.object_inode), record.chunk_id), EncodeRefs(uses));
   }
   new_objects_.push_back({record.chunk_id, record.block, record.compaction, record.object_inode});
-  return Status();
 }
 
 kv::WriteBatch Txn::ToBatch() {

@@ -101,7 +101,7 @@ class Txn : public Reader {
   // Changes the number of records that use the record's object; at zero the object is freed.
   Status ChangeRefs(const ChunkRecord& record, int64_t delta);
   // The record's object is new and used by `uses` records of this transaction.
-  Status AddNewObject(const ChunkRecord& record, uint64_t uses);
+  void AddNewObject(const ChunkRecord& record, uint64_t uses);
 
   void Set(std::string_view key, std::string_view value) { overlay_.Set(key, value); }
   void Del(std::string_view key) { overlay_.Del(key); }

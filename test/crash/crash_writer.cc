@@ -24,11 +24,13 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <mutex>
 #include <random>
 #include <set>
 #include <sstream>
@@ -323,17 +325,26 @@ int Run(const std::string& dir, const std::string& manifest_path, int threads, u
   }
   std::atomic<bool> stop{false};
   std::vector<std::thread> workers;
-  std::atomic<int> running{threads};
+  std::mutex mu;
+  std::condition_variable ended;
+  int running = threads;  // guarded by mu
   for (int t = 0; t < threads; t++) {
     workers.emplace_back([&, t] {
       Worker worker(dir, "t" + std::to_string(t), &manifest, known, seed * 100 + t);
       worker.Run(stop);
-      running--;
+      std::lock_guard lock(mu);
+      --running;
+      ended.notify_one();
     });
   }
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
-  while (running > 0 && (seconds == 0 || std::chrono::steady_clock::now() < end)) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  {
+    std::unique_lock lock(mu);
+    auto all_ended = [&] { return running == 0; };
+    if (seconds == 0) {
+      ended.wait(lock, all_ended);
+    } else {
+      ended.wait_for(lock, std::chrono::seconds(seconds), all_ended);
+    }
   }
   stop = true;
   for (std::thread& w : workers) w.join();

@@ -53,11 +53,8 @@ Result<Opened> Vfs::Open(const Caller& caller, InodeId id, int flags, bool kill_
   c.Count(Call::kOpen);
   if (VirtualFiles::IsVirtual(id)) {
     if (Writes(flags) || (flags & O_TRUNC) != 0) return Fail(Code::kAccessDenied);
-    CURVEFS_CHECK_OK([&] {
-      auto r = c.virtuals.Get(id);
-      return r ? Status() : r.error();
-    }());
-    return c.MakeOpened(id, flags & ~O_DIRECT);
+    if (auto inode = c.virtuals.Get(id); !inode) return Fail(inode.error());
+    return c.MakeOpened(id, flags);
   }
   if (c.options.read_only && (Writes(flags) || (flags & O_TRUNC) != 0)) return Fail(Code::kReadOnly);
   CURVEFS_TRY(meta::Inode inode, c.meta.GetInode(id));

@@ -134,34 +134,39 @@ uint32_t ChunkOf(const Txn& txn, uint64_t offset) {
   return static_cast<uint32_t>(offset / txn.fs().chunk_size);
 }
 
+// Counts the uses of each object that `records` name, all of them new.
+void AddNewObjects(Txn& txn, const std::vector<ChunkRecord>& records) {
+  std::map<ChunkId, std::pair<const ChunkRecord*, uint64_t>> objects;
+  for (const auto& r : records) {
+    if (!r.in_object()) continue;
+    auto& use = objects[r.chunk_id];
+    use.first = &r;
+    ++use.second;
+  }
+  for (const auto& [chunk, use] : objects) txn.AddNewObject(*use.first, use.second);
+}
+
 }  // namespace
 
 Result<AppendReply> AppendChunks(Txn& txn, const AppendRequest& request) {
   AppendReply reply;
   CURVEFS_TRY(reply.inode, GetFile(txn, request.inode));
   std::map<uint32_t, std::vector<const ChunkRecord*>> by_chunk;
-  std::map<ChunkId, std::pair<const ChunkRecord*, uint64_t>> objects;
   uint64_t bytes = 0, end = reply.inode.length;
   for (const auto& r : request.records) {
     CURVEFS_CHECK_OK(CheckRecord(txn, r));
     by_chunk[ChunkOf(txn, r.offset)].push_back(&r);
     if (!r.is_zeros()) bytes += r.len;
     end = std::max(end, r.end());
-    if (!r.in_object()) continue;
-    auto& use = objects[r.chunk_id];
-    use.first = &r;
-    ++use.second;
   }
   CURVEFS_CHECK_OK(txn.CheckCapacity(PartitionOf(request.inode), bytes));
-  for (const auto& [chunk, use] : objects) CURVEFS_CHECK_OK(txn.AddNewObject(*use.first, use.second));
+  AddNewObjects(txn, request.records);
   for (const auto& [index, records] : by_chunk) {
     CURVEFS_TRY(ChunkState state, AppendToChunk(txn, &reply.inode, index, records));
     reply.chunks.push_back(state);
   }
   reply.inode.length = end;
   ++reply.inode.version;
-  if (request.mtime) reply.inode.mtime = reply.inode.ctime = *request.mtime;
-  if (request.kill_suid_gid) DropPrivileges(txn, &reply.inode, /*group_member=*/true);
   txn.PutInode(reply.inode);
   return reply;
 }
@@ -194,17 +199,12 @@ Status ReplaceChunks(Txn& txn, InodeId id, const std::vector<ChunkRecord>& befor
     auto next = now.upper_bound(newest);
     if (next != now.end() && next->first <= newest + after.size()) return Code::kBusy;
   }
-  std::map<ChunkId, std::pair<const ChunkRecord*, uint64_t>> objects;
   for (const auto& a : after) {
     CURVEFS_CHECK_OK(CheckRecord(txn, a));
     if (ChunkOf(txn, a.offset) != index) return Code::kInvalid;
-    if (!a.in_object()) continue;
-    auto& use = objects[a.chunk_id];
-    use.first = &a;
-    ++use.second;
   }
   for (const auto& b : before) CURVEFS_CHECK_OK(txn.RemoveChunk(&inode, b));
-  for (const auto& [chunk, use] : objects) CURVEFS_CHECK_OK(txn.AddNewObject(*use.first, use.second));
+  AddNewObjects(txn, after);
   for (size_t i = 0; i < after.size(); ++i) {
     ChunkRecord record = after[i];
     record.sequence = in_place ? before[i].sequence : newest + 1 + i;

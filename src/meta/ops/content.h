@@ -20,8 +20,6 @@ struct ChunkState {
 struct AppendRequest {
   InodeId inode;
   std::vector<ChunkRecord> records;  // each within one chunk; sequences are ignored
-  std::optional<Timestamp> mtime;    // sets mtime and ctime
-  bool kill_suid_gid = false;
 };
 struct AppendReply {
   Inode inode;

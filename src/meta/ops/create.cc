@@ -81,14 +81,18 @@ Status CheckName(std::string_view name) {
   return Status();
 }
 
+Status CheckFree(const Reader& reader, InodeId parent, std::string_view name) {
+  auto existing = reader.GetDentry(parent, name);
+  if (existing) return Code::kExists;
+  return existing.error().code() == Code::kNotFound ? Status() : existing.error();
+}
+
 Result<Inode> Create(Txn& txn, const CreateRequest& request) {
   CURVEFS_CHECK_OK(CheckName(request.name));
   CURVEFS_CHECK_OK(CheckRequest(request));
   CURVEFS_TRY(Inode parent, txn.GetDirectory(request.parent));
   if (parent.nlink == 0) return Fail(Code::kNotFound);  // removed, but still somebody's working directory
-  auto existing = txn.GetDentry(parent.id, request.name);
-  if (existing) return Fail(Code::kExists);
-  if (existing.error().code() != Code::kNotFound) return Fail(existing.error());
+  CURVEFS_CHECK_OK(CheckFree(txn, parent.id, request.name));
   if (S_ISDIR(request.mode) && parent.nlink >= kMaxLinks) return Fail(Code::kTooManyLinks);
   CURVEFS_TRY(Inode inode, MakeInode(txn, parent, request));
   txn.AddDentry(&parent, request.name, inode);

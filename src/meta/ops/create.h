@@ -31,4 +31,7 @@ Inode MakeRoot(Txn& txn, uint32_t mode, uint32_t uid, uint32_t gid);
 // A name is 1 to 255 bytes, not "." or "..", without '/' and zero bytes.
 Status CheckName(std::string_view name);
 
+// kExists if the directory has the name.
+Status CheckFree(const Reader& reader, InodeId parent, std::string_view name);
+
 }  // namespace curvefs::meta

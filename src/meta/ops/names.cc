@@ -59,9 +59,7 @@ Result<Inode> Link(Txn& txn, InodeId id, InodeId parent_id, std::string_view nam
   if (parent.nlink == 0) return Fail(Code::kNotFound);
   CURVEFS_TRY(Inode inode, txn.GetInode(id));
   if (inode.is_dir()) return Fail(Code::kNotPermitted);
-  auto existing = txn.GetDentry(parent_id, name);
-  if (existing) return Fail(Code::kExists);
-  if (existing.error().code() != Code::kNotFound) return Fail(existing.error());
+  CURVEFS_CHECK_OK(CheckFree(txn, parent_id, name));
   if (inode.nlink >= kMaxLinks) return Fail(Code::kTooManyLinks);
   if (inode.nlink == 0) txn.DeleteOrphan(id);
   ++inode.nlink;
