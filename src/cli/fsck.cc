@@ -53,7 +53,7 @@ Status Repair(OfflineStore& store, object::ObjectStore& objects, bool deep, bool
     CURVEFS_CHECK_OK(Apply(store, checker));
     report->repaired += checker.repairs().size();
     if (!delete_leaked) continue;
-    for (const auto& name : checker.leaked()) CURVEFS_CHECK_OK(objects.Delete(name));
+    CURVEFS_CHECK_OK(objects.DeleteMany(checker.leaked()));
     report->repaired += checker.leaked().size();
   }
   return {Code::kCorrupt,

@@ -163,8 +163,8 @@ Status Copyset::SweepUnreferenced() {
       if (!used.contains(name.chunk)) lost.push_back(name);
     }
   }
-  for (const auto& name : lost) CURVEFS_CHECK_OK(objects_.Delete(name));
   if (!lost.empty()) {
+    CURVEFS_CHECK_OK(objects_.DeleteMany(lost));
     Log(LogLevel::kInfo,
         dir_ + ": deleted " + std::to_string(lost.size()) + " objects that a crash had left unreferenced");
   }
@@ -293,28 +293,22 @@ Status Copyset::DeleteFreed() {
       }
     }
     if (batch.empty()) return Status();
-    size_t done = 0;
-    Status failure;
-    for (; done < batch.size(); ++done) {
-      failure = objects_.Delete(batch[done].name);
-      if (!failure.ok()) break;
-    }
-    if (done > 0) {
-      Status s = Change([&](meta::Txn& txn) {
-        for (size_t i = 0; i < done; ++i) {
-          txn.Del(meta::FreeKey(fs_.fs, PartitionOf(batch[i].name.inode), batch[i].name.chunk));
-        }
+    std::vector<object::ObjectName> names;
+    names.reserve(batch.size());
+    for (const auto& p : batch) names.push_back(p.name);
+    Status s = objects_.DeleteMany(names);
+    if (s.ok()) {
+      s = Change([&](meta::Txn& txn) {
+        for (const auto& name : names) txn.Del(meta::FreeKey(fs_.fs, PartitionOf(name.inode), name.chunk));
         return Status();
       });
-      if (!s.ok()) {
-        done = 0;  // deleting twice does no harm
-        failure = s;
-      }
     }
     std::lock_guard lock(mu_);
-    deleted_ += done;
-    freed_.insert(freed_.begin(), batch.begin() + static_cast<ptrdiff_t>(done), batch.end());
-    if (!failure.ok()) return failure;
+    if (!s.ok()) {  // all of them again: deleting twice does no harm
+      freed_.insert(freed_.begin(), batch.begin(), batch.end());
+      return s;
+    }
+    deleted_ += batch.size();
   }
 }
 

@@ -58,6 +58,10 @@ class ObjectStore {
   // Deletes; an object that is not there is deleted already.
   virtual Status Delete(const ObjectName& name) = 0;
 
+  // Deletes them all, in as few requests as the store allows. Goes on past one that fails; after a failure
+  // any of them may be gone, and the caller may ask for all of them again. A wrapper forwards it.
+  virtual Status DeleteMany(std::span<const ObjectName> names);
+
   // The size of an object's data. kNotFound, kCorrupt.
   virtual Result<uint64_t> Size(const ObjectName& name) = 0;
 

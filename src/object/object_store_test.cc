@@ -143,6 +143,23 @@ TEST_P(Contract, MissingObjects) {
   EXPECT_FALSE(store_->Sync(std::vector{Name(9)}).ok());
 }
 
+TEST_P(Contract, DeletesMany) {
+  std::vector<ObjectName> names;
+  for (uint64_t i = 1; i <= 30; ++i) {
+    names.push_back(Name(i * 700));
+    if (i % 3 != 0) {
+      ASSERT_TRUE(store_->Put(names.back(), One("x")));
+    }
+  }
+  const ObjectName kept = Name(5);
+  ASSERT_TRUE(store_->Put(kept, One("x")));
+  EXPECT_TRUE(store_->DeleteMany(names).ok()) << "those that are not there are deleted already";
+  EXPECT_TRUE(store_->DeleteMany({}).ok());
+  std::vector<ObjectName> left;
+  ASSERT_TRUE(store_->List(ChunkId(0), [&](const auto& n) { return left.push_back(n), true; }).ok());
+  EXPECT_EQ(left, std::vector{kept});
+}
+
 TEST_P(Contract, Limits) {
   auto digest = store_->Put(Name(1), One("12345"));
   ASSERT_TRUE(digest);

@@ -71,6 +71,16 @@ Status FaultObjectStore::Delete(const ObjectName& name) {
   return base_.Delete(name);
 }
 
+Status FaultObjectStore::DeleteMany(std::span<const ObjectName> names) {
+  MaybeYield();
+  std::lock_guard lock(mu_);
+  if (Happens(faults_.delete_fails)) {
+    return {Code::kIo, "an injected failure to delete " + std::to_string(names.size()) + " objects"};
+  }
+  for (const auto& name : names) unsynced_.erase(name);
+  return base_.DeleteMany(names);
+}
+
 Result<uint64_t> FaultObjectStore::Size(const ObjectName& name) {
   return base_.Size(name);
 }

@@ -15,7 +15,7 @@ struct ObjectFaults {
   double put_fails = 0;        // the object is not stored
   double put_fails_after = 0;  // the object is stored, and yet Put fails
   double read_fails = 0;       // kIo
-  double delete_fails = 0;     // kIo; the object stays
+  double delete_fails = 0;     // kIo; the object stays, as do all of one DeleteMany
   double yields = 0;           // the thread gives others a chance first
 };
 
@@ -30,6 +30,7 @@ class FaultObjectStore final : public object::ObjectStore {
   Status Read(const object::ObjectName& name, uint32_t digest, uint64_t offset, char* out, size_t n) override;
   void Prefetch(const object::ObjectName& name, uint64_t offset, size_t n) override;
   Status Delete(const object::ObjectName& name) override;
+  Status DeleteMany(std::span<const object::ObjectName> names) override;
   Result<uint64_t> Size(const object::ObjectName& name) override;
   Status List(ChunkId from, const std::function<bool(const object::ObjectName&)>& visit,
               uint64_t* foreign) override;
