@@ -159,6 +159,11 @@ class PosixDisk final : public Disk {
     return {};
   }
 
+  Status Link(const std::string& from, const std::string& to) override {
+    if (::link(from.c_str(), to.c_str()) != 0) return Error("link " + from + " as", to);
+    return {};
+  }
+
   Status SyncDir(const std::string& path) override {
     Fd dir(Retry([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
     if (dir.fd < 0 || Retry([&] { return ::fsync(dir.fd); }) != 0) return Error("sync directory", path);

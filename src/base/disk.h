@@ -63,6 +63,8 @@ class Disk {
   virtual Status Remove(const std::string& path) = 0;   // a file; kNotFound if it is not there
   virtual Status RemoveDir(const std::string& path) = 0;
   virtual Status Rename(const std::string& from, const std::string& to) = 0;
+  // A second name for a file (a hard link). kExists if there is something under it.
+  virtual Status Link(const std::string& from, const std::string& to) = 0;
   virtual Status SyncDir(const std::string& path) = 0;
   virtual Status SyncAll(
       const std::string& path) = 0;  // everything on the file system `path` lies on (syncfs)

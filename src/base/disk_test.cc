@@ -124,6 +124,14 @@ TEST_P(DiskTest, NamesAndDirectories) {
   EXPECT_EQ(disk_->RemoveDir(Path("sub")).code(), Code::kNotEmpty);
   ASSERT_TRUE(disk_->Rename(Path("sub/c"), Path("a")).ok());  // over another
   EXPECT_EQ(disk_->Rename(Path("none"), Path("a")).code(), Code::kNotFound);
+  ASSERT_TRUE(disk_->Link(Path("a"), Path("sub/second")).ok());
+  ASSERT_TRUE(Open("a")->Write(0, "seen under both").ok());
+  EXPECT_EQ(Content("sub/second"), "seen under both");
+  EXPECT_EQ(disk_->Link(Path("a"), Path("b")).code(), Code::kExists);
+  EXPECT_EQ(disk_->Link(Path("none"), Path("d")).code(), Code::kNotFound);
+  ASSERT_TRUE(disk_->Remove(Path("a")).ok());
+  EXPECT_EQ(Content("sub/second"), "seen under both");
+  ASSERT_TRUE(disk_->Remove(Path("sub/second")).ok());
   ASSERT_TRUE(disk_->RemoveDir(Path("sub")).ok());
   ASSERT_TRUE(disk_->Remove(Path("b")).ok());
   Status gone = disk_->Remove(Path("b"));
@@ -228,6 +236,21 @@ TEST_F(SimDiskTest, RenameAndRemoveAreUndoneUnlessSynced) {
   ASSERT_TRUE(disk_.SyncDir("/").ok());
   disk_.Crash(1, SimDisk::Keep::kNothing);
   EXPECT_EQ(Content("/a"), "<none>");
+}
+
+TEST_F(SimDiskTest, ALinkIsOneFileWithTwoNames) {
+  ASSERT_TRUE(disk_.WriteFileAtomically("/a", "1234").ok());
+  ASSERT_TRUE(disk_.Link("/a", "/b").ok());
+  EXPECT_EQ(disk_.used_bytes(), 4u);
+  disk_.Crash(1, SimDisk::Keep::kNothing);
+  EXPECT_EQ(Content("/b"), "<none>") << "the name was not synced";
+  ASSERT_TRUE(disk_.Link("/a", "/b").ok() && disk_.SyncDir("/").ok());
+  disk_.Crash(1, SimDisk::Keep::kNothing);
+  ASSERT_TRUE(disk_.Remove("/a").ok());
+  EXPECT_EQ(disk_.used_bytes(), 4u);
+  EXPECT_EQ(Content("/b"), "1234");
+  ASSERT_TRUE(disk_.Remove("/b").ok());
+  EXPECT_EQ(disk_.used_bytes(), 0u);
 }
 
 TEST_F(SimDiskTest, SomeWritesAreTornAtSectors) {

@@ -14,8 +14,10 @@ inline constexpr size_t kMaxXattrValue = 64 << 10;  // the kernel's own limit
 inline constexpr size_t kMaxXattrList = 64 << 10;   // names of one inode together, as listxattr returns them
 inline constexpr uint64_t kMaxFileSize = uint64_t{1} << 58;  // 2^32 chunks
 
-inline constexpr uint64_t kChunkSize = 64 << 20;  // unit of the chunk index (SPEC D1)
-inline constexpr uint64_t kBlockSize = 4 << 20;   // largest object (SPEC D2)
+inline constexpr uint64_t kChunkSize = 64 << 20;   // unit of the chunk index (SPEC D1)
+inline constexpr uint64_t kBlockSize = 4 << 20;    // largest object (SPEC D2)
+inline constexpr uint64_t kCodedSlack = 64 << 10;  // what compression and encryption may add to a block
+inline constexpr uint64_t kMaxObjectData = kBlockSize + kCodedSlack;
 inline constexpr size_t kChecksumUnit = 4 << 10;  // bytes of an object under one CRC32C
 
 inline constexpr size_t kMaxKey = 1 << 10;           // key of a KVStore
@@ -30,6 +32,7 @@ inline constexpr size_t kMaxInlineRecord = 128 << 10;  // bytes in one inline ch
 
 static_assert(kChunkSize % kBlockSize == 0);
 static_assert(kBlockSize % kChecksumUnit == 0);
+static_assert(kCodedSlack % kChecksumUnit == 0);
 static_assert(kMaxName + 64 < kMaxKey);
 static_assert(kMaxXattrValue + 64 < kMaxValue);
 static_assert(kMaxInlineRecord + 128 < kMaxValue);

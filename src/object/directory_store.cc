@@ -78,7 +78,7 @@ class DirectoryStore final : public ObjectStore {
   Status Read(const ObjectName& name, uint32_t digest, uint64_t offset, char* out, size_t n) override;
   void Prefetch(const ObjectName& name, uint64_t offset, size_t n) override;
   Status Delete(const ObjectName& name) override;
-  Result<uint64_t> Size(const ObjectName& name) override;
+  Result<ObjectStat> Stat(const ObjectName& name) override;
   Status List(ChunkId from, const std::function<bool(const ObjectName&)>& visit, uint64_t* foreign) override;
   Result<DiskSpace> Space() override { return disk_.Space(dir_); }
 
@@ -136,7 +136,8 @@ Result<std::unique_ptr<File>> DirectoryStore::CreateEmpty(const ObjectName& name
 
 Result<uint32_t> DirectoryStore::Put(const ObjectName& name, const BufferList& data) {
   const size_t size = TotalSize(data);
-  if (size > kBlockSize) return Fail(Code::kTooBig, "object " + name.ToString() + " is larger than a block");
+  if (size > kMaxObjectData)
+    return Fail(Code::kTooBig, "object " + name.ToString() + " is larger than a block");
   Trailer trailer = MakeTrailer(data);
   std::vector<iovec> pieces = PiecesOf(data);
   pieces.push_back({trailer.bytes.data(), trailer.bytes.size()});
@@ -327,9 +328,9 @@ Status DirectoryStore::Delete(const ObjectName& name) {
   return s.code() == Code::kNotFound ? Status() : s;
 }
 
-Result<uint64_t> DirectoryStore::Size(const ObjectName& name) {
+Result<ObjectStat> DirectoryStore::Stat(const ObjectName& name) {
   CURVEFS_TRY(auto object, Open(name));
-  return object->table.data_bytes;
+  return ObjectStat{.size = object->table.data_bytes, .digest = object->table.digest};
 }
 
 Status DirectoryStore::List(ChunkId from, const std::function<bool(const ObjectName&)>& visit,

@@ -14,7 +14,7 @@ class MemoryObjectStore final : public ObjectStore {
  public:
   Result<uint32_t> Put(const ObjectName& name, const BufferList& data) override {
     const size_t size = TotalSize(data);
-    if (size > kBlockSize)
+    if (size > kMaxObjectData)
       return Fail(Code::kTooBig, "object " + name.ToString() + " is larger than a block");
     auto object = std::make_shared<Object>();
     object->data.resize(size);
@@ -57,10 +57,10 @@ class MemoryObjectStore final : public ObjectStore {
     return {};
   }
 
-  Result<uint64_t> Size(const ObjectName& name) override {
+  Result<ObjectStat> Stat(const ObjectName& name) override {
     auto object = Find(name);
     if (!object) return Fail(Code::kNotFound, "object " + name.ToString() + " is not there");
-    return object->data.size();
+    return ObjectStat{.size = object->data.size(), .digest = object->digest};
   }
 
   Status List(ChunkId from, const std::function<bool(const ObjectName&)>& visit, uint64_t* foreign) override {

@@ -75,7 +75,7 @@ Result<ChecksumTable> ParseTrailer(uint64_t file_bytes, std::string_view tail) {
                                                "; this program knows up to " +
                                                std::to_string(kObjectVersion));
   }
-  if (unit != kChecksumUnit || data_bytes > kBlockSize ||
+  if (unit != kChecksumUnit || data_bytes > kMaxObjectData ||
       file_bytes != data_bytes + TrailerBytes(data_bytes)) {
     return Fail(Code::kCorrupt,
                 "its footer does not fit its size of " + std::to_string(file_bytes) + " bytes");

@@ -23,8 +23,8 @@ inline constexpr uint64_t UnitsOf(uint64_t data_bytes) {
 inline constexpr uint64_t TrailerBytes(uint64_t data_bytes) {
   return UnitsOf(data_bytes) * sizeof(uint32_t) + kFooterBytes;
 }
-inline constexpr uint64_t kMaxTrailerBytes = TrailerBytes(kBlockSize);
-inline constexpr uint64_t kMaxObjectFile = kBlockSize + kMaxTrailerBytes;
+inline constexpr uint64_t kMaxTrailerBytes = TrailerBytes(kMaxObjectData);
+inline constexpr uint64_t kMaxObjectFile = kMaxObjectData + kMaxTrailerBytes;
 
 // What follows the data in the file, and the digest that Put returns.
 struct Trailer {

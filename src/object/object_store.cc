@@ -10,4 +10,16 @@ Status ObjectStore::DeleteMany(std::span<const ObjectName> names) {
   return first;
 }
 
+Result<uint64_t> ObjectStore::Size(const ObjectName& name) {
+  CURVEFS_TRY(const ObjectStat stat, Stat(name));
+  return stat.size;
+}
+
+Result<std::shared_ptr<Buffer>> ObjectStore::ReadWhole(const ObjectName& name, uint32_t digest) {
+  CURVEFS_TRY(const ObjectStat stat, Stat(name));
+  auto bytes = Buffer::Make(stat.size);
+  CURVEFS_CHECK_OK(Read(name, digest, 0, bytes->data(), stat.size));
+  return bytes;
+}
+
 }  // namespace curvefs::object

@@ -36,13 +36,18 @@ struct ObjectName {
   friend auto operator<=>(const ObjectName&, const ObjectName&) = default;
 };
 
+struct ObjectStat {
+  uint64_t size = 0;  // of the data
+  uint32_t digest = 0;
+};
+
 class ObjectStore {
  public:
   virtual ~ObjectStore() = default;
 
-  // Stores a new object of at most kBlockSize bytes; returns its digest. The name is new; putting the same
-  // name again (a retry after an unknown outcome) replaces it. On failure no object of that name can be read
-  // as if whole.
+  // Stores a new object of at most kMaxObjectData bytes; returns its digest. The name is new; putting the
+  // same name again (a retry after an unknown outcome) replaces it. On failure no object of that name can be
+  // read as if whole. The digest of a store that keeps the bytes as they are is that of object_format.h.
   virtual Result<uint32_t> Put(const ObjectName& name, const BufferList& data) = 0;
 
   // Makes earlier Puts durable. A store whose Put is durable by itself returns ok at once.
@@ -51,6 +56,9 @@ class ObjectStore {
   // Reads [offset, offset + n) of the object's data, which lies within it, into `out`, and verifies it.
   // kNotFound, kCorrupt, kIo.
   virtual Status Read(const ObjectName& name, uint32_t digest, uint64_t offset, char* out, size_t n) = 0;
+
+  // Reads and verifies the whole object, whatever its size is. Errors as of Read.
+  virtual Result<std::shared_ptr<Buffer>> ReadWhole(const ObjectName& name, uint32_t digest);
 
   // Hints that the range will be read soon. Never blocks, never fails.
   virtual void Prefetch(const ObjectName& name, uint64_t offset, size_t n) = 0;
@@ -62,8 +70,9 @@ class ObjectStore {
   // any of them may be gone, and the caller may ask for all of them again. A wrapper forwards it.
   virtual Status DeleteMany(std::span<const ObjectName> names);
 
-  // The size of an object's data. kNotFound, kCorrupt.
-  virtual Result<uint64_t> Size(const ObjectName& name) = 0;
+  // What is there under this name, as its checksum table says; the data are not read. kNotFound, kCorrupt.
+  virtual Result<ObjectStat> Stat(const ObjectName& name) = 0;
+  Result<uint64_t> Size(const ObjectName& name);
 
   // Calls visit for each object with name.chunk >= from, in order of chunk, until it returns false. Entries
   // that are not objects of ours are passed over and counted in *foreign if given.

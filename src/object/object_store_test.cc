@@ -75,12 +75,16 @@ TEST_P(Contract, EverySizeAndRange) {
   std::mt19937 random(3);
   uint64_t chunk = 1;
   for (size_t size : {size_t{1}, size_t{4095}, size_t{4096}, size_t{4097}, size_t{100'000}, size_t{300'001},
-                      size_t{kBlockSize}}) {
+                      size_t{kBlockSize}, size_t{kMaxObjectData}}) {
     const std::string bytes = RandomBytes(size, static_cast<uint32_t>(size));
     const auto name = Name(chunk++);
     auto digest = store_->Put(name, One(bytes));
     ASSERT_TRUE(digest) << digest.error().ToString();
     EXPECT_EQ(*store_->Size(name), size);
+    EXPECT_EQ(store_->Stat(name)->digest, *digest);
+    auto whole = store_->ReadWhole(name, *digest);
+    ASSERT_TRUE(whole) << whole.error().ToString();
+    ASSERT_TRUE(std::string_view((*whole)->data(), size) == bytes);
     ASSERT_TRUE(*ReadBack(*store_, name, *digest, 0, size) == bytes);
     for (int i = 0; i < 50; ++i) {
       const size_t at = random() % size;
@@ -121,6 +125,7 @@ TEST_P(Contract, DigestsDifferAndAreChecked) {
   ASSERT_FALSE(got);
   EXPECT_EQ(got.error().code(), Code::kCorrupt);
   EXPECT_NE(got.error().message().find("1_0_0_1_77"), std::string::npos) << got.error().message();
+  EXPECT_EQ(store_->ReadWhole(Name(1), *b).error().code(), Code::kCorrupt);
   EXPECT_TRUE(ReadBack(*store_, Name(1), *a, 0, 10));
 }
 
@@ -164,7 +169,7 @@ TEST_P(Contract, Limits) {
   auto digest = store_->Put(Name(1), One("12345"));
   ASSERT_TRUE(digest);
   EXPECT_EQ(ReadBack(*store_, Name(1), *digest, 3, 3).error().code(), Code::kCorrupt) << "past its end";
-  EXPECT_EQ(store_->Put(Name(2), {BufferSlice::Zeros(kBlockSize + 1)}).error().code(), Code::kTooBig);
+  EXPECT_EQ(store_->Put(Name(2), {BufferSlice::Zeros(kMaxObjectData + 1)}).error().code(), Code::kTooBig);
   EXPECT_GT(store_->Space()->free_bytes, 0u);
   store_->Prefetch(Name(1), 0, 5);
   store_->Prefetch(Name(8), 0, 5);

@@ -81,8 +81,8 @@ Status FaultObjectStore::DeleteMany(std::span<const ObjectName> names) {
   return base_.DeleteMany(names);
 }
 
-Result<uint64_t> FaultObjectStore::Size(const ObjectName& name) {
-  return base_.Size(name);
+Result<object::ObjectStat> FaultObjectStore::Stat(const ObjectName& name) {
+  return base_.Stat(name);
 }
 
 Status FaultObjectStore::List(ChunkId from, const std::function<bool(const ObjectName&)>& visit,

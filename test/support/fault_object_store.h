@@ -31,7 +31,7 @@ class FaultObjectStore final : public object::ObjectStore {
   void Prefetch(const object::ObjectName& name, uint64_t offset, size_t n) override;
   Status Delete(const object::ObjectName& name) override;
   Status DeleteMany(std::span<const object::ObjectName> names) override;
-  Result<uint64_t> Size(const object::ObjectName& name) override;
+  Result<object::ObjectStat> Stat(const object::ObjectName& name) override;
   Status List(ChunkId from, const std::function<bool(const object::ObjectName&)>& visit,
               uint64_t* foreign) override;
   Result<DiskSpace> Space() override;

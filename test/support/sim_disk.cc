@@ -8,9 +8,9 @@ namespace curvefs::test {
 namespace {
 
 constexpr uint64_t kSector = 512;
-constexpr const char* kOpNames[] = {"open",           "read",           "write",  "sync",
-                                    "allocate",       "truncate",       "rename", "remove",
-                                    "make directory", "sync directory", "list",   "lock"};
+constexpr const char* kOpNames[] = {"open",           "read",   "write", "sync",   "allocate",
+                                    "truncate",       "rename", "link",  "remove", "make directory",
+                                    "sync directory", "list",   "lock"};
 
 }  // namespace
 
@@ -22,7 +22,7 @@ struct SimDisk::Node {
   };
 
   bool is_dir = false;
-  bool linked = true;
+  int links = 1;        // names of a file, as programs see them
   std::string data;     // as a reader sees it
   std::string durable;  // as on the disk
   std::vector<Unsynced> unsynced;
@@ -106,7 +106,7 @@ class SimDisk::OpenFile final : public File {
     if (size > node_->data.size()) {
       CURVEFS_CHECK_OK(disk_->Grow(*node_, size, path_));
     } else {
-      if (node_->linked) disk_->used_ -= node_->data.size() - size;
+      if (node_->links > 0) disk_->used_ -= node_->data.size() - size;
       node_->data.resize(size);
     }
     node_->unsynced.push_back({Node::Unsynced::Kind::kResize, size, {}});
@@ -230,6 +230,19 @@ Status SimDisk::Rename(const std::string& from, const std::string& to) {
   return {};
 }
 
+Status SimDisk::Link(const std::string& from, const std::string& to) {
+  CURVEFS_CHECK_OK(Enter(Op::kLink, from));
+  std::lock_guard guard(mu_);
+  auto it = names_.find(from);
+  if (it == names_.end()) return {Code::kNotFound, "link " + from};
+  if (it->second->is_dir) return {Code::kNotPermitted, "link " + from};
+  if (!names_.contains(DirOf(to))) return {Code::kNotFound, "no directory for " + to};
+  if (names_.contains(to)) return {Code::kExists, "link as " + to};
+  ++it->second->links;
+  Change(DirOf(to), {.erase = {}, .insert = to, .node = it->second});
+  return {};
+}
+
 Status SimDisk::SyncDir(const std::string& path) {
   CURVEFS_CHECK_OK(Enter(Op::kSyncDir, path));
   std::lock_guard guard(mu_);
@@ -307,10 +320,13 @@ void SimDisk::Crash(uint64_t seed, Keep keep) {
   used_ = 0;
   std::set<Node*> seen;
   for (auto& [name, node] : names_) {
-    if (!seen.insert(node.get()).second) continue;
+    if (!seen.insert(node.get()).second) {
+      ++node->links;
+      continue;
+    }
     SettleUnsynced(*node, keep);
     node->data = node->durable;
-    node->linked = true;
+    node->links = 1;
     used_ += node->data.size();
   }
   locks_.clear();
@@ -386,7 +402,7 @@ void SimDisk::RemoveDurably(const std::string& path) {
 Status SimDisk::Grow(Node& node, uint64_t size, const std::string& path) {
   if (size <= node.data.size()) return {};
   uint64_t more = size - node.data.size();
-  if (node.linked) {
+  if (node.links > 0) {
     if (used_ + more > capacity_) return {Code::kNoSpace, "simulated disk is full: " + path};
     used_ += more;
   }
@@ -407,8 +423,7 @@ void SimDisk::Apply(Names& names, const NameChange& change) {
 void SimDisk::Unlink(const std::string& path) {
   auto it = names_.find(path);
   if (it == names_.end()) return;
-  it->second->linked = false;
-  used_ -= it->second->data.size();
+  if (--it->second->links == 0) used_ -= it->second->data.size();
 }
 
 std::string SimDisk::DirOf(const std::string& path) {

@@ -40,6 +40,7 @@ class SimDisk final : public Disk {
     kAllocate,
     kTruncate,
     kRename,
+    kLink,
     kRemove,
     kMakeDir,
     kSyncDir,
@@ -60,6 +61,7 @@ class SimDisk final : public Disk {
   Status Remove(const std::string& path) override;
   Status RemoveDir(const std::string& path) override;
   Status Rename(const std::string& from, const std::string& to) override;
+  Status Link(const std::string& from, const std::string& to) override;
   Status SyncDir(const std::string& path) override;
   Status SyncAll(const std::string& path) override;
   Result<std::vector<std::string>> List(const std::string& path) override;
