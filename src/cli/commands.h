@@ -30,6 +30,7 @@ void AddInfo(CLI::App& app, int* exit_code);
 void AddFsck(CLI::App& app, int* exit_code);
 void AddDump(CLI::App& app, int* exit_code);
 void AddLoad(CLI::App& app, int* exit_code);
+void AddCompact(CLI::App& app, int* exit_code);
 void AddConfig(CLI::App& app, int* exit_code);
 void AddVersion(CLI::App& app, int* exit_code);
 

@@ -27,6 +27,7 @@ int CurvefsMain(int argc, char** argv) {
   AddFsck(app, &exit_code);
   AddDump(app, &exit_code);
   AddLoad(app, &exit_code);
+  AddCompact(app, &exit_code);
   AddConfig(app, &exit_code);
   AddVersion(app, &exit_code);
   app.footer(

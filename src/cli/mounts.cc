@@ -62,7 +62,7 @@ std::vector<MountEntry> ParseMountInfo(std::string_view text) {
     std::vector<std::string> fields{std::istream_iterator<std::string>(words), {}};
     auto dash = std::ranges::find(fields, "-");
     if (fields.size() < 5 || std::distance(dash, fields.end()) < 3) continue;
-    mounts.push_back({Unescaped(fields[4]), dash[1], Unescaped(dash[2])});
+    mounts.push_back({Unescaped(fields[4]), dash[1], Unescaped(dash[2]), fields[2], Unescaped(fields[3])});
   }
   return mounts;
 }
@@ -83,10 +83,14 @@ std::string AbsolutePath(const std::string& path) {
   return whole.string();
 }
 
-Result<MountEntry> FindMount(const std::string& mount_point) {
+std::vector<MountEntry> CurrentMounts() {
   std::ifstream file("/proc/self/mountinfo");
   std::string text{std::istreambuf_iterator<char>(file), {}};
-  std::vector<MountEntry> mounts = ParseMountInfo(text);
+  return ParseMountInfo(text);
+}
+
+Result<MountEntry> FindMount(const std::string& mount_point) {
+  std::vector<MountEntry> mounts = CurrentMounts();
   for (auto m = mounts.rbegin(); m != mounts.rend(); ++m) {
     if (m->mount_point != mount_point) continue;
     if (m->type == kFsType) return *m;

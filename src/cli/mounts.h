@@ -15,10 +15,13 @@ struct MountEntry {
   std::string mount_point;
   std::string type;    // "fuse.curvefs"
   std::string source;  // of ours: DIR
+  std::string device;  // "0:50"
+  std::string root;    // the part of the file system that is mounted there: "/" is all of it
 };
 
 // The lines of a mountinfo file, in order; lines that make no sense are passed over.
 std::vector<MountEntry> ParseMountInfo(std::string_view text);
+std::vector<MountEntry> CurrentMounts();
 
 // `path` made absolute, without symbolic links as far as its parts exist. The last part is not looked at, so
 // that a mount whose process is gone does not stand in the way.

@@ -18,6 +18,8 @@ TEST(Mounts, ParsesMountInfo) {
   EXPECT_EQ(mounts[1].mount_point, "/mnt/with space");
   EXPECT_EQ(mounts[1].type, kFsType);
   EXPECT_EQ(mounts[1].source, "/srv/a\\b");
+  EXPECT_EQ(mounts[1].device, "0:50");
+  EXPECT_EQ(mounts[1].root, "/");
   EXPECT_EQ(mounts[2].type, "tmpfs");
 }
 

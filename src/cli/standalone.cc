@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "cli/control_commands.h"
 
 namespace curvefs::cli {
 namespace {
@@ -102,6 +103,11 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
   }
   fs->meta_ = std::make_unique<LocalMeta>(*fs->copyset_);
   options.vfs.config_text = Facts(*fs->dir_) + options.vfs.config_text;
+  AddControlCommands(fs->control_, *fs);
+  options.vfs.control = [server = &fs->control_](const std::string& request, client::ControlReply& reply) {
+    server->Serve(request, reply);
+  };
+  options.vfs.control_uid = ::geteuid();
   fs->vfs_ = std::make_unique<client::Vfs>(*fs->meta_, *fs->objects_, options.data, options.vfs, clock);
   return fs;
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/status.h"
+#include "cli/control_server.h"
 #include "cli/fs_dir.h"
 #include "cli/local_meta.h"
 #include "client/vfs/vfs.h"
@@ -51,11 +52,13 @@ class Standalone {
   metaserver::Copyset& copyset() { return *copyset_; }
   object::ObjectStore& objects() { return *objects_; }
   const FsDir& dir() const { return *dir_; }
+  const ControlServer& control() const { return control_; }
 
  private:
   Standalone() = default;
 
   // In the order of construction; each uses those before it.
+  ControlServer control_;
   std::unique_ptr<FsDir> dir_;
   std::unique_ptr<object::ObjectStore> objects_;
   std::unique_ptr<metaserver::Copyset> copyset_;

@@ -181,6 +181,7 @@ Status Vfs::SyncFs() {
 }
 
 Status Vfs::Shutdown() {
+  core_->control.Stop();
   return SyncFs();
 }
 

@@ -51,6 +51,19 @@ Result<Vfs::Created> Vfs::TmpFile(const Caller& caller, InodeId parent, uint32_t
 Result<Opened> Vfs::Open(const Caller& caller, InodeId id, int flags, bool kill_suid_gid) {
   Core& c = *core_;
   c.Count(Call::kOpen);
+  if (c.virtuals.IsControl(id)) {
+    if (caller.uid != 0 && caller.uid != c.options.control_uid) return Fail(Code::kAccessDenied);
+    if ((flags & O_ACCMODE) != O_RDWR)
+      return Fail(Code::kInvalid, ".control is opened for reading and writing");
+    CURVEFS_TRY(Opened opened, c.MakeOpened(id, flags));
+    if (Status s = c.control.Open(opened.handle); !s.ok()) {
+      Release(id, opened.handle);
+      return Fail(s);
+    }
+    opened.keep_cache = false;
+    opened.direct = true;
+    return opened;
+  }
   if (VirtualFiles::IsVirtual(id)) {
     if (Writes(flags) || (flags & O_TRUNC) != 0) return Fail(Code::kAccessDenied);
     if (auto inode = c.virtuals.Get(id); !inode) return Fail(inode.error());
@@ -79,7 +92,11 @@ Result<Opened> Vfs::Open(const Caller& caller, InodeId id, int flags, bool kill_
 Result<BufferList> Vfs::Read(InodeId id, HandleId handle, uint64_t offset, size_t n) {
   Core& c = *core_;
   c.Count(Call::kRead);
-  if (VirtualFiles::IsVirtual(id)) return c.virtuals.Read(id, offset, n);
+  if (VirtualFiles::IsVirtual(id)) {
+    if (!c.virtuals.IsControl(id)) return c.virtuals.Read(id, offset, n);
+    CURVEFS_TRY(std::string part, c.control.Read(handle, n));
+    return part.empty() ? BufferList() : BufferList{BufferSlice::CopyOf(part)};
+  }
   uint64_t dirty_end = c.data.DirtyEnd(id);
   CURVEFS_TRY(meta::Inode inode, c.meta.GetInode(id));
   if (inode.is_dir()) return Fail(Code::kIsDirectory);
@@ -94,6 +111,10 @@ Result<BufferList> Vfs::Read(InodeId id, HandleId handle, uint64_t offset, size_
 Result<size_t> Vfs::Write(InodeId id, HandleId handle, uint64_t offset, BufferSlice data, WriteFlags flags) {
   Core& c = *core_;
   c.Count(Call::kWrite);
+  if (c.virtuals.IsControl(id)) {
+    CURVEFS_CHECK_OK(c.control.Write(handle, data.view()));
+    return data.size;
+  }
   CURVEFS_CHECK_OK(c.CheckWritable(id));
   if (auto file = c.files.Find(handle); file && !Writes(file->flags) && !flags.from_page_cache)
     return Fail(Code::kBadHandle);
@@ -137,6 +158,7 @@ void Vfs::Release(InodeId inode, HandleId handle) {
   Core& c = *core_;
   auto file = c.files.Remove(handle);
   if (!file) return;
+  if (VirtualFiles::IsVirtual(inode)) c.control.Close(handle);
   if (c.refs.DropOpen(inode, Writes(file->flags)) && !VirtualFiles::IsVirtual(inode)) c.Reclaim(inode);
 }
 

@@ -40,8 +40,11 @@ Result<Entry> Vfs::Lookup(const Caller&, InodeId parent, std::string_view name) 
   Core& c = *core_;
   c.Count(Call::kLookup);
   if (VirtualFiles::IsName(parent, c.meta.root(), name)) {
-    meta::Inode inode =
-        c.virtuals.Make(name == ".stats" ? StatsText() : c.options.config_text, c.clock.Wall());
+    const Timestamp now = c.clock.Wall();
+    if (name == VirtualFiles::kControl && !c.control.enabled()) return Fail(Code::kNotFound);
+    meta::Inode inode = name == VirtualFiles::kControl
+                            ? c.virtuals.Make({}, now, 0600, c.options.control_uid)
+                            : c.virtuals.Make(name == ".stats" ? StatsText() : c.options.config_text, now);
     c.refs.AddLookup(inode.id);
     return Entry{std::move(inode), false};
   }

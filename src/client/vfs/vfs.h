@@ -22,6 +22,7 @@
 #include "base/limits.h"
 #include "base/status.h"
 #include "client/meta_client.h"
+#include "client/vfs/control.h"
 #include "data/data_cache.h"
 #include "meta/records.h"
 
@@ -86,6 +87,20 @@ struct DirEntry {
       nullptr;  // with attributes: holds a reference if the visitor takes the entry; null for . and ..
 };
 
+// What it takes to read a whole file.
+struct ReadCost {
+  uint64_t records = 0;
+  uint64_t objects = 0;
+  uint64_t requests = 0;  // reads of a run of bytes of one object
+  ReadCost& operator+=(const ReadCost& o) {
+    records += o.records;
+    objects += o.objects;
+    requests += o.requests;
+    return *this;
+  }
+  friend bool operator==(const ReadCost&, const ReadCost&) = default;
+};
+
 enum class RenameMode { kReplace, kNoReplace, kExchange, kWhiteout, kWhiteoutNoReplace };
 
 // Bits of `mode` for Fallocate.
@@ -95,7 +110,9 @@ struct VfsOptions {
   bool read_only = false;
   bool sync_close = false;  // close is as durable as fsync
   enum class Atime { kRelatime, kNoatime, kStrict } atime = Atime::kRelatime;
-  std::string config_text;  // what .config shows
+  std::string config_text;   // what .config shows
+  ControlService control;    // behind .control; null: there is no such file
+  uint32_t control_uid = 0;  // its owner, who may open it, as root may
 };
 
 class Vfs {
@@ -162,6 +179,12 @@ class Vfs {
                  const std::function<bool(const DirEntry&)>& visit);
   void ReleaseDir(InodeId inode, HandleId handle);
   Status FsyncDir(InodeId inode);  // of the root: as SyncFs
+
+  // For the commands of the mount. What it takes to read a file as it is stored now; of anything but a file,
+  // nothing.
+  Result<ReadCost> CostOfReading(InodeId inode);
+  // Stores what is dirty of the file and compacts all its chunks. kInterrupted: `cancelled` said so.
+  Status Compact(InodeId inode, const std::function<bool()>& cancelled);
 
   // Stores and syncs everything, and stops background work. After it only destruction is allowed.
   Status Shutdown();

@@ -8,9 +8,10 @@
 
 namespace curvefs::client {
 
-meta::Inode VirtualFiles::Make(std::string content, Timestamp now) {
+meta::Inode VirtualFiles::Make(std::string content, Timestamp now, uint32_t mode, uint32_t uid) {
   meta::Inode inode;
-  inode.mode = S_IFREG | 0444;
+  inode.mode = S_IFREG | mode;
+  inode.uid = uid;
   inode.nlink = 1;
   inode.length = content.size();
   inode.atime = inode.mtime = inode.ctime = now;
@@ -25,6 +26,13 @@ Result<meta::Inode> VirtualFiles::Get(InodeId inode) {
   auto it = files_.find(inode);
   if (it == files_.end()) return Fail(Code::kStale);
   return it->second.inode;
+}
+
+// The one that can be written.
+bool VirtualFiles::IsControl(InodeId inode) {
+  if (!IsVirtual(inode)) return false;  // without a lock: this is asked for every write
+  auto found = Get(inode);
+  return found && (found->mode & 0200) != 0;
 }
 
 Result<BufferList> VirtualFiles::Read(InodeId inode, uint64_t offset, size_t n) {

@@ -143,16 +143,18 @@ class OpenFiles {
   std::array<Shard, 16> shards_;
 };
 
-// Files of the root that exist in no directory: .stats and .config. Each lookup makes a new inode with the
-// content of that moment, so the kernel can cache its pages like any other's.
+// Files of the root that exist in no directory: .stats, .config and .control. Each lookup makes a new inode;
+// of the first two with the content of that moment, so the kernel can cache its pages like any other's.
 class VirtualFiles {
  public:
   static bool IsName(InodeId parent, InodeId root, std::string_view name) {
-    return parent == root && (name == ".stats" || name == ".config");
+    return parent == root && (name == ".stats" || name == ".config" || name == kControl);
   }
+  static constexpr std::string_view kControl = ".control";
   static bool IsVirtual(InodeId inode) { return PartitionOf(inode) == kPartition; }
 
-  meta::Inode Make(std::string content, Timestamp now);
+  meta::Inode Make(std::string content, Timestamp now, uint32_t mode = 0444, uint32_t uid = 0);
+  bool IsControl(InodeId inode);
   Result<meta::Inode> Get(InodeId inode);
   Result<BufferList> Read(InodeId inode, uint64_t offset, size_t n);
   void Forget(InodeId inode);
@@ -230,7 +232,13 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(Call::kCount_)
 
 struct Vfs::Core {
   Core(MetaClient& m, object::ObjectStore& o, data::DataOptions d, VfsOptions v, const Clock& c)
-      : meta(m), objects(o), options(std::move(v)), clock(c), index(m), data(index, o, d) {}
+      : meta(m),
+        objects(o),
+        options(std::move(v)),
+        clock(c),
+        index(m),
+        data(index, o, d),
+        control(options.control) {}
 
   MetaClient& meta;
   object::ObjectStore& objects;
@@ -241,6 +249,7 @@ struct Vfs::Core {
   InodeRefs refs;
   OpenFiles files;
   VirtualFiles virtuals;
+  ControlFiles control;
   std::array<std::mutex, 64>
       append_mu;  // by inode: finding the end and writing there is one step. Taken before any other lock
   std::array<std::atomic<uint64_t>, static_cast<size_t>(Call::kCount_)> calls{};
