@@ -1,7 +1,12 @@
 #include "base/buffer.h"
 
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
+#include <iterator>
 #include <mutex>
 #include <new>
 
@@ -9,30 +14,36 @@ namespace curvefs {
 namespace {
 
 constexpr size_t kPage = 4096;
+constexpr size_t kHugePage = 2 << 20;
 constexpr size_t kPooledFrom = 256 << 10;  // smaller ones are malloc's business
-constexpr size_t kPoolMaxBytes = 64 << 20;
+constexpr size_t kPoolMaxBytes = 96 << 20;
 
 // Free large buffers, by exact size: there are only two or three sizes in use.
 class Pool {
  public:
   char* Take(size_t size) {
     std::lock_guard lock(mu_);
-    for (size_t i = free_.size(); i-- > 0;) {
-      if (free_[i].size != size) continue;
-      char* p = free_[i].data;
-      free_[i] = free_.back();
-      free_.pop_back();
-      bytes_ -= size;
-      return p;
-    }
-    return nullptr;
+    auto newest = std::find_if(free_.rbegin(), free_.rend(), [&](const Entry& e) { return e.size == size; });
+    if (newest == free_.rend()) return nullptr;
+    char* data = newest->data;
+    free_.erase(std::next(newest).base());
+    bytes_ -= size;
+    return data;
   }
-  bool Give(char* data, size_t size) {
-    std::lock_guard lock(mu_);
-    if (bytes_ + size > kPoolMaxBytes) return false;
-    free_.push_back({data, size});
-    bytes_ += size;
-    return true;
+
+  // Those that were given back longest ago make room: sizes no longer in use must not fill the pool.
+  void Give(char* data, size_t size) {
+    std::vector<Entry> dropped;
+    {
+      std::lock_guard lock(mu_);
+      free_.push_back({data, size});
+      bytes_ += size;
+      for (; bytes_ > kPoolMaxBytes; free_.pop_front()) {
+        bytes_ -= free_.front().size;
+        dropped.push_back(free_.front());
+      }
+    }
+    for (const Entry& e : dropped) std::free(e.data);
   }
 
  private:
@@ -41,7 +52,7 @@ class Pool {
     size_t size;
   };
   std::mutex mu_;
-  std::vector<Entry> free_;
+  std::deque<Entry> free_;  // the longest unused first
   size_t bytes_ = 0;
 };
 
@@ -50,21 +61,31 @@ Pool& pool() {
   return *p;
 }
 
+// Memory of a huge page or more asks for huge pages: one fault for each of them instead of 512, and direct
+// I/O in few pieces.
+char* Allocate(size_t size) {
+  if (size < kPage) return static_cast<char*>(std::malloc(size ? size : 1));
+  const size_t unit = size < kHugePage ? kPage : kHugePage;
+  void* p = std::aligned_alloc(unit, (size + unit - 1) / unit * unit);
+  if (p != nullptr && unit == kHugePage) ::madvise(p, size, MADV_HUGEPAGE);  // a wish
+  return static_cast<char*>(p);
+}
+
 }  // namespace
 
 std::shared_ptr<Buffer> Buffer::Make(size_t size) {
   char* data = size >= kPooledFrom ? pool().Take(size) : nullptr;
-  if (data == nullptr) {
-    data = static_cast<char*>(size >= kPage ? std::aligned_alloc(kPage, (size + kPage - 1) / kPage * kPage)
-                                            : std::malloc(size ? size : 1));
-    if (data == nullptr) throw std::bad_alloc();
-  }
+  if (data == nullptr) data = Allocate(size);
+  if (data == nullptr) throw std::bad_alloc();
   return std::shared_ptr<Buffer>(new Buffer(data, size));
 }
 
 Buffer::~Buffer() {
-  if (size_ >= kPooledFrom && pool().Give(data_, size_)) return;
-  std::free(data_);
+  if (size_ >= kPooledFrom) {
+    pool().Give(data_, size_);
+  } else {
+    std::free(data_);
+  }
 }
 
 BufferSlice BufferSlice::CopyOf(std::string_view bytes) {

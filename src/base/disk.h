@@ -33,6 +33,13 @@ class File {
     return Write(offset, std::span(&v, 1));
   }
 
+  // As Read and Write, for much data at once that is not soon wanted again: past the page cache, if offsets,
+  // sizes and memory are all multiples of kDirectUnit and the file system can; otherwise just as they do.
+  // WriteDirect is for whoever is alone with the file.
+  static constexpr size_t kDirectUnit = 4096;
+  virtual Result<size_t> ReadDirect(uint64_t offset, char* out, size_t n) { return Read(offset, out, n); }
+  virtual Status WriteDirect(uint64_t offset, std::span<const iovec> pieces) { return Write(offset, pieces); }
+
   // Data and size durable (fdatasync). After a failure nothing written since the last successful Sync may be
   // relied on: a caller that still wants it durable writes it again elsewhere.
   virtual Status Sync() = 0;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
@@ -80,6 +81,31 @@ TEST_P(DiskTest, ReadAndWriteAtOffsets) {
   file->WillNeed(0, 1 << 20);
   EXPECT_TRUE(file->Write(12, "!").ok());
   EXPECT_EQ(Content("a"), std::string("helloworld\0\0!", 13));
+}
+
+TEST_P(DiskTest, DirectReadsAndWritesAreTheSameAlignedOrNot) {
+  constexpr size_t kSize = 64 << 10;
+  auto* aligned = static_cast<char*>(std::aligned_alloc(File::kDirectUnit, 2 * kSize));
+  for (size_t i = 0; i < 2 * kSize; ++i) aligned[i] = static_cast<char>(i * 7 + i / 4096);
+  const std::string all(aligned, 2 * kSize);
+  auto file = Open("a");
+  const iovec pieces[] = {{aligned, kSize}, {aligned + kSize, kSize}};
+  ASSERT_TRUE(file->WriteDirect(0, pieces).ok());
+  EXPECT_TRUE(Content("a") == all);
+  const iovec odd[] = {{aligned + 1, 100}, {aligned + 3, 5}};
+  ASSERT_TRUE(file->WriteDirect(2 * kSize, odd).ok());
+  ASSERT_TRUE(file->WriteDirect(7, std::span(odd, 1)).ok());
+  std::string expected = all + all.substr(1, 100) + all.substr(3, 5);
+  expected.replace(7, 100, all.substr(1, 100));
+  EXPECT_TRUE(Content("a") == expected);
+
+  EXPECT_EQ(file->ReadDirect(0, aligned, 2 * kSize).value(), 2 * kSize);
+  EXPECT_TRUE(std::string_view(aligned, 2 * kSize) == expected.substr(0, 2 * kSize));
+  EXPECT_EQ(file->ReadDirect(4096, aligned + 1, 10'000).value(), 10'000u);
+  EXPECT_TRUE(std::string_view(aligned + 1, 10'000) == expected.substr(4096, 10'000));
+  EXPECT_EQ(file->ReadDirect(2 * kSize, aligned, kSize).value(), 105u) << "up to the end";
+  EXPECT_TRUE(std::string_view(aligned, 105) == expected.substr(2 * kSize));
+  std::free(aligned);
 }
 
 TEST_P(DiskTest, ManyPieces) {

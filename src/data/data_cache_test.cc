@@ -264,6 +264,19 @@ TEST_F(DataCacheTest, SequentialReadsFetchEachObjectOnce) {
   EXPECT_GE(stream.prefetched_to, bytes.size());
 }
 
+TEST_F(DataCacheTest, WhatASequentialReaderHasPassedMakesRoomFirst) {
+  options_.readahead_bytes = 2 * kBlockSize;
+  Start();
+  constexpr uint64_t kBlocks = 24;
+  for (uint64_t i = 0; i < kBlocks; ++i) ASSERT_TRUE(Write(i * kBlockSize, Pattern(kBlockSize)).ok());
+  ASSERT_TRUE(cache_->Flush(kFile, false).ok());
+  ReadStream stream;
+  for (uint64_t at = 0; at < kBlocks * kBlockSize; at += kBlockSize / 2) Read(at, kBlockSize / 2, &stream);
+  EXPECT_EQ(stream.prefetched_to, kBlocks * kBlockSize);
+  EXPECT_LE(cache_->stats().read_cache_bytes, 10 * kBlockSize) << "of a limit of 64 blocks";
+  EXPECT_LE(objects_.reads(), kBlocks + 1);
+}
+
 TEST_F(DataCacheTest, AMissingObjectIsAnErrorWithItsName) {
   Start();
   ASSERT_TRUE(Write(0, Pattern(200'000)).ok());

@@ -88,8 +88,9 @@ Result<BufferSlice> DataCache::Core::ReadPiece(InodeId inode, const meta::ChunkR
 
   const object::ObjectName name = NameOf(r);
   const uint64_t at = r.object_offset + (range.begin - r.offset);
-  if (auto bytes = read_cache.Find(name); bytes != nullptr && at + n <= bytes->size()) {
+  if (auto bytes = read_cache.Find(name, whole_objects); bytes != nullptr && at + n <= bytes->size()) {
     counters.read_hits.fetch_add(1, std::memory_order_relaxed);
+    if (whole_objects && at + n == r.object_size) read_cache.PassedBy(name);
     return BufferSlice{std::move(bytes), at, n};
   }
   counters.read_misses.fetch_add(1, std::memory_order_relaxed);
@@ -97,6 +98,7 @@ Result<BufferSlice> DataCache::Core::ReadPiece(InodeId inode, const meta::ChunkR
     auto whole = read_cache.Get(RefOf(name, r));
     if (!whole) return Fail(MissingObject(whole.error()));
     auto bytes = *std::move(whole);
+    if (whole_objects && at + n == r.object_size) read_cache.PassedBy(name);
     if (at + n <= bytes->size()) return BufferSlice{std::move(bytes), at, n};
   }
   BufferSlice slice{Buffer::Make(n), 0, n};
@@ -164,9 +166,10 @@ void DataCache::Core::ReadAhead(InodeId inode, Range range, uint64_t length, Rea
   const uint32_t run = stream.run.load(std::memory_order_relaxed);
   const uint64_t window =
       std::min(options.readahead_bytes, kBlockSize << std::min<uint32_t>(run - kSequentialFrom, 8));
-  const uint64_t to = std::min(length, range.end + window);
+  // Whole blocks, each as soon as the window reaches its end.
+  const uint64_t to = std::min(length, (range.end + window) / kBlockSize * kBlockSize);
   const uint64_t from = std::max(range.end, stream.prefetched_to.load(std::memory_order_relaxed));
-  if (from >= to || (from > range.end + window / 2 && to < length)) return;
+  if (from >= to) return;
   auto records = index.Records(inode, from, to - from);
   if (!records) return;  // the read itself will say so
   for (const Piece& p : Resolve(*records, from, to - from)) {

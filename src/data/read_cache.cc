@@ -24,22 +24,39 @@ ReadCache::~ReadCache() {
   for (auto& t : threads_) t.join();
 }
 
-std::shared_ptr<Buffer> ReadCache::Find(const object::ObjectName& name) {
+std::shared_ptr<Buffer> ReadCache::Find(const object::ObjectName& name, bool sequential) {
   std::lock_guard lock(mu_);
   auto it = entries_.find({name.inode, name});
   if (it == entries_.end() || it->second->state != State::kReady) return nullptr;
-  by_use_.splice(by_use_.begin(), by_use_, it->second->by_use);
+  if (!sequential) Use(*it->second);
   return it->second->bytes;
+}
+
+// Moves a ready entry to the front of those in use.
+void ReadCache::Use(Entry& entry) {
+  by_use_.splice(by_use_.begin(), entry.passed_by ? passed_ : by_use_, entry.by_use);
+  entry.passed_by = false;
+}
+
+void ReadCache::PassedBy(const object::ObjectName& name) {
+  std::vector<std::shared_ptr<Buffer>> evicted;  // freed after the lock
+  std::lock_guard lock(mu_);
+  auto it = entries_.find({name.inode, name});
+  if (it == entries_.end() || it->second->state != State::kReady || it->second->passed_by) return;
+  passed_.splice(passed_.begin(), by_use_, it->second->by_use);
+  it->second->passed_by = true;
+  if (passed_.size() > kMaxPassed) Drop(entries_.find(passed_.back()), &evicted);
 }
 
 void ReadCache::Drop(Map::iterator it, std::vector<std::shared_ptr<Buffer>>* evicted) {
   bytes_ -= it->second->bytes->size();
   evicted->push_back(std::move(it->second->bytes));
-  by_use_.erase(it->second->by_use);
+  (it->second->passed_by ? passed_ : by_use_).erase(it->second->by_use);
   entries_.erase(it);
 }
 
 void ReadCache::EvictTo(uint64_t limit, std::vector<std::shared_ptr<Buffer>>* evicted) {
+  while (bytes_ > limit && !passed_.empty()) Drop(entries_.find(passed_.back()), evicted);
   while (bytes_ > limit && !by_use_.empty()) Drop(entries_.find(by_use_.back()), evicted);
 }
 
@@ -107,7 +124,7 @@ Result<std::shared_ptr<Buffer>> ReadCache::Get(const ObjectRef& object) {
     }
     return entry->bytes;
   }
-  by_use_.splice(by_use_.begin(), by_use_, entry->by_use);
+  Use(*entry);
   return entry->bytes;
 }
 

@@ -32,12 +32,17 @@ class ReadCache {
   ReadCache(object::ObjectStore& objects, uint64_t limit_bytes);
   ~ReadCache();
 
-  // The object's bytes if they are here now; null otherwise. Never blocks.
-  std::shared_ptr<Buffer> Find(const object::ObjectName& name);
+  // The object's bytes if they are here now; null otherwise. Never blocks. A sequential reader does not make
+  // it worth keeping.
+  std::shared_ptr<Buffer> Find(const object::ObjectName& name, bool sequential);
   // The object's bytes, read if need be. Errors as of ObjectStore::Read; they are not remembered.
   Result<std::shared_ptr<Buffer>> Get(const ObjectRef& object);
   // Asks for the object to be read in the background. False if too much is waiting already.
   bool Prefetch(const ObjectRef& object);
+
+  // A sequential reader has passed the object's end: whoever sits above keeps what it has read, so the object
+  // may go soon. Its memory serves the next ones, and what is read again and again stays.
+  void PassedBy(const object::ObjectName& name);
 
   // Drops all objects that were first written for `inode`; all.
   void Forget(InodeId inode);
@@ -57,18 +62,21 @@ class ReadCache {
     State state = State::kQueued;
     ObjectRef object;
     std::shared_ptr<Buffer> bytes;
-    Status error;                     // of the read that has just ended, for those who wait for it
-    std::list<Key>::iterator by_use;  // if kReady
+    Status error;  // of the read that has just ended, for those who wait for it
+    bool passed_by = false;
+    std::list<Key>::iterator by_use;  // if kReady: in passed_ if passed_by, else in by_use_
   };
   using Map = std::map<Key, std::shared_ptr<Entry>>;
 
   static constexpr size_t kThreads = 2;
   static constexpr size_t kMaxQueue = 64;
+  static constexpr size_t kMaxPassed = 8;  // objects
 
   void ReadAheadMain();
   Result<std::shared_ptr<Buffer>> ReadNow(std::unique_lock<std::mutex>& lock,
                                           const std::shared_ptr<Entry>& entry);
   void EvictTo(uint64_t limit, std::vector<std::shared_ptr<Buffer>>* evicted);
+  void Use(Entry& entry);
   void Drop(Map::iterator it, std::vector<std::shared_ptr<Buffer>>* evicted);
 
   object::ObjectStore& objects_;
@@ -79,6 +87,7 @@ class ReadCache {
   std::condition_variable read_done_;
   Map entries_;
   std::list<Key> by_use_;  // the ready ones, most recent first
+  std::list<Key> passed_;  // the same, of those passed by
   std::deque<std::shared_ptr<Entry>> queue_;
   uint64_t bytes_ = 0;  // of the ready ones
   bool stop_ = false;

@@ -16,10 +16,11 @@ namespace curvefs::object {
 namespace {
 
 constexpr uint64_t kChunksPerDir = 4096;
-constexpr size_t kMaxOpenFiles = 4096;   // or a quarter of what the process may open
-constexpr size_t kSyncOneByOne = 16;     // more objects than this are synced by one syncfs
-constexpr size_t kBounce = 128 << 10;    // unaligned reads up to this many bytes go through one buffer
-constexpr size_t kMaxSuspects = 10'000;  // beyond it Sync refuses until the older ones are rewritten
+constexpr size_t kMaxOpenFiles = 4096;     // or a quarter of what the process may open
+constexpr size_t kSyncOneByOne = 16;       // more objects than this are synced by one syncfs
+constexpr size_t kDirectFrom = 512 << 10;  // objects and reads from this size on go past the page cache
+constexpr size_t kBounce = 128 << 10;      // unaligned reads up to this many bytes go through one buffer
+constexpr size_t kMaxSuspects = 10'000;    // beyond it Sync refuses until the older ones are rewritten
 constexpr size_t kZeroBytes = 64 << 10;
 alignas(4096) constinit char zero_bytes[kZeroBytes] = {};  // never written
 
@@ -60,6 +61,30 @@ std::vector<iovec> PiecesOf(const BufferList& data) {
     }
   }
   return pieces;
+}
+
+// Writes a large object file past the page cache, so that the sync that follows has little left to do. It is
+// gathered in one contiguous buffer first: a copy costs less than a transfer in pieces of 4 KiB. (Direct
+// writes of huge pages ran at twice the speed of those of scattered ones.) The file is padded to a unit of
+// direct writes, and the padding cut off again.
+Status WriteLarge(File& file, const BufferList& data, size_t size, const std::string& trailer) {
+  constexpr size_t kUnit = File::kDirectUnit;
+  constexpr size_t kRoom = (kMaxObjectFile + kUnit - 1) / kUnit * kUnit;  // always the same: a recycled one
+  const size_t end = size + trailer.size();
+  const size_t padded = (end + kUnit - 1) / kUnit * kUnit;
+  auto buffer = Buffer::Make(kRoom);
+  CopyOut(data, buffer->data());
+  std::memcpy(buffer->data() + size, trailer.data(), trailer.size());
+  std::memset(buffer->data() + end, 0, padded - end);
+  const iovec all{buffer->data(), padded};
+  CURVEFS_CHECK_OK(file.WriteDirect(0, std::span(&all, 1)));
+  return file.Truncate(end);
+}
+
+Status WriteSmall(File& file, const BufferList& data, std::string& trailer) {
+  std::vector<iovec> pieces = PiecesOf(data);
+  pieces.push_back({trailer.data(), trailer.size()});
+  return file.Write(0, pieces);
 }
 
 Status Damaged(const ObjectName& name, const std::string& what) {
@@ -139,12 +164,12 @@ Result<uint32_t> DirectoryStore::Put(const ObjectName& name, const BufferList& d
   if (size > kMaxObjectData)
     return Fail(Code::kTooBig, "object " + name.ToString() + " is larger than a block");
   Trailer trailer = MakeTrailer(data);
-  std::vector<iovec> pieces = PiecesOf(data);
-  pieces.push_back({trailer.bytes.data(), trailer.bytes.size()});
 
   open_.Erase(name);
   CURVEFS_TRY(auto file, CreateEmpty(name));
-  if (Status s = file->Write(0, pieces); !s.ok()) {
+  Status s = size < kDirectFrom ? WriteSmall(*file, data, trailer.bytes)
+                                : WriteLarge(*file, data, size, trailer.bytes);
+  if (!s.ok()) {
     file.reset();
     (void)disk_.Remove(Path(name));  // best effort: a file without its footer is not an object
     return Fail(s.code(), "cannot store object " + name.ToString() + ": " + s.message());
@@ -269,7 +294,8 @@ Result<std::shared_ptr<const OpenObject>> DirectoryStore::OpenFor(const ObjectNa
 // Reads and verifies whole units: n bytes that end at a unit's end or the data's end.
 Status DirectoryStore::ReadUnits(const ObjectName& name, const OpenObject& object, uint64_t first, char* out,
                                  size_t n) {
-  auto got = object.file->Read(first * kChecksumUnit, out, n);
+  auto got = n < kDirectFrom ? object.file->Read(first * kChecksumUnit, out, n)
+                             : object.file->ReadDirect(first * kChecksumUnit, out, n);
   if (!got) return {got.error().code(), "object " + name.ToString() + ": " + got.error().message()};
   uint64_t at = *got < n ? first * kChecksumUnit + *got : object.table.FindDamage(first, out, n);
   if (at == ~uint64_t{0}) return {};

@@ -260,6 +260,22 @@ POSIX_TEST(direct, read_and_write) {
   free(memory);
 }
 
+// The length that counts is the one after the buffered write, wherever its bytes are by now.
+POSIX_TEST(direct, hole_below_an_unwritten_tail) {
+  Fd fd("f", O_CREAT | O_RDWR | O_DIRECT);
+  if (fd < 0 && errno == EINVAL) SKIP_TEST("no O_DIRECT here");
+  REQUIRE_OK(fd);
+  alignas(4096) static char buffer[8192];
+  Fd buffered("f", O_WRONLY);
+  EXPECT_EQ(3, pwrite(buffered, "end", 3, 1 << 20));
+  memset(buffer, 'x', sizeof buffer);
+  EXPECT_EQ(8192, pread(fd, buffer, 8192, 0));
+  EXPECT_EQ(std::string(8192, '\0'), std::string(buffer, 8192));
+  EXPECT_EQ(4096, pread(fd, buffer, 4096, (1 << 20) - 4096));
+  EXPECT_EQ(3, pread(fd, buffer, 4096, 1 << 20));
+  EXPECT_EQ(std::string("end"), std::string(buffer, 3));
+}
+
 POSIX_TEST(truncate, down_and_up_reads_zeros) {
   const std::string data = Pattern(200000);
   for (off_t cut : {0, 1, 100, 4095, 4096, 4097, 65536, 131072, 131073, 199999}) {
