@@ -96,7 +96,8 @@ Status Damaged(const ObjectName& name, const std::string& what) {
 
 class DirectoryStore final : public ObjectStore {
  public:
-  DirectoryStore(Disk& disk, std::string dir) : disk_(disk), dir_(std::move(dir)), open_(OpenFilesLimit()) {}
+  DirectoryStore(Disk& disk, std::string dir, size_t open_files)
+      : disk_(disk), dir_(std::move(dir)), open_(open_files) {}
 
   Result<uint32_t> Put(const ObjectName& name, const BufferList& data) override;
   Status Sync(std::span<const ObjectName> names) override;
@@ -109,7 +110,7 @@ class DirectoryStore final : public ObjectStore {
 
  private:
   std::string DirPath(uint64_t dir) const { return dir_ + "/" + Hex(dir); }
-  std::string Path(const ObjectName& name) const { return DirPath(DirOf(name)) + "/" + name.ToString(); }
+  std::string Path(const ObjectName& name) const { return dir_ + "/" + DirectoryStorePath(name); }
 
   Result<std::unique_ptr<File>> CreateEmpty(const ObjectName& name);
   Status MakeFanOutDir(uint64_t dir);
@@ -395,8 +396,13 @@ Status DirectoryStore::List(ChunkId from, const std::function<bool(const ObjectN
 
 }  // namespace
 
-std::unique_ptr<ObjectStore> MakeDirectoryStore(Disk& disk, std::string dir) {
-  return std::make_unique<DirectoryStore>(disk, std::move(dir));
+std::string DirectoryStorePath(const ObjectName& name) {
+  return Hex(DirOf(name)) + "/" + name.ToString();
+}
+
+std::unique_ptr<ObjectStore> MakeDirectoryStore(Disk& disk, std::string dir, size_t open_files) {
+  return std::make_unique<DirectoryStore>(disk, std::move(dir),
+                                          open_files == 0 ? OpenFilesLimit() : open_files);
 }
 
 }  // namespace curvefs::object

@@ -83,8 +83,11 @@ class ObjectStore {
   virtual Result<DiskSpace> Space() = 0;
 };
 
-// Objects as files below `dir` (which exists): dir/<chunk / 4096, hex>/<name>.
-std::unique_ptr<ObjectStore> MakeDirectoryStore(Disk& disk, std::string dir);
+// Objects as files below `dir` (which exists): dir/<chunk / 4096, hex>/<name>. It keeps up to `open_files` of
+// them open; 0: as many as suit the process's limit.
+std::unique_ptr<ObjectStore> MakeDirectoryStore(Disk& disk, std::string dir, size_t open_files = 0);
+// Where an object lies below that directory.
+std::string DirectoryStorePath(const ObjectName& name);
 // For tests: in memory; durable at once.
 std::unique_ptr<ObjectStore> MakeMemoryObjectStore();
 

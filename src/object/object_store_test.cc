@@ -8,6 +8,7 @@
 #include <random>
 
 #include "base/limits.h"
+#include "object/cache/disk_cache_store.h"
 #include "object/object_format.h"
 #include "test/support/fault_object_store.h"
 #include "test/support/sim_disk.h"
@@ -36,7 +37,7 @@ Result<std::string> ReadBack(ObjectStore& store, const ObjectName& name, uint32_
   return out;
 }
 
-enum class Kind { kPosix, kSim, kMemory, kFaultless };
+enum class Kind { kPosix, kSim, kMemory, kFaultless, kCache, kCacheOfDirectory, kWriteback };
 
 class Contract : public testing::TestWithParam<Kind> {
  protected:
@@ -60,11 +61,27 @@ class Contract : public testing::TestWithParam<Kind> {
         base_ = MakeMemoryObjectStore();
         store_ = std::make_unique<test::FaultObjectStore>(*base_, 1);
         break;
+      case Kind::kCache:
+        store_ = Cached(MakeMemoryObjectStore(), false);
+        break;
+      case Kind::kCacheOfDirectory:
+        ASSERT_TRUE(disk_.MakeDir("/o").ok() && disk_.SyncDir("/").ok());
+        store_ = Cached(MakeDirectoryStore(disk_, "/o"), false);
+        break;
+      case Kind::kWriteback:
+        store_ = Cached(MakeMemoryObjectStore(), true);
+        break;
     }
   }
   void TearDown() override {
     store_.reset();
     if (!dir_.empty()) std::filesystem::remove_all(dir_);
+  }
+  std::unique_ptr<ObjectStore> Cached(std::unique_ptr<ObjectStore> inner, bool writeback) {
+    DiskCacheOptions options{.dirs = {"/cache-a", "/cache-b"}, .uuid = "u", .writeback = writeback};
+    auto store = DiskCacheStore::Open(disk_, std::move(inner), std::move(options));
+    EXPECT_TRUE(store) << store.error().ToString();
+    return *std::move(store);
   }
   test::SimDisk disk_;
   std::string dir_;
@@ -221,11 +238,13 @@ TEST_P(Contract, SyncOfFewAndOfMany) {
 }
 
 std::string NameOfKind(const testing::TestParamInfo<Kind>& info) {
-  constexpr const char* kNames[] = {"Posix", "Sim", "Memory", "Faultless"};
+  constexpr const char* kNames[] = {"Posix",    "Sim", "Memory", "Faultless", "Cache", "CacheOfDirectory",
+                                    "Writeback"};
   return kNames[static_cast<size_t>(info.param)];
 }
 INSTANTIATE_TEST_SUITE_P(Stores, Contract,
-                         testing::Values(Kind::kPosix, Kind::kSim, Kind::kMemory, Kind::kFaultless),
+                         testing::Values(Kind::kPosix, Kind::kSim, Kind::kMemory, Kind::kFaultless,
+                                         Kind::kCache, Kind::kCacheOfDirectory, Kind::kWriteback),
                          NameOfKind);
 
 TEST(ObjectNames, RoundTrip) {

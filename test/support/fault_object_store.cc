@@ -51,7 +51,13 @@ Status FaultObjectStore::Sync(std::span<const ObjectName> names) {
 Status FaultObjectStore::Read(const ObjectName& name, uint32_t digest, uint64_t offset, char* out, size_t n) {
   MaybeYield();
   {
-    std::lock_guard lock(mu_);
+    std::unique_lock lock(mu_);
+    if (hold_reads_) {
+      ++blocked_reads_;
+      changed_.notify_all();
+      changed_.wait(lock, [&] { return !hold_reads_; });
+      --blocked_reads_;
+    }
     ++reads_;
     read_bytes_ += n;
     if (Happens(faults_.read_fails)) return {Code::kIo, "an injected failure of Read " + name.ToString()};
@@ -115,6 +121,17 @@ void FaultObjectStore::HoldPuts(bool hold) {
   std::lock_guard lock(mu_);
   hold_puts_ = hold;
   changed_.notify_all();
+}
+
+void FaultObjectStore::HoldReads(bool hold) {
+  std::lock_guard lock(mu_);
+  hold_reads_ = hold;
+  changed_.notify_all();
+}
+
+void FaultObjectStore::AwaitBlockedReads(uint32_t n) {
+  std::unique_lock lock(mu_);
+  changed_.wait(lock, [&] { return blocked_reads_ >= n; });
 }
 
 void FaultObjectStore::AwaitBlockedPuts(uint32_t n) {

@@ -43,6 +43,9 @@ class FaultObjectStore final : public object::ObjectStore {
   // While held, Puts wait; blocked_puts tells how many do.
   void HoldPuts(bool hold);
   void AwaitBlockedPuts(uint32_t n);
+  // The same for Reads.
+  void HoldReads(bool hold);
+  void AwaitBlockedReads(uint32_t n);
   void SetSpace(DiskSpace space);  // what Space answers from now on
 
   uint64_t puts() const;
@@ -61,6 +64,8 @@ class FaultObjectStore final : public object::ObjectStore {
   std::set<object::ObjectName> unsynced_;
   bool hold_puts_ = false;
   uint32_t blocked_puts_ = 0;
+  bool hold_reads_ = false;
+  uint32_t blocked_reads_ = 0;
   bool has_space_ = false;
   DiskSpace space_;
   uint64_t puts_ = 0, reads_ = 0, read_bytes_ = 0;
