@@ -82,8 +82,9 @@ Result<std::vector<meta::ChunkRecord>> LocalMeta::Records(InodeId inode, uint64_
   return copyset_.Read([&](const Reader& r) { return meta::RecordsInRange(r, inode, offset, len); });
 }
 
-Result<meta::AppendReply> LocalMeta::AppendChunks(const meta::AppendRequest& request) {
-  return copyset_.Change([&](Txn& t) { return meta::AppendChunks(t, request); });
+Result<std::vector<Result<meta::AppendReply>>> LocalMeta::AppendChunks(
+    const std::vector<meta::AppendRequest>& requests) {
+  return copyset_.Change([&](Txn& t) { return meta::AppendChunks(t, requests); });
 }
 
 Status LocalMeta::ReplaceChunks(InodeId inode, const std::vector<meta::ChunkRecord>& before,

@@ -31,7 +31,8 @@ class LocalMeta final : public client::MetaClient {
   Result<std::string> ListXattrs(InodeId inode) override;
 
   Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len) override;
-  Result<meta::AppendReply> AppendChunks(const meta::AppendRequest& request) override;
+  Result<std::vector<Result<meta::AppendReply>>> AppendChunks(
+      const std::vector<meta::AppendRequest>& requests) override;
   Status ReplaceChunks(InodeId inode, const std::vector<meta::ChunkRecord>& before,
                        const std::vector<meta::ChunkRecord>& after) override;
   Result<meta::Inode> ZeroRange(InodeId inode, uint64_t offset, uint64_t len, bool kill_suid_gid) override;

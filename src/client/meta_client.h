@@ -61,7 +61,8 @@ class MetaClient {
   virtual Result<std::string> ListXattrs(InodeId inode) = 0;
 
   virtual Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len) = 0;
-  virtual Result<meta::AppendReply> AppendChunks(const meta::AppendRequest& request) = 0;
+  virtual Result<std::vector<Result<meta::AppendReply>>> AppendChunks(
+      const std::vector<meta::AppendRequest>& requests) = 0;
   virtual Status ReplaceChunks(InodeId inode, const std::vector<meta::ChunkRecord>& before,
                                const std::vector<meta::ChunkRecord>& after) = 0;
   virtual Result<meta::Inode> ZeroRange(InodeId inode, uint64_t offset, uint64_t len, bool kill_suid_gid) = 0;

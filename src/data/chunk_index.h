@@ -31,10 +31,16 @@ class ChunkIndex {
   // inode is gone.
   virtual Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len) = 0;
 
-  // Adds records, in this order, as the newest of their chunks (their `sequence` is ignored), and raises the
-  // file's length to at least the end of the last one. Records that they cover wholly go. kNotFound if the
-  // inode is gone: its data may be dropped. Other errors: nothing was changed.
-  virtual Result<std::vector<ChunkLoad>> Append(InodeId inode, std::vector<meta::ChunkRecord> records) = 0;
+  struct FileRecords {
+    InodeId inode;
+    std::vector<meta::ChunkRecord> records;
+  };
+  using Appended = Result<std::vector<ChunkLoad>>;
+  // To each of these files, all different, adds records, in this order, as the newest of their chunks (their
+  // `sequence` is ignored), and raises the file's length to at least the end of the last one. Records that
+  // they cover wholly go. New objects may be shared among the files. kNotFound in the place of a file whose
+  // inode is gone: its data may be dropped. Other errors, of all: nothing was changed.
+  virtual Result<std::vector<Appended>> Append(std::vector<FileRecords> files) = 0;
 
   // Compaction: replaces exactly the records `before` of one chunk, as read earlier, by `after`, which hold
   // the same content. kBusy, with nothing changed, if one of `before` is no longer there as it was, or an

@@ -123,9 +123,8 @@ Status DataCache::Core::CompactOnce(File& file, uint32_t chunk_index, bool asked
   size_t records_after = 0;
   for (const auto& object : plan) records_after += object.parts.size();
   // Rewriting a chunk of scattered runs may gain little; in the background half of the records have to go.
-  const bool rewrite = asked_for
-                           ? records_after < before.size()
-                           : TooManyRecords(load) && records_after * 2 <= before.size();
+  const bool rewrite =
+      asked_for ? records_after < before.size() : TooManyRecords(load) && records_after * 2 <= before.size();
 
   std::vector<meta::ChunkRecord> after;
   Status s;

@@ -1,4 +1,4 @@
-// The inside of DataCache, shared by its sources: write.cc, flush.cc, read.cc, compact.cc.
+// The inside of DataCache, shared by its sources: write.cc, flush.cc, pack.cc, read.cc, compact.cc.
 #pragma once
 
 #include <atomic>
@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 #include <unordered_map>
@@ -40,7 +41,8 @@ struct DataCache::Core {
     DirtyMap flushing;  // being stored; readable until its records are committed
     DirtyMap
         leaving;  // dropped by a Change that is not yet committed; readable, but no longer counted as content
-    SteadyTime oldest;  // when the first of `dirty` was written
+    SteadyTime oldest;                 // when the first of `dirty` was written
+    std::atomic<uint64_t> waiting{0};  // bytes in `dirty`, for whoever does not hold mu
     bool forgotten = false;
     std::atomic<uint32_t> failures{0};  // flushes that failed in a row
 
@@ -70,6 +72,8 @@ struct DataCache::Core {
 
   // flush.cc
   Status FlushFile(const FilePtr& file, FlushMode mode);
+  bool BeginFlush(File& file, FlushMode mode);
+  Status EndFlush(const FilePtr& file, Status s);
   Status FlushAll();
   void Schedule(const FilePtr& file, SteadyTime due);
   void ScheduleFullBlocks(const FilePtr& file);
@@ -79,14 +83,34 @@ struct DataCache::Core {
   void FlushInBackground(const FilePtr& file, FlushMode mode);
   Status StoreFlushing(File& file, bool durable_soon);
   Status StoreInline(File& file);
-  Result<bool> StoreSmallFile(File& file);
+  static meta::ChunkRecord ZeroRecord(Range range);
+  Result<std::optional<meta::ChunkRecord>> SmallFile(const File& file);
   Status StoreObjects(File& file);
-  Status CommitRecords(File& file, std::vector<meta::ChunkRecord> records, const std::vector<Range>& done);
+  // Records ready to be committed, and the parts of `flushing` that they store.
+  struct Stored {
+    File* file = nullptr;
+    std::vector<meta::ChunkRecord> records;
+    std::vector<Range> done;
+  };
+  std::vector<Status> Commit(std::vector<Stored> stored);
+  void LetGo(const Stored& stored, const std::vector<ChunkLoad>& loads);
+  Status CommitRecords(File& file, std::vector<meta::ChunkRecord> records, std::vector<Range> done);
   Result<std::vector<meta::ChunkRecord>> PutObject(InodeId inode, const PlannedObject& plan,
                                                    const BufferList& bytes, ChunkId chunk,
                                                    uint32_t compaction);
+  meta::ChunkRecord NewObject(InodeId inode, uint64_t begin, uint64_t bytes, ChunkId chunk) const;
+  Status Put(meta::ChunkRecord* record, const BufferList& bytes);
   void DeleteObjects(const std::vector<meta::ChunkRecord>& records);
   object::ObjectName NameOf(const meta::ChunkRecord& record) const;
+
+  // pack.cc
+  void TakeSmallDue(std::vector<FilePtr>* group);
+  std::vector<FilePtr> FlushTogether(const std::vector<FilePtr>& files);
+  void FlushGroup(const std::vector<FilePtr>& group);
+  struct Member;
+  Result<bool> Join(Member* member);
+  Status PutTogether(std::vector<Member>& members);
+  void StoreTogether(std::vector<Member> members, std::vector<FilePtr>* left);
 
   // read.cc
   Result<BufferList> Read(InodeId inode, uint64_t offset, size_t n, uint64_t length, ReadStream* stream);

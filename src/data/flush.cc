@@ -23,13 +23,6 @@ meta::ChunkRecord InlineRecord(uint64_t offset, std::string bytes) {
   return r;
 }
 
-meta::ChunkRecord ZeroRecord(Range range) {
-  meta::ChunkRecord r;
-  r.offset = range.begin;
-  r.len = range.size();
-  return r;
-}
-
 BufferList BytesOf(const std::vector<Segment>& segments) {
   BufferList list;
   list.reserve(segments.size());
@@ -147,21 +140,30 @@ void DataCache::Core::FlushInBackground(const FilePtr& file, FlushMode mode) {
 void DataCache::Core::FlusherMain() {
   std::unique_lock lock(mu_);
   FlushMode mode;
+  std::vector<FilePtr> group;
   while (FilePtr file = NextToFlush(lock, &mode)) {
+    group.push_back(std::move(file));
+    if (mode == FlushMode::kAll) TakeSmallDue(&group);
     lock.unlock();
-    FlushInBackground(file, mode);
-    Release(std::move(file));
+    if (group.size() == 1) {
+      FlushInBackground(group.front(), mode);
+    } else {
+      FlushGroup(group);
+    }
+    for (FilePtr& f : group) Release(std::move(f));
+    group.clear();
     lock.lock();
   }
 }
 
 Status DataCache::Core::FlushAll() {
   Status first;
-  for (FilePtr& file : AllFiles()) {
+  std::vector<FilePtr> files = AllFiles();
+  for (const FilePtr& file : FlushTogether(files)) {
     Status s = FlushFile(file, FlushMode::kAll);
     if (first.ok()) first = std::move(s);
-    Release(std::move(file));
   }
+  for (FilePtr& file : files) Release(std::move(file));
   return first;
 }
 
@@ -169,21 +171,29 @@ Status DataCache::Core::FlushAll() {
 
 Status DataCache::Core::FlushFile(const FilePtr& file, FlushMode mode) {
   std::lock_guard flush_lock(file->flush_mu);
-  {
-    std::lock_guard lock(file->mu);
-    if (mode == FlushMode::kFullBlocks) {
-      for (const Range& block : file->dirty.FullBlocks())
-        file->dirty.Remove(block.begin, block.end, &file->flushing);
-    } else {
-      std::swap(file->dirty, file->flushing);
-    }
-    if (file->flushing.empty()) return {};
-    if (!file->dirty.empty()) file->oldest = clock.Steady();
-    counters.flushing_bytes += file->flushing.bytes();
-  }
-  Status s = StoreFlushing(*file, mode == FlushMode::kDurableSoon);
-  counters.flushes.fetch_add(1, std::memory_order_relaxed);
+  if (!BeginFlush(*file, mode)) return {};
+  return EndFlush(file, StoreFlushing(*file, mode == FlushMode::kDurableSoon));
+}
 
+// Moves what is to be stored to `flushing`; false if there is nothing. flush_mu is held until EndFlush.
+bool DataCache::Core::BeginFlush(File& file, FlushMode mode) {
+  std::lock_guard lock(file.mu);
+  if (mode == FlushMode::kFullBlocks) {
+    for (const Range& block : file.dirty.FullBlocks())
+      file.dirty.Remove(block.begin, block.end, &file.flushing);
+  } else {
+    std::swap(file.dirty, file.flushing);
+  }
+  file.waiting = file.dirty.bytes();
+  if (file.flushing.empty()) return false;
+  if (!file.dirty.empty()) file.oldest = clock.Steady();
+  counters.flushing_bytes += file.flushing.bytes();
+  return true;
+}
+
+// How it went: what is not stored goes back.
+Status DataCache::Core::EndFlush(const FilePtr& file, Status s) {
+  counters.flushes.fetch_add(1, std::memory_order_relaxed);
   std::lock_guard lock(file->mu);
   counters.flushing_bytes -= file->flushing.bytes();  // nothing, if all went well
   if (s.code() == Code::kNotFound || file->forgotten) {
@@ -196,6 +206,7 @@ Status DataCache::Core::FlushFile(const FilePtr& file, FlushMode mode) {
   }
   counters.flush_failures.fetch_add(1, std::memory_order_relaxed);
   file->dirty.InsertUnder(&file->flushing);
+  file->waiting = file->dirty.bytes();
   const uint32_t doublings = std::min(file->failures++, kRetryDoublings);
   Schedule(file, clock.Steady() + kRetryFirst * (1 << doublings));
   budget.FlushFailed(s);
@@ -204,23 +215,27 @@ Status DataCache::Core::FlushFile(const FilePtr& file, FlushMode mode) {
 
 Status DataCache::Core::StoreFlushing(File& file, bool durable_soon) {
   // `flushing` is changed by nobody but us while we hold flush_mu, so it may be looked at without the lock.
-  if (file.flushing.end() <= options.inline_max) {
-    CURVEFS_TRY(const bool done, StoreSmallFile(file));
-    if (done) return {};
+  CURVEFS_TRY(auto small, SmallFile(file));
+  if (small) {
+    const Range all{0, small->len};
+    std::vector<meta::ChunkRecord> records;
+    records.push_back(*std::move(small));
+    return CommitRecords(file, std::move(records), {all});
   }
   if (durable_soon && file.flushing.bytes() <= options.staged_max) return StoreInline(file);
   return StoreObjects(file);
 }
 
-// If the file, with what is now added, is small enough to live in the metadata, its content becomes one
-// record. False if it is not.
-Result<bool> DataCache::Core::StoreSmallFile(File& file) {
+// If the file, with what is now added, is small enough to live in the metadata, the record of all its
+// content.
+Result<std::optional<meta::ChunkRecord>> DataCache::Core::SmallFile(const File& file) {
+  if (file.flushing.end() > options.inline_max) return std::nullopt;
   CURVEFS_TRY(const auto records, index.Records(file.inode, 0, options.inline_max + 1));
   uint64_t end = file.flushing.end();
   for (const auto& r : records) {
-    if (r.in_object() || r.end() > options.inline_max) return false;
+    if (r.in_object() || r.end() > options.inline_max) return std::nullopt;
     // Damaged content must not be given a new, right, checksum.
-    if (r.is_inline() && Crc32c(r.inline_data) != r.inline_crc) return false;
+    if (r.is_inline() && Crc32c(r.inline_data) != r.inline_crc) return std::nullopt;
     end = std::max(end, r.end());
   }
   std::string content(end, '\0');
@@ -237,10 +252,14 @@ Result<bool> DataCache::Core::StoreSmallFile(File& file) {
       std::memcpy(content.data() + s.offset, s.bytes.data(), s.bytes.size);
     }
   }
-  std::vector<meta::ChunkRecord> out;
-  out.push_back(InlineRecord(0, std::move(content)));
-  CURVEFS_CHECK_OK(CommitRecords(file, std::move(out), {{0, end}}));
-  return true;
+  return InlineRecord(0, std::move(content));
+}
+
+meta::ChunkRecord DataCache::Core::ZeroRecord(Range range) {
+  meta::ChunkRecord r;
+  r.offset = range.begin;
+  r.len = range.size();
+  return r;
 }
 
 Status DataCache::Core::StoreInline(File& file) {
@@ -259,7 +278,7 @@ Status DataCache::Core::StoreInline(File& file) {
     std::string bytes = Joined(file.flushing.Collect(part.begin, part.end), part.size());
     CURVEFS_CHECK_OK(add(InlineRecord(part.begin, std::move(bytes)), part));
   }
-  return CommitRecords(file, std::move(records), done);
+  return CommitRecords(file, std::move(records), std::move(done));
 }
 
 Status DataCache::Core::StoreObjects(File& file) {
@@ -296,71 +315,118 @@ Status DataCache::Core::StoreObjects(File& file) {
       }
       std::ranges::move(*put, std::back_inserter(records));
     }
-    CURVEFS_CHECK_OK(CommitRecords(file, std::move(records), done));
+    CURVEFS_CHECK_OK(CommitRecords(file, std::move(records), std::move(done)));
     first = last;
   }
   return {};
 }
 
-// Commits `records` in pieces, and lets go of the ranges that they store. On failure their objects are
-// deleted.
 Status DataCache::Core::CommitRecords(File& file, std::vector<meta::ChunkRecord> records,
-                                      const std::vector<Range>& done) {
+                                      std::vector<Range> done) {
   if (records.empty()) return {};
-  // The index raises the file's length to the end of the last one.
-  std::ranges::sort(records, {}, &meta::ChunkRecord::offset);
-  const auto count = static_cast<uint64_t>(std::ranges::count_if(records, &meta::ChunkRecord::is_inline));
-  std::vector<meta::ChunkRecord> objects_put;
-  std::ranges::copy_if(records, std::back_inserter(objects_put), &meta::ChunkRecord::in_object);
+  std::vector<Stored> stored;
+  stored.push_back({&file, std::move(records), std::move(done)});
+  return Commit(std::move(stored)).front();
+}
 
-  Result<std::vector<ChunkLoad>> loads = Fail(Code::kNotFound);
-  bool forgotten;
-  {
-    std::lock_guard lock(file.mu);
-    forgotten = file.forgotten;
-  }
-  if (!forgotten) loads = index.Append(file.inode, std::move(records));
-  if (!loads) {
-    // With an unknown outcome the records may be there: then the objects stay, for fsck to judge.
-    if (loads.error().code() != Code::kTimedOut) DeleteObjects(objects_put);
-    return loads.error();
-  }
-  counters.inline_records.fetch_add(count, std::memory_order_relaxed);
-  {
-    DirtyMap stored(budget);  // freed after the lock
+// Commits records of several files, which may share objects, and lets go of what they store. Objects that
+// then nobody names are deleted.
+std::vector<Status> DataCache::Core::Commit(std::vector<Stored> stored) {
+  std::vector<Status> statuses(stored.size(), Status(Code::kNotFound));
+  std::vector<std::vector<meta::ChunkRecord>> objects_put(stored.size());
+  std::vector<ChunkIndex::FileRecords> files;
+  std::vector<size_t> places;  // of files[i], in `stored`
+  uint64_t inline_records = 0;
+  for (size_t i = 0; i < stored.size(); ++i) {
+    auto& records = stored[i].records;
+    std::ranges::copy_if(records, std::back_inserter(objects_put[i]), &meta::ChunkRecord::in_object);
     {
-      std::lock_guard lock(file.mu);
-      const uint64_t before = file.flushing.bytes();
-      for (const Range& range : done) file.flushing.Remove(range.begin, range.end, nullptr);
-      counters.flushing_bytes -= before - file.flushing.bytes();
+      std::lock_guard lock(stored[i].file->mu);
+      if (stored[i].file->forgotten) continue;
     }
+    inline_records += static_cast<uint64_t>(std::ranges::count_if(records, &meta::ChunkRecord::is_inline));
+    std::ranges::sort(records, {}, &meta::ChunkRecord::offset);  // the last one's end raises the length
+    files.push_back({stored[i].file->inode, std::move(records)});
+    places.push_back(i);
   }
-  ConsiderCompaction(file.inode, *loads);
-  return {};
+  Status failure;
+  if (!files.empty()) {
+    auto appended = index.Append(std::move(files));
+    if (!appended) failure = appended.error();
+    for (size_t k = 0; k < places.size(); ++k) {
+      if (!appended) {
+        statuses[places[k]] = failure;
+      } else if (!(*appended)[k]) {
+        statuses[places[k]] = (*appended)[k].error();
+      } else {
+        statuses[places[k]] = {};
+        LetGo(stored[places[k]], *(*appended)[k]);
+      }
+    }
+    if (failure.ok()) counters.inline_records.fetch_add(inline_records, std::memory_order_relaxed);
+  }
+  // With an unknown outcome the records may be there: then the objects stay, for fsck to judge.
+  if (failure.code() == Code::kTimedOut) return statuses;
+  std::set<ChunkId> named;
+  for (size_t i = 0; i < stored.size(); ++i) {
+    if (!statuses[i].ok()) continue;
+    for (const auto& r : objects_put[i]) named.insert(r.chunk_id);
+  }
+  for (size_t i = 0; i < stored.size(); ++i) {
+    if (statuses[i].ok()) continue;
+    std::erase_if(objects_put[i], [&](const auto& r) { return !named.insert(r.chunk_id).second; });
+    DeleteObjects(objects_put[i]);
+  }
+  return statuses;
+}
+
+// The records are committed.
+void DataCache::Core::LetGo(const Stored& stored, const std::vector<ChunkLoad>& loads) {
+  {
+    std::lock_guard lock(stored.file->mu);
+    DirtyMap& flushing = stored.file->flushing;
+    const uint64_t before = flushing.bytes();
+    for (const Range& range : stored.done) flushing.Remove(range.begin, range.end, nullptr);
+    counters.flushing_bytes -= before - flushing.bytes();
+  }
+  ConsiderCompaction(stored.file->inode, loads);
 }
 
 object::ObjectName DataCache::Core::NameOf(const meta::ChunkRecord& r) const {
   return {r.chunk_id, r.block, r.compaction, index.fs(), r.object_inode};
 }
 
+// A record of an object yet to be stored: all but its digest, and the place of a part.
+meta::ChunkRecord DataCache::Core::NewObject(InodeId inode, uint64_t begin, uint64_t bytes,
+                                             ChunkId chunk) const {
+  meta::ChunkRecord r;
+  r.chunk_id = chunk;
+  r.block = static_cast<uint32_t>(begin % kChunkSize / kBlockSize);
+  r.object_inode = inode;
+  r.object_size = bytes;
+  return r;
+}
+
+// Stores the object that the record names, and sets its digest.
+Status DataCache::Core::Put(meta::ChunkRecord* record, const BufferList& bytes) {
+  auto digest = objects.Put(NameOf(*record), bytes);
+  if (!digest) {
+    (void)objects.Delete(NameOf(*record));  // best effort: it may be there, half or whole
+    return digest.error();
+  }
+  record->digest = *digest;
+  counters.objects_put.fetch_add(1, std::memory_order_relaxed);
+  free_bytes.fetch_sub(static_cast<int64_t>(record->object_size), std::memory_order_relaxed);
+  return {};
+}
+
 // Stores one object and returns the records for its parts.
 Result<std::vector<meta::ChunkRecord>> DataCache::Core::PutObject(InodeId inode, const PlannedObject& plan,
                                                                   const BufferList& bytes, ChunkId chunk,
                                                                   uint32_t compaction) {
-  meta::ChunkRecord r;
-  r.chunk_id = chunk;
-  r.block = static_cast<uint32_t>(plan.parts.front().begin % kChunkSize / kBlockSize);
+  meta::ChunkRecord r = NewObject(inode, plan.parts.front().begin, plan.bytes, chunk);
   r.compaction = compaction;
-  r.object_inode = inode;
-  r.object_size = plan.bytes;
-  auto digest = objects.Put(NameOf(r), bytes);
-  if (!digest) {
-    (void)objects.Delete(NameOf(r));  // best effort: it may be there, half or whole
-    return Fail(digest.error());
-  }
-  r.digest = *digest;
-  counters.objects_put.fetch_add(1, std::memory_order_relaxed);
-  free_bytes.fetch_sub(static_cast<int64_t>(plan.bytes), std::memory_order_relaxed);
+  CURVEFS_CHECK_OK(Put(&r, bytes));
   std::vector<meta::ChunkRecord> records;
   records.reserve(plan.parts.size());
   for (const Range& part : plan.parts) {

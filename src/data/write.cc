@@ -100,6 +100,7 @@ Status DataCache::Core::WritePiece(InodeId inode, uint64_t offset, const BufferS
         const SteadyTime now = clock.Steady();
         if (file->dirty.empty()) file->oldest = now;
         file->dirty.Insert(offset, data);
+        file->waiting = file->dirty.bytes();
         Schedule(file, now + options.flush_age);
         const uint64_t block = offset / kBlockSize * kBlockSize;
         if (end >= block + kBlockSize && file->dirty.Covers(block, block + kBlockSize))

@@ -64,26 +64,41 @@ Result<std::vector<meta::ChunkRecord>> FakeChunkIndex::Records(InodeId inode, ui
   return out;
 }
 
-Result<std::vector<data::ChunkLoad>> FakeChunkIndex::Append(InodeId inode,
-                                                            std::vector<meta::ChunkRecord> records) {
+Result<std::vector<data::ChunkIndex::Appended>> FakeChunkIndex::Append(std::vector<FileRecords> files) {
   std::lock_guard lock(mu_);
   ++append_calls_;
   if (fail_appends_ > 0) {
     --fail_appends_;
     return Fail(fail_code_, "an injected failure of the index");
   }
-  auto it = files_.find(inode);
-  if (it == files_.end()) return Fail(Code::kNotFound);
-  File& file = it->second;
+  size_t records = 0;
+  for (const auto& [inode, added] : files) {
+    records += added.size();
+    if (!files_.contains(inode)) continue;
+    for (const auto& r : added) Use(r);
+  }
+  CURVEFS_CHECK(records <= 1000);
+  std::vector<Appended> appended;
+  for (auto& [inode, added] : files) {
+    auto it = files_.find(inode);
+    if (it == files_.end()) {
+      appended.push_back(Fail(Code::kNotFound));
+    } else {
+      appended.push_back(AppendTo(&it->second, std::move(added)));
+    }
+  }
+  return appended;
+}
+
+std::vector<data::ChunkLoad> FakeChunkIndex::AppendTo(File* to, std::vector<meta::ChunkRecord> records) {
+  File& file = *to;
   std::set<uint32_t> touched;
-  CURVEFS_CHECK(records.size() <= 1000);
   for (auto& r : records) {
     CURVEFS_CHECK(r.len > 0 && ChunkOf(r.offset) == ChunkOf(r.end() - 1));
     CURVEFS_CHECK(!r.is_inline() || (r.inline_data.size() == r.len && Crc32c(r.inline_data) == r.inline_crc));
     CURVEFS_CHECK(r.inline_data.size() <= kMaxInlineRecord);
     r.sequence = next_sequence_++;
     auto& chunk = file.chunks[ChunkOf(r.offset)];
-    Use(r);
     std::erase_if(chunk, [&](const auto& old) {
       const bool covered = old.offset >= r.offset && old.end() <= r.end();
       if (covered) Unuse(old);

@@ -20,7 +20,7 @@ class FakeChunkIndex final : public data::ChunkIndex {
   explicit FakeChunkIndex(object::ObjectStore& objects) : objects_(objects) {}
 
   Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len) override;
-  Result<std::vector<data::ChunkLoad>> Append(InodeId inode, std::vector<meta::ChunkRecord> records) override;
+  Result<std::vector<Appended>> Append(std::vector<FileRecords> files) override;
   Status Replace(InodeId inode, std::vector<meta::ChunkRecord> before,
                  std::vector<meta::ChunkRecord> after) override;
   Result<ChunkId> NewChunks(uint32_t n) override;
@@ -47,6 +47,7 @@ class FakeChunkIndex final : public data::ChunkIndex {
     std::map<uint32_t, std::vector<meta::ChunkRecord>> chunks;  // by sequence
   };
   object::ObjectName NameOf(const meta::ChunkRecord& r) const;
+  std::vector<data::ChunkLoad> AppendTo(File* file, std::vector<meta::ChunkRecord> records);
   void Use(const meta::ChunkRecord& r);
   void Unuse(const meta::ChunkRecord& r);
   void Cut(File* file, uint64_t begin, uint64_t end);

@@ -53,13 +53,24 @@ Result<std::vector<meta::ChunkRecord>> MetaChunkIndex::Records(InodeId inode, ui
   return meta_.Records(inode, offset, len);
 }
 
-Result<std::vector<data::ChunkLoad>> MetaChunkIndex::Append(InodeId inode,
-                                                            std::vector<meta::ChunkRecord> records) {
-  CURVEFS_TRY(auto reply, meta_.AppendChunks({.inode = inode, .records = std::move(records)}));
-  std::vector<data::ChunkLoad> loads;
-  for (const auto& c : reply.chunks)
-    loads.push_back({c.chunk_index, c.records, c.live_bytes, c.inline_bytes});
-  return loads;
+Result<std::vector<MetaChunkIndex::Appended>> MetaChunkIndex::Append(std::vector<FileRecords> files) {
+  std::vector<meta::AppendRequest> requests;
+  requests.reserve(files.size());
+  for (auto& file : files) requests.push_back({.inode = file.inode, .records = std::move(file.records)});
+  CURVEFS_TRY(const auto replies, meta_.AppendChunks(requests));
+  std::vector<Appended> appended;
+  appended.reserve(replies.size());
+  for (const auto& reply : replies) {
+    if (!reply) {
+      appended.push_back(Fail(reply.error()));
+      continue;
+    }
+    std::vector<data::ChunkLoad> loads;
+    for (const auto& c : reply->chunks)
+      loads.push_back({c.chunk_index, c.records, c.live_bytes, c.inline_bytes});
+    appended.push_back(std::move(loads));
+  }
+  return appended;
 }
 
 Status MetaChunkIndex::Replace(InodeId inode, std::vector<meta::ChunkRecord> before,

@@ -175,7 +175,7 @@ class MetaChunkIndex final : public data::ChunkIndex {
  public:
   explicit MetaChunkIndex(MetaClient& meta) : meta_(meta) {}
   Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len) override;
-  Result<std::vector<data::ChunkLoad>> Append(InodeId inode, std::vector<meta::ChunkRecord> records) override;
+  Result<std::vector<Appended>> Append(std::vector<FileRecords> files) override;
   Status Replace(InodeId inode, std::vector<meta::ChunkRecord> before,
                  std::vector<meta::ChunkRecord> after) override;
   Result<ChunkId> NewChunks(uint32_t n) override;

@@ -134,25 +134,29 @@ uint32_t ChunkOf(const Txn& txn, uint64_t offset) {
   return static_cast<uint32_t>(offset / txn.fs().chunk_size);
 }
 
-// Counts the uses of each object that `records` name, all of them new.
-void AddNewObjects(Txn& txn, const std::vector<ChunkRecord>& records) {
-  std::map<ChunkId, std::pair<const ChunkRecord*, uint64_t>> objects;
-  for (const auto& r : records) {
-    if (!r.in_object()) continue;
-    auto& use = objects[r.chunk_id];
-    use.first = &r;
-    ++use.second;
+// Counts the uses of new objects.
+class NewObjects {
+ public:
+  void Add(const std::vector<ChunkRecord>& records) {
+    for (const auto& r : records) {
+      if (!r.in_object()) continue;
+      auto& use = objects_[r.chunk_id];
+      use.first = &r;
+      ++use.second;
+    }
   }
-  for (const auto& [chunk, use] : objects) txn.AddNewObject(*use.first, use.second);
-}
+  void Put(Txn& txn) const {
+    for (const auto& [chunk, use] : objects_) txn.AddNewObject(*use.first, use.second);
+  }
 
-}  // namespace
+ private:
+  std::map<ChunkId, std::pair<const ChunkRecord*, uint64_t>> objects_;  // a record of it, how many there are
+};
 
-Result<AppendReply> AppendChunks(Txn& txn, const AppendRequest& request) {
-  AppendReply reply;
-  CURVEFS_TRY(reply.inode, GetFile(txn, request.inode));
+// One file's part of an append; its objects are counted elsewhere.
+Status AppendToFile(Txn& txn, const AppendRequest& request, AppendReply* reply) {
   std::map<uint32_t, std::vector<const ChunkRecord*>> by_chunk;
-  uint64_t bytes = 0, end = reply.inode.length;
+  uint64_t bytes = 0, end = reply->inode.length;
   for (const auto& r : request.records) {
     CURVEFS_CHECK_OK(CheckRecord(txn, r));
     by_chunk[ChunkOf(txn, r.offset)].push_back(&r);
@@ -160,15 +164,44 @@ Result<AppendReply> AppendChunks(Txn& txn, const AppendRequest& request) {
     end = std::max(end, r.end());
   }
   CURVEFS_CHECK_OK(txn.CheckCapacity(PartitionOf(request.inode), bytes));
-  AddNewObjects(txn, request.records);
   for (const auto& [index, records] : by_chunk) {
-    CURVEFS_TRY(ChunkState state, AppendToChunk(txn, &reply.inode, index, records));
-    reply.chunks.push_back(state);
+    CURVEFS_TRY(ChunkState state, AppendToChunk(txn, &reply->inode, index, records));
+    reply->chunks.push_back(state);
   }
-  reply.inode.length = end;
-  ++reply.inode.version;
-  txn.PutInode(reply.inode);
-  return reply;
+  reply->inode.length = end;
+  ++reply->inode.version;
+  txn.PutInode(reply->inode);
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Result<AppendReply>>> AppendChunks(Txn& txn, const std::vector<AppendRequest>& requests) {
+  std::vector<Result<AppendReply>> replies;
+  replies.reserve(requests.size());
+  NewObjects objects;
+  for (const auto& request : requests) {
+    auto inode = GetFile(txn, request.inode);
+    if (inode) {
+      objects.Add(request.records);
+      replies.push_back(AppendReply{.inode = *std::move(inode)});
+    } else if (inode.error().code() == Code::kNotFound) {
+      replies.push_back(Fail(inode.error()));
+    } else {
+      return Fail(inode.error());
+    }
+  }
+  // The uses first: what is dropped below may be among them, if a record covers another of the same request.
+  objects.Put(txn);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (replies[i]) CURVEFS_CHECK_OK(AppendToFile(txn, requests[i], &*replies[i]));
+  }
+  return replies;
+}
+
+Result<AppendReply> AppendChunks(Txn& txn, const AppendRequest& request) {
+  CURVEFS_TRY(auto replies, AppendChunks(txn, std::vector{request}));
+  return std::move(replies.front());
 }
 
 Status ReplaceChunks(Txn& txn, InodeId id, const std::vector<ChunkRecord>& before,
@@ -204,7 +237,9 @@ Status ReplaceChunks(Txn& txn, InodeId id, const std::vector<ChunkRecord>& befor
     if (ChunkOf(txn, a.offset) != index) return Code::kInvalid;
   }
   for (const auto& b : before) CURVEFS_CHECK_OK(txn.RemoveChunk(&inode, b));
-  AddNewObjects(txn, after);
+  NewObjects objects;
+  objects.Add(after);
+  objects.Put(txn);
   for (size_t i = 0; i < after.size(); ++i) {
     ChunkRecord record = after[i];
     record.sequence = in_place ? before[i].sequence : newest + 1 + i;

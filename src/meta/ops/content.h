@@ -29,6 +29,9 @@ struct AppendReply {
 // raises the length. kNotFound; kNoSpace (capacity); kInvalid (a record that crosses chunks or the largest
 // file size).
 Result<AppendReply> AppendChunks(Txn& txn, const AppendRequest& request);
+// The same for several different files at once, whose records may share objects. In the place of a file that
+// is gone stands kNotFound, and nothing of it is added; any other error fails all.
+Result<std::vector<Result<AppendReply>>> AppendChunks(Txn& txn, const std::vector<AppendRequest>& requests);
 
 // Compaction, see data::ChunkIndex::Replace.
 Status ReplaceChunks(Txn& txn, InodeId inode, const std::vector<ChunkRecord>& before,
