@@ -10,7 +10,9 @@
 #include "base/limits.h"
 #include "object/cache/disk_cache_store.h"
 #include "object/object_format.h"
+#include "object/s3/store.h"
 #include "test/support/fault_object_store.h"
+#include "test/support/s3_server.h"
 #include "test/support/sim_disk.h"
 
 namespace curvefs::object {
@@ -37,7 +39,48 @@ Result<std::string> ReadBack(ObjectStore& store, const ObjectName& name, uint32_
   return out;
 }
 
-enum class Kind { kPosix, kSim, kMemory, kFaultless, kCache, kCacheOfDirectory, kWriteback };
+enum class Kind { kPosix, kSim, kMemory, kFaultless, kCache, kCacheOfDirectory, kWriteback, kS3, kS3Cold };
+
+std::unique_ptr<ObjectStore> S3StoreOn(test::S3Server& server) {
+  s3::ClientOptions options;
+  options.bucket = "bucket";
+  options.endpoint = *s3::Endpoint::Parse(server.endpoint());
+  options.region = "test-region-1";
+  auto client = s3::Client::Make(
+      options, [] { return s3::Credentials{"TESTACCESSKEY", "test/secret+key", ""}; }, Clock::System());
+  return s3::MakeS3Store(*std::move(client), {"bucket", "some/prefix"});
+}
+
+// What is written by one store is read by another that has never seen it, so that nothing is known from
+// before.
+class TwoStores final : public ObjectStore {
+ public:
+  TwoStores(ObjectStore& writer, std::unique_ptr<ObjectStore> reader)
+      : writer_(writer), reader_(std::move(reader)) {}
+  Result<uint32_t> Put(const ObjectName& name, const BufferList& data) override {
+    return writer_.Put(name, data);
+  }
+  Status Sync(std::span<const ObjectName> names) override { return reader_->Sync(names); }
+  Status Read(const ObjectName& name, uint32_t digest, uint64_t offset, char* out, size_t n) override {
+    return reader_->Read(name, digest, offset, out, n);
+  }
+  void Prefetch(const ObjectName& name, uint64_t offset, size_t n) override {
+    reader_->Prefetch(name, offset, n);
+  }
+  Status Delete(const ObjectName& name) override {
+    CURVEFS_CHECK_OK(writer_.Delete(name));
+    return reader_->Delete(name);
+  }
+  Result<ObjectStat> Stat(const ObjectName& name) override { return writer_.Stat(name); }
+  Status List(ChunkId from, const std::function<bool(const ObjectName&)>& visit, uint64_t* foreign) override {
+    return reader_->List(from, visit, foreign);
+  }
+  Result<DiskSpace> Space() override { return reader_->Space(); }
+
+ private:
+  ObjectStore& writer_;
+  std::unique_ptr<ObjectStore> reader_;
+};
 
 class Contract : public testing::TestWithParam<Kind> {
  protected:
@@ -71,6 +114,15 @@ class Contract : public testing::TestWithParam<Kind> {
       case Kind::kWriteback:
         store_ = Cached(MakeMemoryObjectStore(), true);
         break;
+      case Kind::kS3:
+      case Kind::kS3Cold:
+        server_ = std::make_unique<test::S3Server>(test::S3ServerOptions{.page = 3});
+        store_ = S3StoreOn(*server_);
+        if (GetParam() == Kind::kS3Cold) {
+          base_ = S3StoreOn(*server_);
+          store_ = std::make_unique<TwoStores>(*base_, std::move(store_));
+        }
+        break;
     }
   }
   void TearDown() override {
@@ -85,6 +137,7 @@ class Contract : public testing::TestWithParam<Kind> {
   }
   test::SimDisk disk_;
   std::string dir_;
+  std::unique_ptr<test::S3Server> server_;
   std::unique_ptr<ObjectStore> base_, store_;
 };
 
@@ -238,13 +291,14 @@ TEST_P(Contract, SyncOfFewAndOfMany) {
 }
 
 std::string NameOfKind(const testing::TestParamInfo<Kind>& info) {
-  constexpr const char* kNames[] = {"Posix",    "Sim", "Memory", "Faultless", "Cache", "CacheOfDirectory",
-                                    "Writeback"};
+  constexpr const char* kNames[] = {"Posix",     "Sim", "Memory", "Faultless", "Cache", "CacheOfDirectory",
+                                    "Writeback", "S3",  "S3Cold"};
   return kNames[static_cast<size_t>(info.param)];
 }
 INSTANTIATE_TEST_SUITE_P(Stores, Contract,
                          testing::Values(Kind::kPosix, Kind::kSim, Kind::kMemory, Kind::kFaultless,
-                                         Kind::kCache, Kind::kCacheOfDirectory, Kind::kWriteback),
+                                         Kind::kCache, Kind::kCacheOfDirectory, Kind::kWriteback, Kind::kS3,
+                                         Kind::kS3Cold),
                          NameOfKind);
 
 TEST(ObjectNames, RoundTrip) {
