@@ -7,7 +7,7 @@ set -euo pipefail
 
 build=(g++ cmake ninja-build ccache pkg-config libabsl-dev librocksdb-dev libxxhash-dev libcli11-dev libspdlog-dev
        libfmt-dev nlohmann-json3-dev libtomlplusplus-dev protobuf-compiler libprotobuf-dev libgtest-dev
-       libcurl4-openssl-dev libssl-dev libpugixml-dev)
+       libcurl4-openssl-dev libssl-dev libpugixml-dev golang-go)
 run=(fuse3)
 test=(python3 attr acl rsync sqlite3 git util-linux)
 full=(clang-19 clang-tidy-19 libclang-rt-19-dev fio dbench stress-ng gcc make)
@@ -32,7 +32,17 @@ missing=()
 for package in "${wanted[@]}"; do
   grep -qxF "$package" <<<"$installed" || missing+=("$package")
 done
-[ ${#missing[@]} -eq 0 ] && exit 0
+
+# What is downloaded, not installed. Without it all is built but what a cluster's metaserver needs.
+engine() {
+  case " $* " in
+    *" build "*) "$(dirname "$0")/raft_engine.sh" || echo "deps.sh: the Raft engine is left out of the build" >&2 ;;
+  esac
+}
+if [ ${#missing[@]} -eq 0 ]; then
+  engine "$@"
+  exit 0
+fi
 
 sudo=()
 if [ "$(id -u)" -ne 0 ]; then
@@ -55,3 +65,4 @@ if ! install >"$log" 2>&1; then
     exit 1
   }
 fi
+engine "$@"

@@ -44,6 +44,7 @@ class FileJournal final : public Journal {
   Result<Seq> Append(std::string_view encoded) override;
   Status Sync(Seq upto) override;
   Status TrimTo(Seq upto) override;
+  Result<std::string> Read(Seq seq, FramePlace place) const override;
   Seq last() const override { return last_.load(std::memory_order_acquire); }
   Seq durable() const override { return durable_.load(std::memory_order_acquire); }
   JournalStats stats() const override;
@@ -101,8 +102,7 @@ Result<Seq> FileJournal::Append(std::string_view encoded) {
     return Fail(Code::kTooBig, "batch of " + std::to_string(encoded.size()) + " bytes, the limit is " +
                                    std::to_string(kMaxBatchBytes));
   }
-  uint32_t count = 0;
-  WriteBatch::ForEachTrusted(encoded, [&](RecordType, std::string_view, std::string_view) { ++count; });
+  const uint32_t count = options_.content->count(encoded);
   const size_t size = FrameSize(encoded.size());
   std::unique_lock lock(mu_);
   while (buffered_bytes_ + size > options_.max_buffer_bytes && buffered_bytes_ > 0) {
@@ -191,6 +191,7 @@ void FileJournal::KeepRest(FramePosition done) {
 // them, also on failure.
 Status FileJournal::WriteFrames(Frames* frames, FramePosition* done) {
   std::vector<iovec> pieces;
+  std::vector<std::pair<Seq, FramePlace>> places;
   while (done->chunk < frames->size()) {
     const Seq first = durable() + 1;
     const size_t first_size = UnstampedFrameSize((*frames)[done->chunk].data() + done->offset);
@@ -202,6 +203,7 @@ Status FileJournal::WriteFrames(Frames* frames, FramePosition* done) {
     size_t size = 0;
     FramePosition end = *done;
     pieces.clear();
+    places.clear();
     while (end.chunk < frames->size()) {
       std::string& chunk = (*frames)[end.chunk];
       const size_t begin = end.offset;
@@ -210,6 +212,7 @@ Status FileJournal::WriteFrames(Frames* frames, FramePosition* done) {
         size_t frame_size = UnstampedFrameSize(frame);
         if (active_.offset + size + frame_size > active_.size) break;
         last = StampFrame(frame, first - 1, active_.salt);
+        if (options_.placed) places.push_back({last, {active_.first, active_.offset + size}});
         size += frame_size;
         end.offset += frame_size;
       }
@@ -227,6 +230,7 @@ Status FileJournal::WriteFrames(Frames* frames, FramePosition* done) {
     }
     active_.offset += size;
     *done = end;
+    for (const auto& [seq, place] : places) options_.placed(seq, place);
     durable_.store(last, std::memory_order_release);
     if (preparer_ && active_.offset > active_.size / 2) {
       std::unique_lock lock(mu_);
@@ -253,7 +257,11 @@ Status FileJournal::RollOver(Seq first, size_t frame_bytes) {
 Status FileJournal::MakeSegment(Seq first, uint64_t size, bool from_spare) {
   const std::string temporary = Path(from_spare ? kSpareName : kSegmentTemporary);
   const std::string path = Path(SegmentName(first));
-  SegmentHeader header{.first = first, .durable = first - 1, .salt = Salt(), .size = size};
+  SegmentHeader header{.first = first,
+                       .durable = first - 1,
+                       .salt = Salt(),
+                       .size = size,
+                       .content = options_.content->number};
   Status made = [&]() -> Status {
     CURVEFS_TRY(active_.file, disk_.Open(temporary, Disk::Mode::kCreate));
     if (!from_spare) CURVEFS_CHECK_OK(active_.file->Truncate(0));
@@ -267,12 +275,13 @@ Status FileJournal::MakeSegment(Seq first, uint64_t size, bool from_spare) {
     return made;
   }
   CURVEFS_CHECK_OK(disk_.SyncDir(dir_));
+  active_.first = first;
   active_.offset = kSegmentHeader;
   active_.size = size;
   active_.salt = header.salt;
   std::lock_guard lock(mu_);
   if (!segments_.empty() && segments_.back().first == first) segments_.pop_back();
-  segments_.push_back({first, size});
+  segments_.push_back({first, size, header.salt});
   return {};
 }
 
@@ -326,6 +335,31 @@ Status FileJournal::TrimTo(Seq upto) {
   return disk_.SyncDir(dir_);
 }
 
+Result<std::string> FileJournal::Read(Seq seq, FramePlace place) const {
+  const std::string path = Path(SegmentName(place.segment));
+  uint64_t salt = 0;
+  {
+    std::lock_guard lock(mu_);
+    auto it = std::find_if(segments_.begin(), segments_.end(),
+                           [&](const Segment& s) { return s.first == place.segment; });
+    if (it == segments_.end()) return Fail(Code::kNotFound, path + " has been removed");
+    salt = it->salt;
+  }
+  auto damaged = [&] {
+    return Fail(Code::kCorrupt, path + " at byte " + std::to_string(place.offset) + ": frame " +
+                                    std::to_string(seq) + " is damaged");
+  };
+  CURVEFS_TRY(auto file, disk_.Open(path, Disk::Mode::kRead));
+  std::string bytes(kFrameHeader, '\0');
+  CURVEFS_TRY(size_t n, file->Read(place.offset, bytes.data(), bytes.size()));
+  auto header = DecodeFrameHeader(std::string_view(bytes).substr(0, n), salt);
+  if (!header || header->seq != seq) return damaged();
+  bytes.resize(FrameSize(header->length));
+  CURVEFS_TRY(n, file->Read(place.offset, bytes.data(), bytes.size()));
+  if (!FrameHolds(std::string_view(bytes).substr(0, n), *header, salt)) return damaged();
+  return bytes.substr(kFrameHeader, header->length);
+}
+
 JournalStats FileJournal::stats() const {
   std::lock_guard lock(mu_);
   const Seq durable_now = durable();  // before last(), which it must not pass
@@ -346,7 +380,15 @@ uint64_t FileJournal::Salt() const {
   return uint64_t{random()} << 32 | random();
 }
 
+uint32_t CountBatch(std::string_view encoded) {
+  uint32_t count = 0;
+  WriteBatch::ForEachTrusted(encoded, [&](RecordType, std::string_view, std::string_view) { ++count; });
+  return count;
+}
+
 }  // namespace
+
+const JournalContent kBatchContent{.number = 0, .count = &CountBatch, .verify = &WriteBatch::Verify};
 
 Result<std::unique_ptr<Journal>> Journal::Open(Disk& disk, std::string dir, Seq applied, const Replay& replay,
                                                JournalOptions options, JournalRecovery* recovery) {

@@ -37,6 +37,22 @@
 
 namespace curvefs::kv {
 
+// Where a frame is.
+struct FramePlace {
+  Seq segment = 0;  // the first number in it, which names it
+  uint64_t offset = 0;
+};
+
+// What the frames hold. The journal itself does not look inside.
+struct JournalContent {
+  uint32_t number = 0;  // in the segment header: 0 batches of SET and DEL, 1 the log of Raft groups
+  // The number of records in a payload that this process made. Kept in the frame's header.
+  uint32_t (*count)(std::string_view payload) = nullptr;
+  // Checks a payload that was read, and returns the same number.
+  Result<uint32_t> (*verify)(std::string_view payload) = nullptr;
+};
+extern const JournalContent kBatchContent;
+
 struct JournalOptions {
   uint64_t segment_bytes = 32 << 20;
   size_t max_buffer_bytes = 64 << 20;
@@ -45,6 +61,12 @@ struct JournalOptions {
   // A thread makes the next segment ready while this one fills; else it is made at the roll-over.
   bool prepare_ahead = true;
   uint64_t salt = 0;  // of new segments' checksums; 0: random, as it must be outside of tests
+  const JournalContent* content = &kBatchContent;
+  // Begin with the oldest segment there is, whatever `applied` is: who uses the journal checks that itself.
+  bool from_oldest = false;
+  // Called once for each frame, in order, when it is known where it is: at the start before it is replayed,
+  // later when it is durable, by the thread that syncs, without locks held.
+  std::function<void(Seq, FramePlace)> placed;
 };
 
 struct JournalRecovery {
@@ -88,6 +110,10 @@ class Journal {
   // Removes the segments that hold only batches <= upto (the store has saved them); never the one being
   // written. After a failure the rest is tried again by the next call.
   virtual Status TrimTo(Seq upto) = 0;
+
+  // The payload of a frame whose place is known and whose segment has not been trimmed. kCorrupt, naming file
+  // and offset, if it is not what was written.
+  virtual Result<std::string> Read(Seq seq, FramePlace place) const = 0;
 
   virtual Seq last() const = 0;
   virtual Seq durable() const = 0;

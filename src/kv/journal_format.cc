@@ -39,6 +39,7 @@ std::string EncodeSegmentHeader(const SegmentHeader& header) {
   PutLe<uint64_t>(&block, header.durable);
   PutLe<uint64_t>(&block, header.salt);
   PutLe<uint64_t>(&block, header.size);
+  PutLe<uint32_t>(&block, header.content);
   block.resize(kSegmentHeader - sizeof(uint64_t));
   PutLe<uint64_t>(&block, Xxh3(block));
   return block;
@@ -64,6 +65,7 @@ Result<SegmentHeader> DecodeSegmentHeader(std::string_view block) {
   header.durable = in.Le<uint64_t>();
   header.salt = in.Le<uint64_t>();
   header.size = in.Le<uint64_t>();
+  header.content = in.Le<uint32_t>();
   if (version == 0 || header_size != kSegmentHeader || header.first == 0 || header.durable >= header.first)
     return Fail(Code::kCorrupt, "the segment header makes no sense");
   return header;

@@ -26,7 +26,8 @@ struct SegmentHeader {
   Seq first = 0;    // of its first frame; frames from here on in older segments are superseded
   Seq durable = 0;  // everything up to here was durable when the segment was made: first - 1
   uint64_t salt = 0;
-  uint64_t size = 0;  // of the file
+  uint64_t size = 0;     // of the file
+  uint32_t content = 0;  // JournalContent::number
 };
 
 // kSegmentHeader bytes.

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "kv/write_batch.h"
-
 namespace curvefs::kv {
 namespace {
 
@@ -25,6 +23,7 @@ class Recovery {
     size_t i = 0;
     while (i + 1 < out_.segments.size() && out_.segments[i + 1].first <= applied_ + 1) ++i;
     expected_ = out_.segments.empty() ? applied_ + 1 : out_.segments[i].first;
+    if (options_.from_oldest) applied_ = expected_ - 1;
     if (expected_ > applied_ + 1) {
       // Not the journal is damaged, but the state that it continues is gone. To cut it would be to throw
       // everything away.
@@ -107,6 +106,12 @@ class Recovery {
       return CutFrom(i, path + " at byte 0: the segment begins with batch " + std::to_string(header->first) +
                             ", not as its name says");
     }
+    if (header->content != options_.content->number) {
+      return {Code::kInvalid,
+              path + ": the journal holds another kind of log (" + std::to_string(header->content) +
+                  ", not " + std::to_string(options_.content->number) + "): this is the wrong directory"};
+    }
+    out_.segments[i].salt = header->salt;
     uint64_t offset = kSegmentHeader;
     tail_ = offset;
     const Seq end = IsLast(i) ? 0 : out_.segments[i + 1].first;  // 0: no end
@@ -114,6 +119,7 @@ class Recovery {
       std::string_view rest = std::string_view(bytes).substr(offset);
       auto frame = DecodeFrameHeader(rest, header->salt);
       if (!frame || frame->seq != expected_ || !FrameHolds(rest, *frame, header->salt)) break;
+      if (options_.placed) options_.placed(expected_, {segment.first, offset});
       CURVEFS_CHECK_OK(ReplayFrame(*frame, rest.substr(kFrameHeader, frame->length), path, offset));
       if (frame->durable + 1 == frame->seq) tail_ = offset;  // the first of a group: all before it is durable
       offset += FrameSize(frame->length);
@@ -136,7 +142,7 @@ class Recovery {
   Status ReplayFrame(const FrameHeader& frame, std::string_view encoded, const std::string& path,
                      uint64_t at) {
     if (frame.seq <= applied_) return {};
-    auto count = WriteBatch::Verify(encoded);
+    auto count = options_.content->verify(encoded);
     if (!count || *count != frame.count) {
       return {Code::kCorrupt,
               path + " at byte " + std::to_string(at) + ": batch " + std::to_string(frame.seq) +
@@ -203,8 +209,11 @@ class Recovery {
     if (tail_ < end) CURVEFS_CHECK_OK(file->Write(tail_, bytes.substr(tail_, end - tail_)));
     CURVEFS_CHECK_OK(file->Sync());
     segment.bytes = std::max<uint64_t>(last_header_.size, bytes.size());
-    out_.active = {
-        .file = std::move(file), .offset = last_end_, .size = segment.bytes, .salt = last_header_.salt};
+    out_.active = {.file = std::move(file),
+                   .first = segment.first,
+                   .offset = last_end_,
+                   .size = segment.bytes,
+                   .salt = last_header_.salt};
     return {};
   }
 
@@ -212,7 +221,7 @@ class Recovery {
 
   Disk& disk_;
   const std::string& dir_;
-  const Seq applied_;
+  Seq applied_;
   const Journal::Replay& replay_;
   const JournalOptions& options_;
   JournalRecovery* const report_;

@@ -15,12 +15,14 @@ namespace curvefs::kv {
 struct Segment {
   Seq first = 0;
   uint64_t bytes = 0;
+  uint64_t salt = 0;  // known of those that were read
 };
 
 // A segment that is written to.
 struct ActiveSegment {
   std::unique_ptr<File> file;  // null: none, the next write makes one
-  uint64_t offset = 0;         // where the next frame goes
+  Seq first = 0;
+  uint64_t offset = 0;  // where the next frame goes
   uint64_t size = 0;
   uint64_t salt = 0;
 };

@@ -13,6 +13,7 @@ import tempfile
 MAY_INCLUDE = {
     "base": [],
     "kv": ["base"],
+    "raft": ["base", "kv"],
     "meta": ["base", "kv"],
     "object": ["base"],
     "data": ["base", "object", "meta"],
