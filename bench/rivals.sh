@@ -58,14 +58,16 @@ build_moosefs() {
     dpkg-query -W -f '${Status}' $p 2>/dev/null | grep -q 'install ok' || { echo "moosefs: install $p first" >&2; return 1; }
   done
 }
+# Its chunk server refuses to talk to 127.0.0.0/8: an address for documentation (RFC 5737), on the loopback device.
 start_moosefs() {
+  ip address add 192.0.2.1/32 dev lo 2>/dev/null || true
   m=$disk/moosefs; mkdir -p "$m/master" "$m/chunks" "$m/cs"
   chmod 777 "$m" "$m"/*
   printf '*\t/\trw,alldirs,admin,maproot=0:0\n' >"$m/exports.cfg"; printf '%s\n' "$m/chunks" >"$m/hdd.cfg"; : >"$m/topology.cfg"
   cp /usr/share/moosefs/metadata.mfs* "$m/master/metadata.mfs" 2>/dev/null || cp /var/lib/mfs/metadata.mfs.empty "$m/master/metadata.mfs" || return 1
   printf 'WORKING_USER=root\nWORKING_GROUP=root\nDATA_PATH=%s\nEXPORTS_FILENAME=%s\nTOPOLOGY_FILENAME=%s\nMATOML_LISTEN_PORT=29419\nMATOCS_LISTEN_PORT=29420\nMATOCL_LISTEN_PORT=29421\n' "$m/master" "$m/exports.cfg" "$m/topology.cfg" >"$m/master.cfg"
-  printf 'WORKING_USER=root\nWORKING_GROUP=root\nDATA_PATH=%s\nHDD_CONF_FILENAME=%s\nMASTER_HOST=127.0.0.1\nMASTER_PORT=29420\nCSSERV_LISTEN_PORT=29422\n' "$m/cs" "$m/hdd.cfg" >"$m/cs.cfg"
+  printf 'WORKING_USER=root\nWORKING_GROUP=root\nDATA_PATH=%s\nHDD_CONF_FILENAME=%s\nMASTER_HOST=192.0.2.1\nMASTER_PORT=29420\nCSSERV_LISTEN_PORT=29422\n' "$m/cs" "$m/hdd.cfg" >"$m/cs.cfg"
   mfsmaster -c "$m/master.cfg" start >"$base/moosefs.log" 2>&1 && mfschunkserver -c "$m/cs.cfg" start >>"$base/moosefs.log" 2>&1 || return 1
-  await 30 mfsmount "$mnt" -H 127.0.0.1 -P 29421 && await 30 mounted && sleep 3
+  await 30 mfsmount "$mnt" -H 192.0.2.1 -P 29421 && await 30 mounted && sleep 3
 }
-stop_moosefs() { detach; mfschunkserver -c "$disk/moosefs/cs.cfg" stop >/dev/null 2>&1 || true; mfsmaster -c "$disk/moosefs/master.cfg" stop >/dev/null 2>&1 || true; served=; }
+stop_moosefs() { detach; mfschunkserver -c "$disk/moosefs/cs.cfg" stop >/dev/null 2>&1 || true; mfsmaster -c "$disk/moosefs/master.cfg" stop >/dev/null 2>&1 || true; ip address del 192.0.2.1/32 dev lo 2>/dev/null || true; served=; }
