@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -21,6 +22,7 @@
 #include "data/extents.h"
 #include "data/plan.h"
 #include "data/read_cache.h"
+#include "data/workers.h"
 
 namespace curvefs::data {
 
@@ -86,6 +88,7 @@ struct DataCache::Core {
   static meta::ChunkRecord ZeroRecord(Range range);
   Result<std::optional<meta::ChunkRecord>> SmallFile(const File& file);
   Status StoreObjects(File& file);
+  Result<std::vector<meta::ChunkRecord>> PutObjects(const File& file, std::span<const PlannedObject> plan);
   // Records ready to be committed, and the parts of `flushing` that they store.
   struct Stored {
     File* file = nullptr;
@@ -141,6 +144,7 @@ struct DataCache::Core {
   Clock& clock = Clock::System();
   Budget budget;
   ReadCache read_cache;
+  Workers putters;
 
   // Files by inode. A shard's lock comes after File::flush_mu and before File::mu.
   static constexpr size_t kShards = 64;

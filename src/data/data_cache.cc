@@ -16,6 +16,7 @@ DataOptions Sane(DataOptions o) {
   o.write_cache_bytes = std::max(o.write_cache_bytes, kMinWriteCache);
   o.inline_max = std::min<uint64_t>(o.inline_max, kMaxInlineRecord);
   o.flush_threads = std::max<uint32_t>(o.flush_threads, 1);
+  o.ahead_threads = std::max<uint32_t>(o.ahead_threads, 1);
   return o;
 }
 
@@ -26,7 +27,8 @@ DataCache::Core::Core(ChunkIndex& i, object::ObjectStore& o, DataOptions opts)
       objects(o),
       options(Sane(opts)),
       budget(options.write_cache_bytes),
-      read_cache(objects, options.read_cache_bytes) {
+      read_cache(objects, options.read_cache_bytes, options.ahead_threads),
+      putters(options.put_threads, "cfs-put") {
   for (uint32_t n = 0; n < options.flush_threads; ++n) {
     threads_.emplace_back([this] { FlusherMain(); });
     pthread_setname_np(threads_.back().native_handle(), ("cfs-flush-" + std::to_string(n % 1000)).c_str());

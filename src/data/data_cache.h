@@ -39,6 +39,8 @@ struct DataOptions {
   uint64_t readahead_bytes = 16 << 20;           // ahead of a sequential reader
   Duration flush_age = std::chrono::seconds(1);  // dirty data older than this is flushed in the background
   uint32_t flush_threads = 2;
+  uint32_t put_threads = 1;           // that store objects beside those: several of one file at once
+  uint32_t ahead_threads = 2;         // that read ahead
   uint64_t reserve_bytes = 32 << 20;  // free space of the store below which writes fail with kNoSpace
 };
 

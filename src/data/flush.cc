@@ -1,6 +1,7 @@
 // Storing dirty data: objects first, then the records that name them.
 #include <algorithm>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "base/crc32c.h"
@@ -281,6 +282,32 @@ Status DataCache::Core::StoreInline(File& file) {
   return CommitRecords(file, std::move(records), std::move(done));
 }
 
+// Stores planned objects, several at once, and returns their records; none stays if one fails.
+Result<std::vector<meta::ChunkRecord>> DataCache::Core::PutObjects(const File& file,
+                                                                   std::span<const PlannedObject> plan) {
+  CURVEFS_TRY(const ChunkId chunk, index.NewChunks(static_cast<uint32_t>(plan.size())));
+  std::vector<Result<std::vector<meta::ChunkRecord>>> puts(plan.size());
+  putters.Run(plan.size(), [&](size_t i) {
+    BufferList bytes;
+    for (const Range& part : plan[i].parts) {
+      for (Segment& s : file.flushing.Collect(part.begin, part.end)) bytes.push_back(std::move(s.bytes));
+    }
+    puts[i] = PutObject(file.inode, plan[i], bytes, ChunkId(chunk.value + i), 0);
+  });
+  std::vector<meta::ChunkRecord> records;
+  Status failure;
+  for (auto& put : puts) {
+    if (put) {
+      std::ranges::move(*put, std::back_inserter(records));
+    } else if (failure.ok()) {
+      failure = put.error();
+    }
+  }
+  if (failure.ok()) return records;
+  DeleteObjects(records);
+  return Fail(std::move(failure));
+}
+
 Status DataCache::Core::StoreObjects(File& file) {
   constexpr uint64_t kAll = ~uint64_t{0};
   const auto zeros = CutAt(file.flushing.Runs(0, kAll, true), kChunkSize, kChunkSize);
@@ -299,22 +326,10 @@ Status DataCache::Core::StoreObjects(File& file) {
            (last == first || records_planned + plan[last].parts.size() <= kMaxRecordsPerAppend)) {
       records_planned += plan[last++].parts.size();
     }
-    CURVEFS_TRY(const ChunkId chunk, index.NewChunks(static_cast<uint32_t>(last - first)));
-    std::vector<meta::ChunkRecord> records;
+    const auto begin = plan.begin() + static_cast<ptrdiff_t>(first);
+    CURVEFS_TRY(auto records, PutObjects(file, std::span(begin, last - first)));
     std::vector<Range> done;
-    for (size_t i = first; i < last; ++i) {
-      BufferList bytes;
-      for (const Range& part : plan[i].parts) {
-        for (Segment& s : file.flushing.Collect(part.begin, part.end)) bytes.push_back(std::move(s.bytes));
-        done.push_back(part);
-      }
-      auto put = PutObject(file.inode, plan[i], bytes, ChunkId(chunk.value + (i - first)), 0);
-      if (!put) {
-        DeleteObjects(records);
-        return put.error();
-      }
-      std::ranges::move(*put, std::back_inserter(records));
-    }
+    for (size_t i = first; i < last; ++i) std::ranges::copy(plan[i].parts, std::back_inserter(done));
     CURVEFS_CHECK_OK(CommitRecords(file, std::move(records), std::move(done)));
     first = last;
   }

@@ -7,9 +7,9 @@
 
 namespace curvefs::data {
 
-ReadCache::ReadCache(object::ObjectStore& objects, uint64_t limit_bytes)
+ReadCache::ReadCache(object::ObjectStore& objects, uint64_t limit_bytes, uint32_t threads)
     : objects_(objects), limit_(limit_bytes) {
-  for (size_t i = 0; i < kThreads; ++i) {
+  for (uint32_t i = 0; i < threads; ++i) {
     threads_.emplace_back([this] { ReadAheadMain(); });
     pthread_setname_np(threads_.back().native_handle(), ("cfs-ahead-" + std::to_string(i)).c_str());
   }

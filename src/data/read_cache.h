@@ -29,7 +29,7 @@ struct ObjectRef {
 
 class ReadCache {
  public:
-  ReadCache(object::ObjectStore& objects, uint64_t limit_bytes);
+  ReadCache(object::ObjectStore& objects, uint64_t limit_bytes, uint32_t threads);
   ~ReadCache();
 
   // The object's bytes if they are here now; null otherwise. Never blocks. A sequential reader does not make
@@ -68,7 +68,6 @@ class ReadCache {
   };
   using Map = std::map<Key, std::shared_ptr<Entry>>;
 
-  static constexpr size_t kThreads = 2;
   static constexpr size_t kMaxQueue = 64;
   static constexpr size_t kMaxPassed = 8;  // objects
 
