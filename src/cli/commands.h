@@ -32,6 +32,7 @@ void AddDump(CLI::App& app, int* exit_code);
 void AddLoad(CLI::App& app, int* exit_code);
 void AddCompact(CLI::App& app, int* exit_code);
 void AddConfig(CLI::App& app, int* exit_code);
+void AddQuota(CLI::App& app, int* exit_code);
 void AddVersion(CLI::App& app, int* exit_code);
 
 // `curvefs` and `mount.curvefs`, from arguments to exit code. Catches what the option parser throws.

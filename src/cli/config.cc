@@ -15,13 +15,20 @@ namespace {
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kTiB = uint64_t{1} << 40;
 
-constexpr std::array<Knob, 14> kKnobs = {{
+constexpr std::array<Knob, 16> kKnobs = {{
     {"read-only", KnobKind::kSwitch, &MountConfig::read_only, 0, 0, "",
      "Nothing is changed, neither through the mount nor in the directory below it."},
     {"meta-engine", KnobKind::kChoice, &MountConfig::meta_engine, 0, 0, "memory|rocksdb",
      "Where the metadata live: all in memory (fast, about 300 bytes a file), or in RocksDB (bounded memory). "
      "Chosen when the "
      "file system is made, and kept."},
+    {"capacity", KnobKind::kSize, &MountConfig::capacity, 0, uint64_t{1} << 60, "",
+     "The most that the files of a new file system may hold together, by their lengths; 0: no limit. Later "
+     "it "
+     "is changed with 'curvefs quota'."},
+    {"inodes", KnobKind::kCount, &MountConfig::inodes, 0, uint64_t{1} << 40, "",
+     "The most inodes that a new file system may have; 0: no limit. Later it is changed with 'curvefs "
+     "quota'."},
     {"meta-memory", KnobKind::kSize, &MountConfig::meta_memory, 16 * kMiB, kTiB, "",
      "Memory for the metadata of the rocksdb engine: block cache and write buffers. Refused with the memory "
      "engine."},

@@ -22,6 +22,8 @@ namespace curvefs::cli {
 struct MountConfig {
   bool read_only = false;
   std::string meta_engine = "memory";
+  uint64_t capacity = 0;
+  uint64_t inodes = 0;
   uint64_t meta_memory = 128 << 20;
   Duration commit_interval = std::chrono::seconds(1);
   uint64_t snapshot_journal = 256 << 20;

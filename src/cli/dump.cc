@@ -23,9 +23,10 @@ struct KindName {
   const char* name;
 };
 constexpr KindName kKinds[] = {
-    {KeyKind::kInode, "inode"}, {KeyKind::kDentry, "dentry"},       {KeyKind::kChunk, "chunk"},
-    {KeyKind::kXattr, "xattr"}, {KeyKind::kOrphan, "orphan"},       {KeyKind::kFree, "free"},
-    {KeyKind::kRefs, "refs"},   {KeyKind::kPartition, "partition"}, {KeyKind::kSuperBlock, "super"}};
+    {KeyKind::kInode, "inode"},         {KeyKind::kDentry, "dentry"},   {KeyKind::kChunk, "chunk"},
+    {KeyKind::kXattr, "xattr"},         {KeyKind::kOrphan, "orphan"},   {KeyKind::kFree, "free"},
+    {KeyKind::kRefs, "refs"},           {KeyKind::kLink, "link"},       {KeyKind::kQuota, "quota"},
+    {KeyKind::kPartition, "partition"}, {KeyKind::kSuperBlock, "super"}};
 
 void PutBytes(Json* j, const std::string& field, std::string_view bytes) {
   if (IsPlainUtf8(bytes)) {
@@ -51,6 +52,12 @@ class Fields {
     uint64_t value = Number(field);
     if (value > ~uint32_t{0}) Wrong(field);
     return static_cast<uint32_t>(value);
+  }
+  bool Flag(const char* field) {
+    auto found = json_.find(field);
+    if (found == json_.end()) return false;
+    if (found->is_boolean()) return found->get<bool>();
+    return Wrong(field), false;
   }
   Timestamp Time(const char* field) { return {static_cast<int64_t>(Number(field))}; }
   std::string Bytes(const std::string& field) {
@@ -166,6 +173,7 @@ Status SuperToJson(std::string_view value, Json* j) {
   (*j)["hash_seed"] = s.hash_seed;
   Put(j, "capacity_bytes", s.capacity_bytes);
   Put(j, "capacity_inodes", s.capacity_inodes);
+  Put(j, "homes", s.homes);
   return {};
 }
 
@@ -181,6 +189,7 @@ Result<std::string> SuperFromJson(Fields& f) {
   s.hash_seed = f.Number("hash_seed");
   s.capacity_bytes = f.Number("capacity_bytes");
   s.capacity_inodes = f.Number("capacity_inodes");
+  s.homes = f.Flag("homes");
   return meta::EncodeSuperBlock(s);
 }
 
@@ -217,8 +226,15 @@ Status ValueToJson(const meta::ParsedKey& key, std::string_view value, Json* j) 
       CURVEFS_TRY((*j)["count"], meta::DecodeRefs(value));
       return {};
     }
+    case KeyKind::kQuota: {
+      CURVEFS_TRY(meta::Quota q, meta::DecodeQuota(value));
+      Put(j, "bytes", q.bytes);
+      Put(j, "inodes", q.inodes);
+      return {};
+    }
     case KeyKind::kXattr:
     case KeyKind::kOrphan:
+    case KeyKind::kLink:
       PutBytes(j, "value", value);
       return {};
   }
@@ -235,7 +251,13 @@ Json KeyToJson(const meta::ParsedKey& key) {
   switch (key.kind) {
     case KeyKind::kInode:
     case KeyKind::kOrphan:
+    case KeyKind::kQuota:
       j["inode"] = key.inode.value;
+      break;
+    case KeyKind::kLink:
+      j["inode"] = key.inode.value;
+      j["parent"] = key.parent.value;
+      PutBytes(&j, "name", key.name);
       break;
     case KeyKind::kDentry:
       j["parent"] = key.inode.value;
@@ -271,6 +293,10 @@ Result<Pair> FieldsToPair(KeyKind kind, Fields& f) {
       return Pair{meta::InodeKey(fs, inode), InodeFromJson(inode, f)};
     case KeyKind::kOrphan:
       return Pair{meta::OrphanKey(fs, inode), f.Bytes("value")};
+    case KeyKind::kLink:
+      return Pair{meta::LinkKey(fs, inode, InodeId(f.Number("parent")), f.Bytes("name")), f.Bytes("value")};
+    case KeyKind::kQuota:
+      return Pair{meta::QuotaKey(fs, inode), meta::EncodeQuota({f.Number("bytes"), f.Number("inodes")})};
     case KeyKind::kXattr:
       return Pair{meta::XattrKey(fs, inode, f.Bytes("name")), f.Bytes("value")};
     case KeyKind::kDentry:

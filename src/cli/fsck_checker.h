@@ -38,6 +38,11 @@ class Checker {
     uint64_t chunk_bytes = 0;
     uint64_t chunk_end = 0;
     InodeId named_in;  // directory of its first good name
+    // Of a file: its names without a link record (there should be one, at home), and where the first of them
+    // is.
+    uint32_t home_names = 0;
+    InodeId home;
+    bool has_links = false;
     bool orphan = false, has_xattr = false, access_acl = false, default_acl = false;
     enum class Reach : uint8_t { kUnknown, kOnTheWay, kReached } reach = Reach::kUnknown;
 
@@ -91,6 +96,8 @@ class Checker {
   bool Reaches(InodeId dir);
   void CheckInodes();
   void CheckLinks(InodeId id, const InodeFacts& facts);
+  void TakeHome(const meta::ParsedKey& key, InodeId child_id, InodeFacts* child);
+  void CheckHome(InodeId id, const InodeFacts& facts);
   void CheckAttributes(InodeId id, const InodeFacts& facts);
   void Rescue(InodeId id, const InodeFacts& facts);
   std::optional<InodeId> LostAndFound();

@@ -57,6 +57,10 @@ void Checker::TakePair(std::string_view raw_key, std::string_view value) {
       if (value.size() > kMaxXattrValue || key.name.size() > kMaxXattrName) malformed("xattr");
       return;
     case KeyKind::kOrphan:
+    case KeyKind::kLink:
+      return;
+    case KeyKind::kQuota:
+      if (!meta::DecodeQuota(value)) malformed("quota");
       return;
     case KeyKind::kFree: {
       auto object = meta::DecodeFreeObject(key.chunk, value);

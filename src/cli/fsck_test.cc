@@ -299,6 +299,47 @@ TEST_F(FsckTest, SymlinkLength) {
   DamageInode(link_, [](meta::Inode* i) { i->length = 1; });
   ExpectMended("length");
 }
+TEST_F(FsckTest, HomeOfAFile) {
+  DamageInode(large_, [](meta::Inode* i) { i->parent = kRootInode == i->parent ? InodeId(99) : kRootInode; });
+  ExpectMended("home");
+}
+TEST_F(FsckTest, NamesAndLinkRecordsDisagree) {
+  {
+    auto fs = Open();
+    ASSERT_TRUE(fs->vfs().Link({}, large_, kRootInode, "second"));
+    ASSERT_TRUE(fs->vfs().Link({}, large_, dir_, "third"));
+    ASSERT_TRUE(fs->Shutdown().ok());
+  }
+  ExpectClean();
+  const std::string second = meta::LinkKey(kFs, large_, kRootInode, "second");
+  Damage([&](const kv::View&, kv::WriteBatch* batch) { batch->Del(second); });
+  ExpectMended("link-record");
+  Damage([&](const kv::View&, kv::WriteBatch* batch) {
+    batch->Set(meta::LinkKey(kFs, large_, kRootInode, "never"), {});
+    batch->Set(meta::LinkKey(kFs, InodeId(999), kRootInode, "second"), {});
+  });
+  ExpectMended("link-record");
+  // Every name has a record: none is at home.
+  Damage([&](const kv::View& view, kv::WriteBatch* batch) {
+    std::string prefix = meta::InodePrefix(kFs, KeyKind::kDentry, kRootInode);
+    for (InodeId dir : {kRootInode, dir_}) {
+      prefix = meta::InodePrefix(kFs, KeyKind::kDentry, dir);
+      (void)view.Scan(prefix, kv::PrefixEnd(prefix), [&](std::string_view key, std::string_view value) {
+        meta::ParsedKey parsed;
+        if (meta::ParseKey(key, &parsed) && meta::DecodeDentry(value)->inode == large_)
+          batch->Set(meta::LinkKey(kFs, large_, dir, parsed.name), {});
+        return true;
+      });
+    }
+  });
+  ExpectMended("home");
+}
+TEST_F(FsckTest, QuotaOfNothing) {
+  Damage([&](const kv::View&, kv::WriteBatch* batch) {
+    batch->Set(meta::QuotaKey(kFs, InodeId(999)), meta::EncodeQuota({.bytes = 1}));
+  });
+  ExpectMended("no-inode");
+}
 TEST_F(FsckTest, XattrFlags) {
   DamageInode(small_, [](meta::Inode* i) { i->flags = meta::kHasDefaultAcl; });
   ExpectMended("flags");

@@ -53,6 +53,25 @@ Status Checker::ScanEntries() {
           ++orphans_;
         }
         break;
+      case KeyKind::kQuota:
+        if (owner == nullptr || !owner->is_dir()) ownerless("a quota");
+        break;
+      case KeyKind::kLink: {
+        std::string ignored;
+        const std::string entry =
+            meta::DentryKey(fs_, key.parent, meta::NameHash(hash_seed_, key.name), key.name);
+        auto dentry = view_.Get(entry, &ignored).ok() ? meta::DecodeDentry(ignored) : Fail(Code::kNotFound);
+        if (owner == nullptr || owner->is_dir() || !dentry || dentry->inode != key.inode) {
+          Found(Level::kRepairable, "link-record",
+                "inode " + std::to_string(key.inode.value) + " has a record of the name " +
+                    Printable(key.name) + " in inode " + std::to_string(key.parent.value) +
+                    ", which is not its name");
+          Drop(raw_key);
+        } else {
+          owner->has_links = true;
+        }
+        break;
+      }
       case KeyKind::kChunk: {
         if (owner == nullptr || !owner->is_file()) {
           ownerless("a chunk record");
@@ -117,10 +136,49 @@ void Checker::TakeEntry(const meta::ParsedKey& key, std::string_view raw_key, co
           where + ": its type is not that of inode " + std::to_string(dentry.inode.value));
     Set(std::string(raw_key), meta::EncodeDentry({dentry.inode, child->mode >> 12}));
   }
+  if (!child->is_dir()) TakeHome(key, dentry.inode, child);
   ++child->names;
   if (child->names == 1) child->named_in = key.inode;
   ++parent->entries;
   if (child->is_dir()) ++parent->subdirs;
+}
+
+// A file's name without a link record is the one at home. Records are dropped and made by what is found here.
+void Checker::TakeHome(const meta::ParsedKey& key, InodeId child_id, InodeFacts* child) {
+  std::string value;
+  const std::string link = meta::LinkKey(fs_, child_id, key.inode, key.name);
+  if (view_.Get(link, &value).ok()) return;
+  if (++child->home_names == 1) {
+    child->home = key.inode;
+  } else if (super_ && super_->homes) {
+    Found(Level::kRepairable, "link-record",
+          Printable(key.name) + " in inode " + std::to_string(key.inode.value) +
+              " is a further name of inode " + std::to_string(child_id.value) + " without a record");
+    Set(link, {});
+    child->has_links = true;
+  }
+}
+
+// Where a file counts. Before a version that keeps homes has mounted the file system there are none.
+void Checker::CheckHome(InodeId id, const InodeFacts& facts) {
+  if (!super_ || !super_->homes || facts.is_dir() || facts.names == 0) return;
+  InodeId home = facts.home;
+  if (facts.home_names == 0) {
+    // All its names have a record: the first of them is made the one at home.
+    const std::string prefix = meta::InodePrefix(fs_, KeyKind::kLink, id);
+    (void)view_.Scan(prefix, kv::PrefixEnd(prefix), [&](std::string_view raw_key, std::string_view) {
+      meta::ParsedKey key;
+      if (repairs_.contains(std::string(raw_key)) || !meta::ParseKey(raw_key, &key)) return true;
+      home = key.parent;
+      Drop(raw_key);
+      return false;
+    });
+  }
+  if (home == facts.parent && facts.home_names > 0) return;
+  Found(Level::kRepairable, "home",
+        Named(id) + " counts in inode " + std::to_string(facts.parent.value) + ", should in " +
+            std::to_string(home.value));
+  Mend(id)->parent = home;
 }
 
 void Checker::CheckSuper() {
@@ -188,6 +246,7 @@ void Checker::CheckInodes() {
   for (auto& [number, facts] : inodes_) {
     const InodeId id(number);
     CheckLinks(id, facts);
+    CheckHome(id, facts);
     CheckAttributes(id, facts);
   }
 }
@@ -245,6 +304,7 @@ void Checker::CheckAttributes(InodeId id, const InodeFacts& facts) {
   if (facts.has_xattr) flags |= meta::kHasXattrs;
   if (facts.access_acl) flags |= meta::kHasAccessAcl;
   if (facts.default_acl) flags |= meta::kHasDefaultAcl;
+  if (facts.has_links) flags |= meta::kHasLinks;
   if (flags != facts.flags) {
     Found(Level::kRepairable, "flags", Named(id) + " has wrong flags for its extended attributes");
     Mend(id)->flags = flags;

@@ -4,8 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/limits.h"
 #include "cli/commands.h"
@@ -19,6 +21,15 @@ using Json = nlohmann::ordered_json;
 // Served by the vfs for every inode, listed for none.
 constexpr const char* kAttribute = "curvefs.inode";
 
+// Of what lies below a directory.
+constexpr const char* kDirectoryFigures[] = {"rentries", "rfiles", "rsubdirs", "rbytes"};
+
+std::optional<uint64_t> NumberAttribute(const std::string& path, const std::string& name) {
+  char text[32] = {};
+  if (::lgetxattr(path.c_str(), name.c_str(), text, sizeof text - 1) <= 0) return std::nullopt;
+  return std::strtoull(text, nullptr, 10);
+}
+
 Result<Json> Ask(const std::string& path) {
   std::string text(kMaxXattrValue, '\0');
   ssize_t n = ::lgetxattr(path.c_str(), kAttribute, text.data(), text.size());
@@ -31,6 +42,12 @@ Result<Json> Ask(const std::string& path) {
   }
   text.resize(static_cast<size_t>(n));
   Json j = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  struct stat st{};
+  if (j.is_object() && ::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) {
+    for (const char* figure : kDirectoryFigures) {
+      if (auto value = NumberAttribute(path, std::string("curvefs.dir.") + figure)) j[figure] = *value;
+    }
+  }
   if (!j.is_object())
     return Fail(Code::kCorrupt,
                 path + ": the mount's answer is not JSON; is its curvefs of another version?");
@@ -51,6 +68,10 @@ void Print(const std::string& path, const Json& j) {
   std::printf("%s\n  inode      %llu\n  partition  %llu\n  length     %llu (%s)\n", path.c_str(),
               u(Number(j, "inode")), u(Number(j, "partition")), u(Number(j, "length")),
               RoundedSize(Number(j, "length")).c_str());
+  if (j.contains("rfiles")) {
+    std::printf("  below it   %llu files, %llu directories, %llu bytes (%s)\n", u(Number(j, "rfiles")),
+                u(Number(j, "rsubdirs")), u(Number(j, "rbytes")), RoundedSize(Number(j, "rbytes")).c_str());
+  }
   auto records = j.find("records");
   if (records == j.end() || !records->is_array() || records->empty()) return;
   std::printf("  %-6s %14s %12s  %-7s %s\n", "chunk", "offset", "length", "kind", "object, and offset in it");

@@ -111,11 +111,20 @@ Result<ChunkId> LocalMeta::NewChunks(uint32_t n) {
 Result<client::MetaUsage> LocalMeta::Usage() {
   return copyset_.Read([&](const Reader& r) -> Result<client::MetaUsage> {
     CURVEFS_TRY(meta::PartitionRecord counters, r.GetPartition(PartitionOf(root())));
-    return client::MetaUsage{.inodes = counters.inodes,
-                             .bytes = counters.bytes,
-                             .capacity_bytes = r.fs().capacity_bytes,
-                             .capacity_inodes = r.fs().capacity_inodes};
+    return client::MetaUsage{.inodes = counters.inodes, .bytes = counters.bytes};
   });
+}
+
+Result<client::DirUsage> LocalMeta::UsageBelow(InodeId dir) {
+  CURVEFS_TRY(metaserver::Usage u, copyset_.UsageBelow(dir));
+  return client::DirUsage{u.files, u.subdirs, u.bytes};
+}
+
+std::vector<client::Limit> LocalMeta::LimitsAbove(InodeId inode) {
+  std::vector<client::Limit> limits;
+  for (const auto& q : copyset_.QuotasAbove(inode))
+    limits.push_back({q.dir, q.quota, {q.used.files, q.used.subdirs, q.used.bytes}});
+  return limits;
 }
 
 std::string LocalMeta::StatsText() {

@@ -43,6 +43,13 @@ class LocalMeta final : public client::MetaClient {
   void ReleaseOrphan(InodeId inode) override { copyset_.ReleaseOrphan(inode); }
   Status Sync() override { return copyset_.Sync(); }
   Result<client::MetaUsage> Usage() override;
+  Status TrackUsage() override { return copyset_.TrackUsage(); }
+  bool tracks_usage() const override { return copyset_.tracks_usage(); }
+  Result<client::DirUsage> UsageBelow(InodeId dir) override;
+  Status AnnounceLength(InodeId file, uint64_t end, bool exactly) override {
+    return copyset_.AnnounceLength(file, end, exactly);
+  }
+  std::vector<client::Limit> LimitsAbove(InodeId inode) override;
   std::string StatsText() override;
 
  private:

@@ -29,6 +29,7 @@ int CurvefsMain(int argc, char** argv) {
   AddLoad(app, &exit_code);
   AddCompact(app, &exit_code);
   AddConfig(app, &exit_code);
+  AddQuota(app, &exit_code);
   AddVersion(app, &exit_code);
   app.footer(
       "Examples:\n"

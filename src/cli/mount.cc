@@ -222,6 +222,7 @@ StandaloneOptions ToStandaloneOptions(const MountRequest& r) {
   StandaloneOptions o;
   // Without --meta-engine an existing file system says itself which it has.
   if (c.is_given("meta-engine")) o.engine = *ParseEngine(c.meta_engine);
+  if (c.is_given("capacity") || c.is_given("inodes")) o.limits = meta::Quota{c.capacity, c.inodes};
   o.user = {.pid = ::getpid(), .command = "mount", .mount_point = r.mount_point};
   o.copyset.rocks.memory_bytes = c.meta_memory;
   o.copyset.commit_interval = c.commit_interval;

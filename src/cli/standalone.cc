@@ -83,6 +83,10 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
   format.block_size = description.block_size;
   format.created = clock.Wall();
   format.hash_seed = SplitMix(&random);
+  if (options.limits) {
+    format.capacity_bytes = options.limits->bytes;
+    format.capacity_inodes = options.limits->inodes;
+  }
 
   fs->objects_ = objects ? std::move(objects) : object::MakeDirectoryStore(disk, fs->dir_->objects_dir());
   options.copyset.engine = description.engine;
@@ -96,6 +100,15 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
     return Fail(Code::kCorrupt, fs->dir_->path() +
                                     ": curvefs.toml and meta belong to two different file systems; put back "
                                     "the parts that belong together");
+  }
+  const meta::SuperBlock& super = fs->copyset_->super();
+  if (options.limits && *options.limits != meta::Quota{super.capacity_bytes, super.capacity_inodes}) {
+    return Fail(
+        Code::kInvalid,
+        fs->dir_->path() + " has a capacity of " + std::to_string(super.capacity_bytes) + " bytes and " +
+            std::to_string(super.capacity_inodes) +
+            " inodes (0: no limit); leave --capacity and --inodes out, mount it, and change them with "
+            "'curvefs quota set MNT'");
   }
   if (!description.ready()) {
     CURVEFS_CHECK_OK(fs->copyset_->Sync());

@@ -22,6 +22,7 @@ namespace curvefs::cli {
 struct StandaloneOptions {
   std::optional<metaserver::MetaEngine>
       engine;                          // default memory; chosen for good when the file system is made
+  std::optional<meta::Quota> limits;   // of a new file system; of an existing one they must be these
   std::string name;                    // of a new file system; default: the last part of the directory's path
   uint64_t seed = 0;                   // of a new file system's uuid and directory order; 0: random
   DirUser user;                        // who to name to others that want the directory

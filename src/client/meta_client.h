@@ -25,8 +25,21 @@ namespace curvefs::client {
 struct MetaUsage {
   uint64_t inodes = 0;
   uint64_t bytes = 0;
-  uint64_t capacity_bytes = 0;   // 0: no limit
-  uint64_t capacity_inodes = 0;  // 0: no limit
+};
+
+// What lies below a directory, itself not counted.
+struct DirUsage {
+  uint64_t files = 0;  // everything but directories
+  uint64_t subdirs = 0;
+  uint64_t bytes = 0;  // lengths of regular files
+  uint64_t entries() const { return files + subdirs; }
+};
+
+// Limits of a directory (of the root: of the file system), and what counts against them.
+struct Limit {
+  InodeId dir;
+  meta::Quota quota;
+  DirUsage used;
 };
 
 class MetaClient {
@@ -77,6 +90,17 @@ class MetaClient {
   virtual Status Sync() = 0;
 
   virtual Result<MetaUsage> Usage() = 0;
+
+  // Usage of directories. Begins to keep it, if it is not kept yet; may take as long as reading all inodes.
+  virtual Status TrackUsage() = 0;
+  // Whether AnnounceLength is to be called; cheap.
+  virtual bool tracks_usage() const = 0;
+  virtual Result<DirUsage> UsageBelow(InodeId dir) = 0;
+  // Data was taken in that makes the file `end` bytes long when it is stored; with `exactly` no longer than
+  // that even if it was announced to be. kNoSpace, kQuotaExceeded: not within the limits; nothing is changed.
+  virtual Status AnnounceLength(InodeId file, uint64_t end, bool exactly) = 0;
+  // The limits that hold for an inode, the nearest first.
+  virtual std::vector<Limit> LimitsAbove(InodeId inode) = 0;
   // Counters, one "name value" a line, for .stats.
   virtual std::string StatsText() = 0;
 };

@@ -158,7 +158,7 @@ void Handlers::On(Exchange& x, const CopyFileRange& op) {
 // The mount.
 
 void Handlers::On(Exchange& x, const StatFs&) {
-  Result<client::StatFs> stat = vfs_.GetStatFs();
+  Result<client::StatFs> stat = vfs_.GetStatFs(x.request.inode);
   if (!stat) return Fail(x, stat.error());
   x.reply.Structs(EncodeStatFs(*stat));
 }

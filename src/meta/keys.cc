@@ -63,6 +63,13 @@ std::string RefsKey(FsId fs, PartitionId partition, ChunkId chunk) {
   return k;
 }
 
+std::string LinkKey(FsId fs, InodeId inode, InodeId parent, std::string_view name) {
+  std::string k = InodePrefix(fs, KeyKind::kLink, inode);
+  PutBe(&k, parent.value, 8);
+  k.append(name);
+  return k;
+}
+
 std::string PartitionKey(FsId fs, PartitionId partition) {
   return KindPrefix(fs, partition, KeyKind::kPartition);
 }
@@ -84,6 +91,8 @@ bool ParseKey(std::string_view key, ParsedKey* out) {
     case KeyKind::kDentry:
     case KeyKind::kChunk:
     case KeyKind::kXattr:
+    case KeyKind::kLink:
+    case KeyKind::kQuota:
       out->inode = MakeInodeId(out->partition, r.Be(5));
       break;
     case KeyKind::kFree:
@@ -101,7 +110,8 @@ bool ParseKey(std::string_view key, ParsedKey* out) {
     out->name = r.Bytes(r.remaining());
     return r.ok() && !out->name.empty();
   }
-  if (out->kind == KeyKind::kXattr) {
+  if (out->kind == KeyKind::kLink) out->parent = InodeId(r.Be(8));
+  if (out->kind == KeyKind::kXattr || out->kind == KeyKind::kLink) {
     out->name = r.Bytes(r.remaining());
     return r.ok() && !out->name.empty();
   }

@@ -10,7 +10,10 @@
 //   kind 'X' xattr      + inode counter (5) + name
 //   kind 'O' orphan     + inode counter (5)          unlinked (or not yet linked) but perhaps open; reclaimed
 //   when closed kind 'F' free       + chunk id (8)               an object to be deleted kind 'R' refs +
-//   chunk id (8)               how many chunk records use an object, if not one kind 'P' partition counters
+//   chunk id (8)               how many chunk records use an object, if not one
+//   kind 'L' link       + inode counter (5) + parent's inode id (8) + name    a further name of a file
+//   kind 'Q' quota      + inode counter (5)          of a directory
+//   kind 'P' partition counters
 //   kind 'S' super block                             partition 0 only
 //
 // The inode counter is the low 40 bits of an inode id; its high bits are the partition. An inode's chunk,
@@ -33,6 +36,8 @@ enum class KeyKind : char {
   kOrphan = 'O',
   kFree = 'F',
   kRefs = 'R',
+  kLink = 'L',
+  kQuota = 'Q',
   kPartition = 'P',
   kSuperBlock = 'S',
 };
@@ -59,6 +64,10 @@ std::string ChunkPrefix(FsId fs, InodeId inode, uint32_t chunk_index);
 std::string ChunkKey(FsId fs, InodeId inode, uint32_t chunk_index, uint64_t sequence);
 std::string FreeKey(FsId fs, PartitionId partition, ChunkId chunk);
 std::string RefsKey(FsId fs, PartitionId partition, ChunkId chunk);
+std::string LinkKey(FsId fs, InodeId inode, InodeId parent, std::string_view name);
+inline std::string QuotaKey(FsId fs, InodeId dir) {
+  return InodePrefix(fs, KeyKind::kQuota, dir);
+}
 std::string PartitionKey(FsId fs, PartitionId partition);
 std::string SuperBlockKey(FsId fs);
 
@@ -67,9 +76,10 @@ struct ParsedKey {
   FsId fs;
   PartitionId partition;
   KeyKind kind{};
-  InodeId inode;             // I D C X O (of a dentry: the parent)
+  InodeId inode;             // I D C X O L Q (of a dentry: the parent)
   uint64_t name_hash = 0;    // D
-  std::string_view name;     // D X; points into the key
+  std::string_view name;     // D X L; points into the key
+  InodeId parent;            // L
   uint32_t chunk_index = 0;  // C
   uint64_t sequence = 0;     // C
   ChunkId chunk;             // F R

@@ -647,20 +647,6 @@ TEST_F(Content, TruncateUpAfterDownReadsZeros) {
   EXPECT_EQ(ReadFile(a), bytes.substr(0, 40) + std::string(60, '\0'));
 }
 
-TEST_F(Content, CapacityIsALimit) {
-  fs.capacity_bytes = 150;
-  std::mt19937_64 rng(1);
-  std::string bytes;
-  ASSERT_TRUE(Change(
-      [&](Txn& t) { return AppendChunks(t, {.inode = a, .records = {Record(rng, 0, 100, &bytes)}}); }));
-  EXPECT_EQ(Change([&](Txn& t) {
-              return AppendChunks(t, {.inode = a, .records = {Record(rng, 100, 100, &bytes)}});
-            })
-                .error()
-                .code(),
-            Code::kNoSpace);
-}
-
 TEST_F(Content, ReclaimingTakesManySmallSteps) {
   std::mt19937_64 rng(1);
   for (uint64_t i = 0; i < 50; ++i) {

@@ -232,6 +232,7 @@ std::string EncodeSuperBlock(const SuperBlock& s) {
   w.Varint(8, s.hash_seed);
   w.Varint(9, s.capacity_bytes);
   w.Varint(10, s.capacity_inodes);
+  w.Varint(11, s.homes);
   return out;
 }
 
@@ -270,6 +271,9 @@ Result<SuperBlock> DecodeSuperBlock(std::string_view value) {
       case 10:
         s.capacity_inodes = r.number();
         break;
+      case 11:
+        s.homes = r.number() != 0;
+        break;
       default:
         break;
     }
@@ -298,6 +302,25 @@ Result<FreeObject> DecodeFreeObject(ChunkId chunk, std::string_view value) {
   }
   if (!r.ok()) return Fail(Malformed("free object"));
   return f;
+}
+
+std::string EncodeQuota(const Quota& q) {
+  std::string out;
+  ProtoWriter w(&out);
+  w.Varint(1, q.bytes);
+  w.Varint(2, q.inodes);
+  return out;
+}
+
+Result<Quota> DecodeQuota(std::string_view value) {
+  Quota q;
+  ProtoReader r(value);
+  while (r.Next()) {
+    if (r.field() == 1) q.bytes = r.number();
+    if (r.field() == 2) q.inodes = r.number();
+  }
+  if (!r.ok()) return Fail(Malformed("quota"));
+  return q;
 }
 
 std::string EncodeRefs(uint64_t count) {

@@ -24,8 +24,10 @@ struct Inode {
   uint32_t nlink = 0;   // of a directory: 2 + its subdirectories
   uint64_t length = 0;  // bytes; of a directory: number of entries
   Timestamp atime, mtime, ctime;
-  uint32_t rdev = 0;     // device nodes, as in st_rdev (32-bit kernel encoding)
-  InodeId parent;        // directories: where they are; the root is its own parent; a removed one has none
+  uint32_t rdev = 0;  // device nodes, as in st_rdev (32-bit kernel encoding)
+  // Of a directory: where it is; the root is its own parent; a removed one has none. Of anything else: its
+  // home, the directory where it counts; see Txn::AddDentry.
+  InodeId parent;
   std::string symlink;   // the target
   uint64_t version = 0;  // counts changes of the data
   uint32_t flags = 0;    // InodeFlag
@@ -40,6 +42,8 @@ enum InodeFlag : uint32_t {
   kHasXattrs = 1,      // at least one xattr record may exist
   kHasDefaultAcl = 2,  // directories: a default ACL to be inherited
   kHasAccessAcl = 4,   // an access ACL beyond the mode bits
+  kHasQuota = 8,       // directories: a quota record may exist
+  kHasLinks = 16,      // files: at least one link record may exist
 };
 
 std::string EncodeInode(const Inode& inode);
@@ -108,6 +112,7 @@ struct SuperBlock {
   uint64_t hash_seed = 0;
   uint64_t capacity_bytes = 0;   // 0: no limit
   uint64_t capacity_inodes = 0;  // 0: no limit
+  bool homes = false;            // every file with a name has a home, every further name a link record
 };
 std::string EncodeSuperBlock(const SuperBlock& super);
 Result<SuperBlock> DecodeSuperBlock(std::string_view value);
@@ -120,6 +125,16 @@ struct FreeObject {
 };
 std::string EncodeFreeObject(const FreeObject& object);
 Result<FreeObject> DecodeFreeObject(ChunkId chunk, std::string_view value);
+
+// Limits of a directory: of the lengths of all files below it, and of the number of inodes below it.
+struct Quota {
+  uint64_t bytes = 0;   // 0: no limit
+  uint64_t inodes = 0;  // 0: no limit
+  bool any() const { return bytes > 0 || inodes > 0; }
+  friend bool operator==(const Quota&, const Quota&) = default;
+};
+std::string EncodeQuota(const Quota& quota);
+Result<Quota> DecodeQuota(std::string_view value);
 
 std::string EncodeRefs(uint64_t count);
 Result<uint64_t> DecodeRefs(std::string_view value);

@@ -81,11 +81,48 @@ Result<std::vector<ChunkRecord>> Reader::ChunkRecords(InodeId inode, uint32_t ch
 Txn::Txn(const kv::View& base, const FsContext& fs, Timestamp now)
     : Reader(overlay_, fs), overlay_(base), now_(now) {}
 
+UsageShare ShareOf(const Inode& inode) {
+  if (inode.nlink == 0 || inode.id == kRootInode) return {};
+  return {inode.parent, inode.is_dir(), inode.is_file() ? inode.length : 0};
+}
+
+UsageChange& Txn::Noted(InodeId id, const UsageShare& before) const {
+  for (auto c = shares_.rbegin(); c != shares_.rend(); ++c) {
+    if (c->inode == id) return *c;
+  }
+  if (shares_.empty()) shares_.reserve(4);
+  shares_.push_back({id, before, before});
+  return shares_.back();
+}
+
+std::vector<UsageChange> Txn::usage_changes() const {
+  std::vector<UsageChange> changes;
+  for (const UsageChange& c : shares_) {
+    if (c.before != c.after) changes.push_back(c);
+  }
+  return changes;
+}
+
+Result<Inode> Txn::GetInode(InodeId id) const {
+  auto inode = Reader::GetInode(id);
+  if (inode && fs().track_usage) Noted(id, ShareOf(*inode));
+  return inode;
+}
+
+Result<Inode> Txn::GetDirectory(InodeId id) const {
+  CURVEFS_TRY(Inode inode, GetInode(id));
+  if (!inode.is_dir()) return Fail(Code::kNotDirectory);
+  return inode;
+}
+
 void Txn::PutInode(const Inode& inode) {
+  // One that was not read before is new.
+  if (fs().track_usage) Noted(inode.id, {}).after = ShareOf(inode);
   Set(InodeKey(fs().fs, inode.id), EncodeInode(inode));
 }
 
 void Txn::DeleteInode(const Inode& inode) {
+  if (fs().track_usage) Noted(inode.id, {}).after = {};
   Del(InodeKey(fs().fs, inode.id));
   auto counters = Counters(PartitionOf(inode.id));
   if (!counters) return;
@@ -93,21 +130,70 @@ void Txn::DeleteInode(const Inode& inode) {
   partition_dirty_ = true;
 }
 
-void Txn::AddDentry(Inode* parent, std::string_view name, const Inode& child) {
+void Txn::AddDentry(Inode* parent, std::string_view name, Inode* child) {
   Set(DentryKey(fs().fs, parent->id, NameHash(fs().hash_seed, name), name),
-      EncodeDentry({child.id, child.mode >> 12}));
+      EncodeDentry({child->id, child->mode >> 12}));
+  if (child->is_dir() || !child->parent) {
+    child->parent = parent->id;
+  } else {
+    Set(LinkKey(fs().fs, child->id, parent->id, name), {});
+    child->flags |= kHasLinks;
+  }
   ++parent->length;
-  if (child.is_dir()) ++parent->nlink;
+  if (child->is_dir()) ++parent->nlink;
   parent->mtime = parent->ctime = now_;
   ++parent->version;
 }
 
-void Txn::RemoveDentry(Inode* parent, std::string_view name, const Inode& child) {
+Status Txn::RemoveDentry(Inode* parent, std::string_view name, Inode* child) {
   Del(DentryKey(fs().fs, parent->id, NameHash(fs().hash_seed, name), name));
+  if ((child->flags & kHasLinks) == 0) {
+    child->parent = InodeId();
+  } else {
+    CURVEFS_CHECK_OK(RemoveLinkRecord(parent->id, name, child));
+  }
   if (parent->length > 0) --parent->length;
-  if (child.is_dir() && parent->nlink > 2) --parent->nlink;
+  if (child->is_dir() && parent->nlink > 2) --parent->nlink;
   parent->mtime = parent->ctime = now_;
   ++parent->version;
+  return {};
+}
+
+// A name without a link record is the one at home: another takes its place.
+Status Txn::RemoveLinkRecord(InodeId parent, std::string_view name, Inode* child) {
+  const std::string key = LinkKey(fs().fs, child->id, parent, name),
+                    prefix = InodePrefix(fs().fs, KeyKind::kLink, child->id);
+  std::string value, next;
+  Status found = view().Get(key, &value);
+  if (!found.ok() && found.code() != Code::kNotFound) return found;
+  if (found.ok()) {
+    Del(key);
+  } else {
+    child->parent = InodeId();
+  }
+  CURVEFS_CHECK_OK(view().Scan(prefix, kv::PrefixEnd(prefix), [&](std::string_view k, std::string_view) {
+    next = k;
+    return false;
+  }));
+  if (!child->parent && !next.empty()) {
+    ParsedKey parsed;
+    if (!ParseKey(next, &parsed)) return {Code::kCorrupt, "malformed link record"};
+    child->parent = parsed.parent;
+    Del(next);
+    next.clear();
+    CURVEFS_CHECK_OK(view().Scan(prefix, kv::PrefixEnd(prefix), [&](std::string_view k, std::string_view) {
+      next = k;
+      return false;
+    }));
+  }
+  if (next.empty()) child->flags &= ~uint32_t{kHasLinks};
+  return {};
+}
+
+void Txn::DropQuota(Inode* dir) {
+  if ((dir->flags & kHasQuota) == 0) return;
+  Del(QuotaKey(fs().fs, dir->id));
+  dir->flags &= ~uint32_t{kHasQuota};
 }
 
 void Txn::PutOrphan(InodeId id) {
@@ -128,9 +214,6 @@ Result<PartitionRecord*> Txn::Counters(PartitionId partition) {
 
 Result<InodeId> Txn::NewInode(PartitionId partition) {
   CURVEFS_TRY(PartitionRecord * p, Counters(partition));
-  if (fs().capacity_inodes > 0 && p->inodes >= fs().capacity_inodes) {
-    return Fail(Code::kNoSpace, "the file system's limit on inodes is reached");
-  }
   uint64_t counter = std::max<uint64_t>(p->next_inode, kRootInode.value + 1);
   if (counter > kInodeCounterMask)
     return Fail(Code::kNoSpace, "the partition has handed out all its inode ids");
@@ -146,13 +229,6 @@ Result<ChunkId> Txn::NewChunks(PartitionId partition, uint32_t n) {
   p->next_chunk = first + n;
   partition_dirty_ = true;
   return ChunkId(first);
-}
-
-Status Txn::CheckCapacity(PartitionId partition, uint64_t bytes) {
-  if (fs().capacity_bytes == 0) return Status();
-  CURVEFS_TRY(PartitionRecord * p, Counters(partition));
-  if (p->bytes + bytes <= fs().capacity_bytes) return Status();
-  return {Code::kNoSpace, "the file system's capacity is used up"};
 }
 
 void Txn::CountBytes(Inode* inode, int64_t delta) {

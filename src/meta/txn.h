@@ -27,9 +27,8 @@ namespace curvefs::meta {
 struct FsContext {
   FsId fs{1};
   uint64_t hash_seed = 0;
-  uint64_t capacity_bytes = 0;   // 0: no limit
-  uint64_t capacity_inodes = 0;  // 0: no limit
   uint64_t chunk_size = kChunkSize;
+  bool track_usage = false;  // transactions note how usage changes
 };
 
 // Reads of single records; for operations that change nothing, and the base of Txn.
@@ -66,6 +65,19 @@ struct ObjectRef {
   InodeId inode;
 };
 
+// What an inode counts for in the usage of the directory that is its home.
+struct UsageShare {
+  InodeId home;  // 0: nowhere; it has no name
+  bool is_dir = false;
+  uint64_t bytes = 0;  // the length of a file, 0 of anything else
+  friend bool operator==(const UsageShare&, const UsageShare&) = default;
+};
+UsageShare ShareOf(const Inode& inode);
+struct UsageChange {
+  InodeId inode;
+  UsageShare before, after;
+};
+
 class Txn : public Reader {
  public:
   Txn(const kv::View& base, const FsContext& fs, Timestamp now);
@@ -74,20 +86,26 @@ class Txn : public Reader {
 
   Timestamp now() const { return now_; }
 
+  // As Reader's; what is read for the first time is remembered, so that its change can be counted.
+  Result<Inode> GetInode(InodeId id) const;
+  Result<Inode> GetDirectory(InodeId id) const;
+
   void PutInode(const Inode& inode);
   void DeleteInode(const Inode& inode);
-  // Adds an entry and counts it in `parent` (times, length, link count), which the caller puts.
-  void AddDentry(Inode* parent, std::string_view name, const Inode& child);
-  void RemoveDentry(Inode* parent, std::string_view name, const Inode& child);
+  // Adds an entry and counts it in `parent` (times, length, link count). A file's first name makes `parent`
+  // its home, where it counts; every further one is noted as a link record, and when the name at home goes
+  // the file moves to another. The caller puts parent and child.
+  void AddDentry(Inode* parent, std::string_view name, Inode* child);
+  Status RemoveDentry(Inode* parent, std::string_view name, Inode* child);
+  // The directory is being removed, and its quota with it. The caller puts it.
+  void DropQuota(Inode* dir);
   // Marks a file without links for reclaiming, or takes the mark away.
   void PutOrphan(InodeId id);
   void DeleteOrphan(InodeId id);
 
-  // A new inode id of the partition; counts the inode. kNoSpace at the limit.
+  // A new inode id of the partition; counts the inode. kNoSpace: it has handed out all.
   Result<InodeId> NewInode(PartitionId partition);
   Result<ChunkId> NewChunks(PartitionId partition, uint32_t n);
-  // kNoSpace if `bytes` more would exceed the file system's capacity.
-  Status CheckCapacity(PartitionId partition, uint64_t bytes);
 
   // Chunk records. Remove and Shrink keep the inode's and the partition's byte counts, the object reference
   // counts and the list of objects to delete; Add keeps the byte counts only: for its object call
@@ -106,9 +124,15 @@ class Txn : public Reader {
   void Set(std::string_view key, std::string_view value) { overlay_.Set(key, value); }
   void Del(std::string_view key) { overlay_.Del(key); }
 
+  // The operation takes nothing that was not promised before (or gives space back): no quota refuses it.
+  void PassQuotas() { pass_quotas_ = true; }
+  bool passes_quotas() const { return pass_quotas_; }
+
   // What the operation did.
   bool empty() const { return overlay_.empty() && !partition_dirty_; }
   kv::WriteBatch ToBatch();
+  // How it changed what inodes count for; empty unless FsContext::track_usage.
+  std::vector<UsageChange> usage_changes() const;
   const std::vector<ObjectRef>& new_objects() const {
     return new_objects_;
   }  // must be durable before the batch
@@ -119,6 +143,8 @@ class Txn : public Reader {
  private:
   Result<PartitionRecord*> Counters(PartitionId partition);
   void CountBytes(Inode* inode, int64_t delta);
+  Status RemoveLinkRecord(InodeId parent, std::string_view name, Inode* child);
+  UsageChange& Noted(InodeId id, const UsageShare& before) const;
 
   kv::Overlay overlay_;
   Timestamp now_;
@@ -127,6 +153,8 @@ class Txn : public Reader {
   PartitionRecord counters_;
   bool partition_dirty_ = false;
   std::vector<ObjectRef> new_objects_, freed_objects_;
+  mutable std::vector<UsageChange> shares_;  // of each inode looked at, in the order of looking
+  bool pass_quotas_ = false;
 };
 
 }  // namespace curvefs::meta

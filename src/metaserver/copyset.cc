@@ -37,6 +37,12 @@ Result<std::unique_ptr<Copyset>> Copyset::Open(Disk& disk, std::string dir, obje
                                                const Clock& clock) {
   std::unique_ptr<Copyset> c(new Copyset(disk, std::move(dir), objects, options, clock));
   CURVEFS_CHECK_OK(c->Recover(format));
+  if (!options.read_only && !c->super_.homes) CURVEFS_CHECK_OK(c->MakeHomes());
+  // Limits hold from the first operation on.
+  if (!options.read_only) {
+    CURVEFS_TRY(bool limited, c->HasQuotas());
+    if (limited) CURVEFS_CHECK_OK(c->TrackUsage());
+  }
   if (options.background && !options.read_only) {
     c->commit_loop_ = std::make_unique<ThreadLoop>("commit");
     c->housekeeping_loop_ = std::make_unique<ThreadLoop>("housekeeping");
@@ -90,7 +96,7 @@ Status Copyset::Recover(const meta::SuperBlock* format) {
     CURVEFS_CHECK_OK(found);
     CURVEFS_TRY(super_, meta::DecodeSuperBlock(value));
   }
-  fs_ = {super_.fs, super_.hash_seed, super_.capacity_bytes, super_.capacity_inodes, super_.chunk_size};
+  fs_ = {.fs = super_.fs, .hash_seed = super_.hash_seed, .chunk_size = super_.chunk_size};
   if (options_.read_only) return Status();
 
   // What the last mount did not come to: objects to delete, orphans to reclaim, objects that nothing refers
@@ -117,7 +123,8 @@ Status Copyset::Format(const meta::SuperBlock& super) {
   super_ = super;
   super_.fs = kFs;
   super_.root = kRootInode;
-  fs_ = {super_.fs, super_.hash_seed, super_.capacity_bytes, super_.capacity_inodes, super_.chunk_size};
+  super_.homes = true;
+  fs_ = {.fs = super_.fs, .hash_seed = super_.hash_seed, .chunk_size = super_.chunk_size};
   CURVEFS_CHECK_OK(Change([&](meta::Txn& txn) {
     txn.Set(meta::SuperBlockKey(kFs), meta::EncodeSuperBlock(super_));
     meta::MakeRoot(txn, 0755, options_.root_uid, options_.root_gid);
@@ -195,6 +202,11 @@ Result<std::set<ChunkId>> Copyset::ReferencedFrom(ChunkId from) const {
 Status Copyset::Commit(meta::Txn& txn) {
   if (options_.read_only) return {Code::kReadOnly, "the file system is mounted read-only"};
   if (failed_) return {Code::kIo, dir_ + ": the metadata store has failed; unmount, see the log, run fsck"};
+  std::vector<meta::UsageChange> usage_changes;
+  if (fs_.track_usage) {
+    usage_changes = txn.usage_changes();
+    if (usage_ && !txn.passes_quotas()) CURVEFS_CHECK_OK(usage_->Check(usage_changes));
+  }
   kv::WriteBatch batch = txn.ToBatch();
   const bool has_objects = !txn.new_objects().empty() || !txn.freed_objects().empty();
   // Known to the barrier before the batch is in the journal, where a concurrent Sync may already take it
@@ -221,6 +233,8 @@ Status Copyset::Commit(meta::Txn& txn) {
         dir_ + ": the metadata store refused a change that is in the journal: " + s.ToString());
     return s;
   }
+  if (usage_) usage_->Apply(usage_changes);
+  if (building_usage_) building_usage_->Apply(usage_changes);
   changes_.fetch_add(1, std::memory_order_relaxed);
   return Status();
 }

@@ -28,6 +28,7 @@
 #include "kv/journal.h"
 #include "kv/store.h"
 #include "meta/txn.h"
+#include "metaserver/usage.h"
 #include "object/object_store.h"
 
 namespace curvefs::metaserver {
@@ -40,9 +41,9 @@ struct CopysetOptions {
   kv::JournalOptions journal;
   Duration commit_interval = std::chrono::seconds(1);
   uint64_t snapshot_journal_bytes =
-      256 << 20;           // journal size that starts a snapshot, if also larger than the state
+      256 << 20;                        // journal size that starts a snapshot, if also larger than the state
   uint32_t root_uid = 0, root_gid = 0;  // owner of the root directory of a new file system
-  bool read_only = false;  // nothing on disk is changed
+  bool read_only = false;               // nothing on disk is changed
   bool background = true;  // false: no timers; tests and offline tools call CommitNow, SnapshotNow
 };
 
@@ -89,6 +90,23 @@ class Copyset {
   // The orphan is no longer open: reclaim it in the background (small ones at once).
   void ReleaseOrphan(InodeId inode);
 
+  // Usage of directories (usage.h); copyset_usage.cc. Begins to keep it, if it is not kept yet: reads every
+  // inode once, in slices between which others get their turn. kNotSupported: read-only, and never mounted
+  // for writing by a version that keeps homes.
+  Status TrackUsage();
+  // Whether changes of lengths that are not stored yet should be announced. Cheap.
+  bool tracks_usage() const { return tracks_usage_.load(std::memory_order_acquire); }
+  Result<Usage> UsageBelow(InodeId dir) const;  // kUnavailable: not tracked yet
+  std::vector<QuotaUsage> QuotasAbove(InodeId inode) const;
+  // See UsageTree::Announce; always ok without limits. kNotFound.
+  Status AnnounceLength(InodeId file, uint64_t end, bool exactly);
+  // Sets or takes away (a zero quota) the limits of a directory; of the root: of the file system.
+  Status SetQuota(InodeId dir, const meta::Quota& quota);
+  std::vector<QuotaUsage> ListQuotas() const;
+  // Counts everything anew, while changes go on, and returns the directories whose figures were wrong; with
+  // `repair` they are right then.
+  Result<std::vector<InodeId>> CheckUsage(bool repair);
+
   Status SnapshotNow();
   // Deletes freed objects and reclaims released orphans until there is none left; for shutdown and tests.
   Status DrainDeletions();
@@ -106,6 +124,11 @@ class Copyset {
   Status SweepUnreferenced();
   Result<std::set<ChunkId>> ReferencedFrom(ChunkId from) const;
   Status Commit(meta::Txn& txn);
+  Status MakeHomes();
+  Status BuildUsage();
+  Result<bool> HasQuotas() const;
+  Status LoadQuotas(UsageTree* tree) const;
+  Status AddToUsage(UsageTree* tree);
   Status SyncObjects(Seq upto);
   void CommitTick();
   void Housekeep();
@@ -141,6 +164,12 @@ class Copyset {
   std::vector<InodeId> released_;
   std::mutex deleting_mu_;  // one deleter at a time; taken before strand_
   std::mutex snapshot_mu_;
+
+  // Guarded by strand_. What is built follows changes beside what is used.
+  std::unique_ptr<UsageTree> usage_, building_usage_;
+  std::mutex usage_mu_;  // one builder at a time; taken before strand_
+  std::atomic<bool> tracks_usage_{false};
+
   uint64_t deleted_ = 0, snapshots_ = 0, snapshot_failures_ = 0;
 
   std::unique_ptr<ThreadLoop> commit_loop_, housekeeping_loop_;

@@ -31,7 +31,7 @@ says() { checks=$((checks + 1)); cat "$work/out" "$work/err" | grep -qF -- "$1" 
 holds() { checks=$((checks + 1)); eval "$1" || fail "does not hold: $1"; }
 json() { python3 -c "import json,sys; j=json.load(open('$work/out')); print($1)"; }
 
-for command in compact; do
+for command in compact quota "quota set"; do
   expect 0 "$curvefs" $command --help; says "Examples:"
 done
 
@@ -80,7 +80,82 @@ holds '[ "$(json "j[0][\"requests_after\"]")" -le 3 ]'
 expect 0 "$curvefs" compact "$mnt/dir/random"; says "requests to read"
 echo 3 >/proc/sys/vm/drop_caches
 holds '[ "$(md5sum <"$mnt/dir/random")" = "$sum" ]'
+
+# Usage of directories: what find and stat say, with what is not stored yet, also after a restart.
+usage() {
+  getfattr --only-values -n "curvefs.dir.$2" "$1" 2>/dev/null ||
+    python3 -c "import os,sys; print(os.getxattr(sys.argv[1], 'curvefs.dir.'+sys.argv[2]).decode(), end='')" "$1" "$2"
+}
+compare_usage() {
+  holds "[ $(usage "$1" rfiles) = $(find "$1" -mindepth 1 ! -type d -printf '%i\n' | sort -u | wc -l) ]"
+  holds "[ $(usage "$1" rsubdirs) = $(find "$1" -mindepth 1 -type d | wc -l) ]"
+  holds "[ $(usage "$1" rbytes) = $(find "$1" -type f -printf '%i %s\n' | sort -u | awk '{n += $2} END {print n + 0}') ]"
+}
+cp -a /usr/include/linux "$mnt/dir/"
+compare_usage "$mnt"
+head -c 3000000 /dev/zero >"$mnt/dir/linux/zeros"
+ln "$mnt/dir/linux/zeros" "$mnt/zeros2"
+compare_usage "$mnt"; compare_usage "$mnt/dir/linux"
+rm "$mnt/dir/linux/zeros"; mv "$mnt/dir/linux" "$mnt/moved"; truncate -s 1000 "$mnt/zeros2"
+compare_usage "$mnt"; compare_usage "$mnt/dir"; compare_usage "$mnt/moved"
+expect 0 "$curvefs" info "$mnt/moved"; says "below it"
+expect 0 "$curvefs" info --json "$mnt/moved"; holds '[ "$(json "j[0][\"rfiles\"]")" = "$(usage "$mnt/moved" rfiles)" ]'
+expect 0 "$curvefs" quota check "$mnt"; says "right"
+
+head -c 3M /dev/zero >"$work/ballast"
+
+# Quotas of directories: EDQUOT, nested, on moving in.
+mkdir -p "$mnt/q/inner"
+expect 16 "$curvefs" quota set "$mnt/q"; says "--bytes"
+expect 8 "$curvefs" quota set "$mnt/zeros2" --bytes 1M; says "only directories"
+expect 0 "$curvefs" quota set "$mnt/q" --bytes 10M --inodes 5
+expect 0 "$curvefs" quota set "$mnt/q/inner" --bytes 1M
+expect 0 dd if=/dev/zero of="$mnt/q/inner/a" bs=64K count=16 conv=fsync
+expect 1 dd if=/dev/zero of="$mnt/q/inner/b" bs=64K count=1 conv=fsync; says "quota exceeded"
+expect 1 dd if=/dev/zero of="$mnt/q/inner/b" bs=64K count=1 oflag=direct; says "quota exceeded"
+expect 1 truncate -s 1 "$mnt/q/inner/b"; says "quota exceeded"
+expect 1 mv "$mnt/zeros2" "$mnt/q/inner/"; says "quota exceeded"
+expect 0 dd if=/dev/zero of="$mnt/q/b" bs=1M count=9 conv=fsync
+expect 1 dd if=/dev/zero of="$mnt/q/b" bs=1M count=10 conv=fsync; says "quota exceeded"
+truncate -s 8M "$mnt/q/b"  # the kernel shows the size that it was refused until then
+expect 1 cp "$work/ballast" "$mnt/q/c"; says "error"
+rm "$mnt/q/c" "$mnt/q/inner/b"
+expect 0 touch "$mnt/q/c" "$mnt/q/d"
+expect 1 touch "$mnt/q/e"; says "quota exceeded"
+expect 0 "$curvefs" quota get --json "$mnt/q"; holds '[ "$(json "j[\"used_inodes\"]")" = 5 ]'
+expect 0 "$curvefs" quota list "$mnt"; says "/q/inner"
+compare_usage "$mnt/q"
+mkdir "$work/bind" && mount --bind "$mnt/q" "$work/bind"
+holds '[ "$(stat -f -c "%S %b" "$work/bind" | awk "{print \$1 * \$2}")" = $((10 << 20)) ]'
+expect 0 "$curvefs" quota get "$work/bind"; says "10MiB"
+umount "$work/bind"
+expect 0 "$curvefs" quota remove "$mnt/q/inner"
+expect 0 mv "$mnt/zeros2" "$mnt/q/d"
+
+# The file system's own limits: ENOSPC, and df.
+expect 0 "$curvefs" quota set "$mnt" --bytes 100M
+holds '[ "$(stat -f -c "%S %b" "$mnt" | awk "{print \$1 * \$2}")" = $((100 << 20)) ]'
+expect 1 dd if=/dev/zero of="$mnt/large" bs=1M count=100 conv=fsync; says "No space"
+rm "$mnt/large"
 expect 0 "$curvefs" umount "$mnt"
+expect 0 "$curvefs" mount --standalone "$fs" "$mnt"
+expect 1 touch "$mnt/q/e"; says "quota exceeded"
+expect 1 truncate -s 100M "$mnt/large"; says "No space"
+compare_usage "$mnt"
+expect 0 "$curvefs" quota check "$mnt"
+expect 0 "$curvefs" quota set "$mnt" --bytes 0
+expect 0 truncate -s 100M "$mnt/large"
+
+expect 0 "$curvefs" umount "$mnt"
+expect 32 "$curvefs" mount --standalone "$fs" "$mnt" --capacity 5G; says "quota set"
+expect 0 "$curvefs" mount --standalone "$work/small" "$mnt" --capacity 5M --inodes 3
+expect 1 truncate -s 6M "$mnt/a"; says "No space"
+expect 0 touch "$mnt/b" "$mnt/c"
+expect 1 touch "$mnt/d"; says "No space"
+expect 0 "$curvefs" umount "$mnt"
+expect 0 "$curvefs" mount --standalone "$work/small" "$mnt" --capacity 5M --inodes 3
+expect 0 "$curvefs" umount "$mnt"
+expect 0 "$curvefs" fsck --deep "$work/small"; says clean
 expect 0 "$curvefs" fsck --deep "$fs"; says clean
 
 echo "$checks checks, $failures failed"

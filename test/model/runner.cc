@@ -277,6 +277,7 @@ std::string Runner::CheckAll() {
   std::string dump;
   std::map<std::string, Real> found;
   if (std::string wrong = DumpReal({}, &dump, &found); !wrong.empty()) return wrong;
+  if (std::string wrong = CheckUsage(found); !wrong.empty()) return wrong;
   const std::string want = model_.Dump({});
   if (dump != want) return "the trees differ\n--- model\n" + want + "--- real\n" + dump;
   for (const auto& [path, ino] : model_.Tree()) {
@@ -293,6 +294,23 @@ std::string Runner::CheckAll() {
       return path + ": content differs from byte " + std::to_string(at + byte) + " of " +
              std::to_string(inode.content.length());
     }
+  }
+  return {};
+}
+
+// What the file system says lies below the root, against what was found there.
+std::string Runner::CheckUsage(const std::map<std::string, Real>& found) {
+  uint64_t files = 0, dirs = 0, bytes = 0;
+  for (const auto& [path, real] : found) {
+    if (path == "/") continue;
+    (real.inode.is_dir() ? dirs : files) += 1;
+    if (real.inode.is_file()) bytes += real.inode.length;
+  }
+  for (const auto& [name, want] : {std::pair{"rfiles", files}, {"rsubdirs", dirs}, {"rbytes", bytes}}) {
+    auto got = fs_->vfs().GetXattr(kRootInode, std::string("curvefs.dir.") + name);
+    const std::string text = got ? *got : got.error().ToString();
+    if (text != std::to_string(want))
+      return Differ(std::string("usage, ") + name, std::to_string(want), text);
   }
   return {};
 }

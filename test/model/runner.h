@@ -110,6 +110,7 @@ class Runner {
   };
   std::string DumpReal(const std::set<std::string>& loose, std::string* dump,
                        std::map<std::string, Real>* found);
+  std::string CheckUsage(const std::map<std::string, Real>& found);
   std::string CheckTouched(Ino ino, const Real& real, PosixModel* model);
 
   const RunSetup setup_;

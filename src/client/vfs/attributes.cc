@@ -9,6 +9,8 @@ namespace {
 
 // A virtual extended attribute: how the file is stored, as JSON.
 constexpr std::string_view kInodeXattr = "curvefs.inode";
+// Of directories: curvefs.dir.rfiles and so on, in decimal.
+constexpr std::string_view kUsagePrefix = "curvefs.dir.";
 
 // The namespaces of xattr(7); of system, only the ACLs.
 Status CheckXattrName(std::string_view name) {
@@ -114,6 +116,26 @@ Status Vfs::SetXattr(const Caller&, InodeId inode, std::string_view name, std::s
   return r ? Status() : r.error();
 }
 
+Result<DirUsage> Vfs::Core::UsageOf(InodeId dir) {
+  const bool first = !meta.tracks_usage();
+  CURVEFS_CHECK_OK(meta.TrackUsage());
+  // What was written before lengths were announced counts once it is stored.
+  if (first && !options.read_only) CURVEFS_CHECK_OK(data.FlushAll());
+  return meta.UsageBelow(dir);
+}
+
+Result<std::string> Vfs::Core::UsageText(InodeId id, std::string_view what) {
+  CURVEFS_TRY(meta::Inode inode, meta.GetInode(id));
+  if (!inode.is_dir()) return Fail(Code::kNoAttribute);
+  if (what != "rfiles" && what != "rsubdirs" && what != "rbytes" && what != "rentries")
+    return Fail(Code::kNoAttribute);
+  CURVEFS_TRY(DirUsage u, UsageOf(id));
+  return std::to_string(what == "rfiles"     ? u.files
+                        : what == "rsubdirs" ? u.subdirs
+                        : what == "rbytes"   ? u.bytes
+                                             : u.entries());
+}
+
 Result<std::string> Vfs::GetXattr(InodeId id, std::string_view name) {
   Core& c = *core_;
   c.Count(Call::kGetXattr);
@@ -126,6 +148,7 @@ Result<std::string> Vfs::GetXattr(InodeId id, std::string_view name) {
     }
     return DescribeInode(c.meta.fs(), inode, records);
   }
+  if (name.starts_with(kUsagePrefix)) return c.UsageText(id, name.substr(kUsagePrefix.size()));
   CURVEFS_CHECK_OK(CheckXattrName(name));
   return c.meta.GetXattr(id, name);
 }
@@ -146,29 +169,37 @@ Status Vfs::RemoveXattr(const Caller&, InodeId inode, std::string_view name) {
   return r ? Status() : r.error();
 }
 
-Result<StatFs> Vfs::GetStatFs() {
-  Core& c = *core_;
-  c.Count(Call::kGetStatFs);
-  CURVEFS_TRY(MetaUsage usage, c.meta.Usage());
-  CURVEFS_TRY(DiskSpace space, c.objects.Space());
-  data::DataStats data = c.data.stats();
+Result<StatFs> Vfs::Core::FreeSpace() {
+  CURVEFS_TRY(DiskSpace space, objects.Space());
+  const data::DataStats stats = data.stats();
+  const uint64_t waiting = stats.dirty_bytes + stats.flushing_bytes;
   StatFs s;
-  uint64_t waiting = data.dirty_bytes + data.flushing_bytes;
   s.free_bytes = space.free_bytes > waiting ? space.free_bytes - waiting : 0;
   s.total_bytes = space.total_bytes;
-  if (usage.capacity_bytes > 0) {
-    uint64_t left = usage.capacity_bytes > usage.bytes ? usage.capacity_bytes - usage.bytes : 0;
-    s.total_bytes = usage.capacity_bytes;
-    s.free_bytes = std::min(s.free_bytes, left);
-  }
   // An inode takes room only in the metadata: so many more would fit.
   constexpr uint64_t kInodeBytes = 512;
   s.free_inodes = space.free_bytes / kInodeBytes;
-  if (usage.capacity_inodes > 0) {
-    uint64_t left = usage.capacity_inodes > usage.inodes ? usage.capacity_inodes - usage.inodes : 0;
-    s.free_inodes = std::min(s.free_inodes, left);
-  }
+  return s;
+}
+
+Result<StatFs> Vfs::GetStatFs(InodeId inode) {
+  Core& c = *core_;
+  c.Count(Call::kGetStatFs);
+  CURVEFS_TRY(StatFs s, c.FreeSpace());
+  CURVEFS_TRY(MetaUsage usage, c.meta.Usage());
   s.total_inodes = usage.inodes + s.free_inodes;
+  auto left = [](uint64_t limit, uint64_t used) { return limit > used ? limit - used : 0; };
+  std::vector<Limit> limits;
+  if (!VirtualFiles::IsVirtual(inode)) limits = c.meta.LimitsAbove(inode);
+  // Every limit bounds what is free; what there is in total the nearest one says.
+  for (const Limit& l : limits) {
+    if (l.quota.bytes > 0) s.free_bytes = std::min(s.free_bytes, left(l.quota.bytes, l.used.bytes));
+    if (l.quota.inodes > 0) s.free_inodes = std::min(s.free_inodes, left(l.quota.inodes, l.used.entries()));
+  }
+  auto bytes = std::ranges::find_if(limits, [](const Limit& l) { return l.quota.bytes > 0; });
+  if (bytes != limits.end()) s.total_bytes = bytes->quota.bytes;
+  auto inodes = std::ranges::find_if(limits, [](const Limit& l) { return l.quota.inodes > 0; });
+  if (inodes != limits.end()) s.total_inodes = inodes->used.entries() + s.free_inodes;
   return s;
 }
 

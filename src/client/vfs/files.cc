@@ -127,7 +127,13 @@ Result<size_t> Vfs::Write(InodeId id, HandleId handle, uint64_t offset, BufferSl
     offset = inode.length;
   }
   if (offset > kMaxFileSize || n > kMaxFileSize - offset) return Fail(Code::kFileTooBig);
-  CURVEFS_CHECK_OK(c.data.Write(id, offset, std::move(data)));
+  if (const bool tracks = c.meta.tracks_usage(); tracks && offset + n > c.data.DirtyEnd(id)) {
+    CURVEFS_CHECK_OK(c.meta.AnnounceLength(id, offset + n, /*exactly=*/false));
+  }
+  if (Status s = c.data.Write(id, offset, std::move(data)); !s.ok()) {
+    if (c.meta.tracks_usage()) (void)c.meta.AnnounceLength(id, c.data.DirtyEnd(id), /*exactly=*/true);
+    return Fail(s);
+  }
   if (appending) appending.unlock();
   if (!flags.from_page_cache || flags.kill_suid_gid)
     CURVEFS_CHECK_OK(c.TouchWritten(id, flags.kill_suid_gid));
@@ -177,7 +183,7 @@ Status Vfs::Fallocate(const Caller& caller, InodeId id, uint32_t mode, uint64_t 
   if (!zero) {
     CURVEFS_TRY(meta::Inode inode, c.Attributes(id));
     uint64_t grown = offset + len > inode.length ? offset + len - std::max(offset, inode.length) : 0;
-    CURVEFS_TRY(StatFs space, GetStatFs());
+    CURVEFS_TRY(StatFs space, c.FreeSpace());
     if (grown > space.free_bytes) return Code::kNoSpace;
     auto r = c.meta.Allocate(id, offset + len, !keep_size, kill);
     if (r && kill) r = c.DropForeignSetgid(caller, *std::move(r));

@@ -109,7 +109,11 @@ Result<Entry> Vfs::Link(const Caller&, InodeId inode, InodeId parent, std::strin
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(parent, name));
   const bool dirty = c.AnyDirty();
   CURVEFS_TRY(meta::Inode linked, c.meta.Link(inode, parent, name));
-  if (linked.nlink == 1) c.refs.ClearOrphan(inode);
+  if (linked.nlink == 1) {
+    c.refs.ClearOrphan(inode);
+    // What was written while it had no name counts from now on.
+    if (c.meta.tracks_usage()) (void)c.meta.AnnounceLength(inode, c.data.DirtyEnd(inode), /*exactly=*/false);
+  }
   return c.MakeEntry(std::move(linked), dirty);
 }
 

@@ -44,6 +44,10 @@ Result<ReadCost> Vfs::CostOfReading(InodeId id) {
   return cost;
 }
 
+Result<DirUsage> Vfs::DirectoryUsage(InodeId dir) {
+  return core_->UsageOf(dir);
+}
+
 Status Vfs::Compact(InodeId id, const std::function<bool()>& cancelled) {
   Core& c = *core_;
   CURVEFS_CHECK_OK(c.CheckWritable(id));

@@ -142,7 +142,8 @@ class Vfs {
   Result<std::string> GetXattr(InodeId inode, std::string_view name);
   Result<std::string> ListXattr(const Caller&, InodeId inode);  // names, each with a terminating zero byte
   Status RemoveXattr(const Caller&, InodeId inode, std::string_view name);
-  Result<StatFs> GetStatFs();
+  // As it is below the directory or file: with the limits that hold there.
+  Result<StatFs> GetStatFs(InodeId inode);
 
   // Open files. `flags` are those of open(2), without O_CREAT, O_EXCL, O_NOCTTY.
   struct Created {
@@ -180,6 +181,8 @@ class Vfs {
   void ReleaseDir(InodeId inode, HandleId handle);
   Status FsyncDir(InodeId inode);  // of the root: as SyncFs
 
+  // How much lies below a directory, with what is not stored yet. The first time it reads all inodes.
+  Result<DirUsage> DirectoryUsage(InodeId dir);
   // For the commands of the mount. What it takes to read a file as it is stored now; of anything but a file,
   // nothing.
   Result<ReadCost> CostOfReading(InodeId inode);

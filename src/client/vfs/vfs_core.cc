@@ -153,6 +153,8 @@ Result<meta::Inode> Vfs::Core::Truncate(meta::SetAttrRequest request) {
     } while (reply->length > size);
     return Status();
   }));
+  // What was dirty beyond is gone.
+  if (meta.tracks_usage()) (void)meta.AnnounceLength(request.inode, size, /*exactly=*/true);
   return reply;
 }
 

@@ -286,6 +286,11 @@ struct Vfs::Core {
   // content.
   Result<meta::Inode> DropForeignSetgid(const Caller& caller, meta::Inode inode);
   Result<Opened> MakeOpened(InodeId inode, int flags);
+  // Usage of a directory, kept from the first time it is asked for.
+  Result<DirUsage> UsageOf(InodeId dir);
+  Result<std::string> UsageText(InodeId dir, std::string_view what);
+  // Without regard to limits.
+  Result<StatFs> FreeSpace();
 };
 
 }  // namespace curvefs::client

@@ -155,15 +155,14 @@ class NewObjects {
 
 // One file's part of an append; its objects are counted elsewhere.
 Status AppendToFile(Txn& txn, const AppendRequest& request, AppendReply* reply) {
+  txn.PassQuotas();  // the writer was told already
   std::map<uint32_t, std::vector<const ChunkRecord*>> by_chunk;
-  uint64_t bytes = 0, end = reply->inode.length;
+  uint64_t end = reply->inode.length;
   for (const auto& r : request.records) {
     CURVEFS_CHECK_OK(CheckRecord(txn, r));
     by_chunk[ChunkOf(txn, r.offset)].push_back(&r);
-    if (!r.is_zeros()) bytes += r.len;
     end = std::max(end, r.end());
   }
-  CURVEFS_CHECK_OK(txn.CheckCapacity(PartitionOf(request.inode), bytes));
   for (const auto& [index, records] : by_chunk) {
     CURVEFS_TRY(ChunkState state, AppendToChunk(txn, &reply->inode, index, records));
     reply->chunks.push_back(state);
@@ -291,7 +290,6 @@ Result<Inode> Allocate(Txn& txn, InodeId id, uint64_t end, bool extend, bool kil
   CURVEFS_TRY(Inode inode, GetFile(txn, id));
   if (end > kMaxFileSize) return Fail(Code::kFileTooBig);
   if (extend && end > inode.length) {
-    CURVEFS_CHECK_OK(txn.CheckCapacity(PartitionOf(id), end - inode.length));
     inode.length = end;
   }
   Touch(txn, &inode, kill_suid_gid);
@@ -312,7 +310,7 @@ Result<CloneReply> CloneRange(Txn& txn, const CloneRequest& request) {
 
   // The source's pieces, cut where the target's chunks end, as records of the target.
   std::vector<ChunkRecord> copies;
-  uint64_t end = request.to_offset, bytes = 0;
+  uint64_t end = request.to_offset;
   for (const Piece& piece : Resolve(records, request.from_offset, request.len)) {
     for (uint64_t at = piece.offset; at < piece.end();) {
       if (copies.size() >= request.max_records) break;
@@ -329,7 +327,6 @@ Result<CloneReply> CloneRange(Txn& txn, const CloneRequest& request) {
           copy.inline_data = source.inline_data.substr(at - source.offset, n);
           copy.inline_crc = Crc32c(copy.inline_data);
         }
-        bytes += n;
         copies.push_back(std::move(copy));
       }
       at += n;
@@ -337,7 +334,6 @@ Result<CloneReply> CloneRange(Txn& txn, const CloneRequest& request) {
     }
     if (copies.size() >= request.max_records) break;
   }
-  CURVEFS_CHECK_OK(txn.CheckCapacity(PartitionOf(request.to), bytes));
 
   // The source is read: now it may change, if the target is the same file. Its objects gain users before the
   // target's old ones lose theirs.

@@ -26,7 +26,7 @@ struct AppendReply {
   std::vector<ChunkState> chunks;
 };
 // Makes the records the newest of their chunks, in their order, drops those that one of them covers, and
-// raises the length. kNotFound; kNoSpace (capacity); kInvalid (a record that crosses chunks or the largest
+// raises the length. kNotFound; kInvalid (a record that crosses chunks or the largest
 // file size).
 Result<AppendReply> AppendChunks(Txn& txn, const AppendRequest& request);
 // The same for several different files at once, whose records may share objects. In the place of a file that

@@ -42,7 +42,6 @@ Result<Inode> MakeInode(Txn& txn, const Inode& parent, const CreateRequest& requ
   inode.nlink = 1;
   if (inode.is_dir()) {
     inode.nlink = 2;
-    inode.parent = parent.id;
   }
   if (inode.is_symlink()) {
     inode.symlink = request.symlink;
@@ -95,7 +94,7 @@ Result<Inode> Create(Txn& txn, const CreateRequest& request) {
   CURVEFS_CHECK_OK(CheckFree(txn, parent.id, request.name));
   if (S_ISDIR(request.mode) && parent.nlink >= kMaxLinks) return Fail(Code::kTooManyLinks);
   CURVEFS_TRY(Inode inode, MakeInode(txn, parent, request));
-  txn.AddDentry(&parent, request.name, inode);
+  txn.AddDentry(&parent, request.name, &inode);
   txn.PutInode(inode);
   txn.PutInode(parent);
   return inode;

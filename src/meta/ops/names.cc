@@ -64,7 +64,7 @@ Result<Inode> Link(Txn& txn, InodeId id, InodeId parent_id, std::string_view nam
   if (inode.nlink == 0) txn.DeleteOrphan(id);
   ++inode.nlink;
   inode.ctime = txn.now();
-  txn.AddDentry(&parent, name, inode);
+  txn.AddDentry(&parent, name, &inode);
   txn.PutInode(inode);
   txn.PutInode(parent);
   return inode;
@@ -75,7 +75,8 @@ Result<Inode> Unlink(Txn& txn, InodeId parent_id, std::string_view name) {
   CURVEFS_TRY(Dentry dentry, txn.GetDentry(parent_id, name));
   CURVEFS_TRY(Inode inode, txn.GetInode(dentry.inode));
   if (inode.is_dir()) return Fail(Code::kIsDirectory);
-  txn.RemoveDentry(&parent, name, inode);
+  CURVEFS_CHECK_OK(txn.RemoveDentry(&parent, name, &inode));
+  txn.PassQuotas();
   if (inode.nlink > 0) --inode.nlink;
   inode.ctime = txn.now();
   if (inode.nlink == 0) txn.PutOrphan(inode.id);
@@ -91,9 +92,10 @@ Result<Inode> RemoveDirectory(Txn& txn, InodeId parent_id, std::string_view name
   if (!inode.is_dir()) return Fail(Code::kNotDirectory);
   CURVEFS_TRY(bool has_entries, txn.HasEntries(inode.id));
   if (has_entries) return Fail(Code::kNotEmpty);
-  txn.RemoveDentry(&parent, name, inode);
+  CURVEFS_CHECK_OK(txn.RemoveDentry(&parent, name, &inode));
+  txn.DropQuota(&inode);
+  txn.PassQuotas();
   inode.nlink = 0;
-  inode.parent = InodeId();
   inode.ctime = txn.now();
   txn.PutOrphan(inode.id);
   txn.PutInode(inode);

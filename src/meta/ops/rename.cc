@@ -23,26 +23,20 @@ Result<bool> IsBelow(Txn& txn, InodeId dir, InodeId ancestor) {
   }
 }
 
-// Takes the target's last or only name away, as unlink or rmdir would.
+// Counts the target's name as gone, as unlink or rmdir would. The caller removes the entry and puts the
+// inode.
 Status RemoveTarget(Txn& txn, Inode* target) {
   if (target->is_dir()) {
     CURVEFS_TRY(bool has_entries, txn.HasEntries(target->id));
     if (has_entries) return Code::kNotEmpty;
     target->nlink = 0;
-    target->parent = InodeId();
+    txn.DropQuota(target);
   } else if (target->nlink > 0) {
     --target->nlink;
   }
   target->ctime = txn.now();
   if (target->nlink == 0) txn.PutOrphan(target->id);
-  txn.PutInode(*target);
   return Status();
-}
-
-// The directory has moved: its "..", and the link that this is in its parent, follow. RemoveDentry and
-// AddDentry count the links.
-void Reparent(Inode* inode, InodeId parent) {
-  if (inode->is_dir()) inode->parent = parent;
 }
 
 Status AddWhiteout(Txn& txn, const RenameRequest& request, Inode* parent) {
@@ -103,17 +97,16 @@ Result<RenameReply> Rename(Txn& txn, const RenameRequest& request) {
     return Fail(Code::kTooManyLinks);
   }
 
-  txn.RemoveDentry(&parents.from(), request.name, moved);
-  if (target) txn.RemoveDentry(&parents.to(), request.new_name, *target);
-  txn.AddDentry(&parents.to(), request.new_name, moved);
-  Reparent(&moved, request.new_parent);
+  // A directory's "..", and the link that this is in its parent, follow its entry.
+  CURVEFS_CHECK_OK(txn.RemoveDentry(&parents.from(), request.name, &moved));
+  if (target) CURVEFS_CHECK_OK(txn.RemoveDentry(&parents.to(), request.new_name, &*target));
+  txn.AddDentry(&parents.to(), request.new_name, &moved);
   moved.ctime = txn.now();
   if (exchange) {
-    txn.AddDentry(&parents.from(), request.name, *target);
-    Reparent(&*target, request.parent);
+    txn.AddDentry(&parents.from(), request.name, &*target);
     target->ctime = txn.now();
-    txn.PutInode(*target);
   }
+  if (target) txn.PutInode(*target);
   if (request.kind == RenameKind::kWhiteout || request.kind == RenameKind::kWhiteoutNoReplace)
     CURVEFS_CHECK_OK(AddWhiteout(txn, request, &parents.from()));
   txn.PutInode(moved);
