@@ -15,7 +15,7 @@ namespace {
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kTiB = uint64_t{1} << 40;
 
-constexpr std::array<Knob, 16> kKnobs = {{
+constexpr auto kKnobs = std::to_array<Knob>({
     {"read-only", KnobKind::kSwitch, &MountConfig::read_only, 0, 0, "",
      "Nothing is changed, neither through the mount nor in the directory below it."},
     {"meta-engine", KnobKind::kChoice, &MountConfig::meta_engine, 0, 0, "memory|rocksdb",
@@ -55,13 +55,42 @@ constexpr std::array<Knob, 16> kKnobs = {{
      "Lets users other than the one who mounts use the mount; always so when root mounts. Others need "
      "user_allow_other in "
      "/etc/fuse.conf."},
+    {"data", KnobKind::kText, &MountConfig::data, 0, 0, "",
+     "Where a new file system keeps the data of its files: s3://BUCKET/PREFIX, which no other file system "
+     "may "
+     "use. Default: DIR/objects. Remembered; later mounts need it no more. Keys come from the environment or "
+     "~/.aws/credentials."},
+    {"s3-endpoint", KnobKind::kText, &MountConfig::s3_endpoint, 0, 0, "",
+     "The S3 server: https://HOST or http://HOST:PORT. Remembered; given again, the new one is used from now "
+     "on. Default: Amazon's in the region."},
+    {"s3-region", KnobKind::kText, &MountConfig::s3_region, 0, 0, "",
+     "The region of the bucket. Remembered, as the endpoint. Default: us-east-1."},
+    {"s3-style", KnobKind::kChoice, &MountConfig::s3_style, 0, 0, "path|virtual",
+     "How the bucket is addressed: https://HOST/BUCKET or https://BUCKET.HOST. Remembered, as the endpoint."},
+    {"s3-ca", KnobKind::kText, &MountConfig::s3_ca, 0, 0, "",
+     "A file with the certificates of the authorities that may vouch for the S3 server. Remembered, as the "
+     "endpoint. Default: the system's."},
+    {"s3-payload", KnobKind::kChoice, &MountConfig::s3_payload, 0, 0, "signed|unsigned",
+     "Whether the signature of an upload covers its data. unsigned costs less, and is allowed with https "
+     "only."},
+    {"s3-uploads", KnobKind::kCount, &MountConfig::s3_uploads, 1, 1024, "",
+     "Uploads to S3 at the same time."},
+    {"s3-downloads", KnobKind::kCount, &MountConfig::s3_downloads, 1, 1024, "",
+     "Downloads from S3 at the same time."},
+    {"s3-upload-limit", KnobKind::kSize, &MountConfig::s3_upload_limit, 0, kTiB, "",
+     "Bytes per second for all uploads together. 0: no limit."},
+    {"s3-download-limit", KnobKind::kSize, &MountConfig::s3_download_limit, 0, kTiB, "",
+     "Bytes per second for all downloads together. 0: no limit."},
+    {"s3-timeout", KnobKind::kDuration, &MountConfig::s3_timeout, 1'000, 3'600'000, "",
+     "How long a request to S3 that fails is tried again, before the application gets an error. Written data "
+     "stay, and are uploaded when the store is back."},
     {"log-file", KnobKind::kText, &MountConfig::log_file, 0, 0, "",
      "Where the mount's process writes its log: a file, 'syslog', or '-' for standard error. Default: "
      "DIR/curvefs.log (syslog if "
      "read-only), with -f standard error."},
     {"log-level", KnobKind::kChoice, &MountConfig::log_level, 0, 0, "info|warn|error",
      "The least important message that is logged."},
-}};
+});
 
 // Options of mount(8) and fstab(5) that say how to call mount(2).
 struct KernelOption {

@@ -34,6 +34,17 @@ struct MountConfig {
   uint64_t threads = 0;
   bool no_writeback_cache = false;
   bool allow_other = false;
+  std::string data;
+  std::string s3_endpoint;
+  std::string s3_region;
+  std::string s3_style = "path";
+  std::string s3_ca;
+  std::string s3_payload = "signed";
+  uint64_t s3_uploads = 16;
+  uint64_t s3_downloads = 32;
+  uint64_t s3_upload_limit = 0;
+  uint64_t s3_download_limit = 0;
+  Duration s3_timeout = std::chrono::seconds(60);
   std::string log_file;
   std::string log_level = "info";
 

@@ -384,6 +384,13 @@ Result<uint64_t> Dump(Disk& disk, const std::string& path,
   header["uuid"] = d.uuid;
   PutBytes(&header, "name", d.name);
   header["engine"] = EngineName(d.engine);
+  if (!d.place.data.empty()) {
+    header["data"] = d.place.data;
+    header["s3_endpoint"] = d.place.s3_endpoint;
+    header["s3_region"] = d.place.s3_region;
+    header["s3_style"] = d.place.s3_style;
+    PutBytes(&header, "s3_ca", d.place.s3_ca);
+  }
   CURVEFS_CHECK_OK(line(header.dump()));
   uint64_t pairs = 0;
   Status failure;
@@ -424,6 +431,8 @@ Result<uint64_t> Load(Disk& disk, const std::string& path, const std::function<b
   fresh.uuid = f.Bytes("uuid");
   fresh.name = f.Bytes("name");
   CURVEFS_TRY(fresh.engine, ParseEngine(engine.empty() ? f.Bytes("engine") : std::string(engine)));
+  fresh.place = {f.Bytes("data"), f.Bytes("s3_endpoint"), f.Bytes("s3_region"), f.Bytes("s3_style"),
+                 f.Bytes("s3_ca")};
   fresh.state = FsDescription::State::kLoading;
   if (!f.status().ok() || !UuidBytes(fresh.uuid)) return wrong("not the header of a dump");
 

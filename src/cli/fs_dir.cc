@@ -66,6 +66,12 @@ std::string UserText(const DirUser& user) {
   return text;
 }
 
+// The oldest format that says all of this: a program that knows only format 1 would look for the objects in
+// DIR/objects.
+uint32_t FormatOf(const FsDescription& d) {
+  return d.place.data.empty() ? 1 : 2;
+}
+
 std::string ParentOf(const std::string& path) {
   size_t slash = path.find_last_of('/');
   if (slash == std::string::npos) return ".";
@@ -124,6 +130,15 @@ std::string FormatDescription(const FsDescription& d) {
   text += "engine = " + Quoted(EngineName(d.engine)) + "\n";
   text += "chunk_size = " + std::to_string(d.chunk_size) + "\n";
   text += "block_size = " + std::to_string(d.block_size) + "\n";
+  const DataPlace& p = d.place;
+  if (!p.data.empty()) {
+    for (const auto& [key, value] : {std::pair<const char*, const std::string&>{"data", p.data},
+                                     {"s3_endpoint", p.s3_endpoint},
+                                     {"s3_region", p.s3_region},
+                                     {"s3_style", p.s3_style},
+                                     {"s3_ca", p.s3_ca}})
+      text += std::string(key) + " = " + Quoted(value) + "\n";
+  }
   text += "state = " + Quoted(kStates[static_cast<size_t>(d.state)]) + "\n";
   return text;
 }
@@ -150,6 +165,11 @@ Result<FsDescription> ParseDescription(std::string_view text, const std::string&
   d.name = table["name"].value_or(std::string());
   d.chunk_size = table["chunk_size"].value_or(uint64_t{0});
   d.block_size = table["block_size"].value_or(uint64_t{0});
+  d.place.data = table["data"].value_or(std::string());
+  d.place.s3_endpoint = table["s3_endpoint"].value_or(std::string());
+  d.place.s3_region = table["s3_region"].value_or(std::string());
+  d.place.s3_style = table["s3_style"].value_or(std::string());
+  d.place.s3_ca = table["s3_ca"].value_or(std::string());
   auto state = std::ranges::find(kStates, table["state"].value_or(std::string()));
   if (state == kStates.end()) return damaged("no valid state");
   d.state = static_cast<FsDescription::State>(state - kStates.begin());
@@ -236,15 +256,21 @@ Status FsDir::ReadOrMake(Create create, const FsDescription& fresh, bool read_on
     }
   } else {
     description_ = fresh;
-    description_.format = kDirFormat;
+    description_.format = FormatOf(description_);
     CURVEFS_CHECK_OK(disk_.WriteFileAtomically(path, FormatDescription(description_)));
   }
   if (!description_.ready()) {
     CURVEFS_CHECK_OK(disk_.MakeDir(meta_dir()));
-    CURVEFS_CHECK_OK(disk_.MakeDir(objects_dir()));
+    if (description_.place.data.empty()) CURVEFS_CHECK_OK(disk_.MakeDir(objects_dir()));
     CURVEFS_CHECK_OK(disk_.SyncDir(dir_));
   }
   return {};
+}
+
+Status FsDir::SetPlace(const DataPlace& place) {
+  description_.place = place;
+  description_.format = std::max(description_.format, FormatOf(description_));
+  return disk_.WriteFileAtomically(dir_ + std::string(kDescriptionFile), FormatDescription(description_));
 }
 
 Status FsDir::MarkReady() {

@@ -3,7 +3,7 @@
 //   DIR/curvefs.toml   what this is: format version, uuid, name, engine, sizes; written once, when the file
 //   system is made DIR/LOCK           held by the one process that uses DIR; names it; empty when the last
 //   one ended cleanly DIR/meta           metadata (metaserver/copyset.h) DIR/objects        data
-//   (object/object_store.h)
+//   (object/object_store.h), unless they are in S3
 #pragma once
 
 #include <cstdint>
@@ -18,19 +18,27 @@
 
 namespace curvefs::cli {
 
-inline constexpr uint32_t kDirFormat = 1;
+inline constexpr uint32_t kDirFormat = 2;  // the newest; what older programs can use is written as 1
 
 std::string_view EngineName(metaserver::MetaEngine engine);         // "memory", "rocksdb"
 Result<metaserver::MetaEngine> ParseEngine(std::string_view name);  // kInvalid
 
+// Where the objects are (cli/objects.h). Empty: in DIR/objects. Keys are never kept.
+struct DataPlace {
+  std::string data;                                     // "s3://BUCKET/PREFIX"
+  std::string s3_endpoint, s3_region, s3_style, s3_ca;  // the way there
+  friend bool operator==(const DataPlace&, const DataPlace&) = default;
+};
+
 // The content of curvefs.toml.
 struct FsDescription {
-  uint32_t format = kDirFormat;
+  uint32_t format = 1;
   std::string uuid;  // as text, 8-4-4-4-12 hex digits
   std::string name;
   metaserver::MetaEngine engine = metaserver::MetaEngine::kMemory;
   uint64_t chunk_size = kChunkSize;
   uint64_t block_size = kBlockSize;
+  DataPlace place;
   // kMaking: the first metadata are not written yet; the next mount begins again. kLoading: `curvefs load`
   // has not ended.
   enum class State { kMaking, kLoading, kReady } state = State::kMaking;
@@ -67,6 +75,8 @@ class FsDir {
   // Who used it last, if that one did not end cleanly; pid 0 otherwise.
   const DirUser& crashed_user() const { return crashed_user_; }
 
+  // Remembers where the objects are from now on, or another way there.
+  Status SetPlace(const DataPlace& place);
   // The first metadata are durable: from now on DIR is a file system.
   Status MarkReady();
   // Everything is durable and nothing more will be written. One who only read leaves LOCK as it was.

@@ -34,7 +34,7 @@ TEST(FsDir, DescriptionRoundTrips) {
 
 TEST(FsDir, ANewerFormatIsRefusedWithAdvice) {
   std::string text = FormatDescription(Fresh());
-  text.replace(text.find("format = 1"), 10, "format = 2");
+  text.replace(text.find("format = 1"), 10, "format = 3");
   auto parsed = ParseDescription(text, "/d/curvefs.toml");
   ASSERT_FALSE(parsed);
   EXPECT_EQ(parsed.error().code(), Code::kUnsupportedVersion);

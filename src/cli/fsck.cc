@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cli/fsck_checker.h"
+#include "cli/objects.h"
 #include "cli/offline.h"
 
 namespace curvefs::cli {
@@ -118,7 +119,8 @@ Result<FsckReport> Fsck(Disk& disk, const std::string& path, const FsckOptions& 
   CURVEFS_TRY(auto dir, FsDir::Open(disk, path, FsDir::Create::kNo, {}, user, !options.repair));
   std::unique_ptr<object::ObjectStore> own;
   if (objects == nullptr) {
-    own = object::MakeDirectoryStore(disk, dir->objects_dir());
+    CURVEFS_TRY(own, OpenObjects(disk, *dir, dir->description().place, {},
+                                 options.repair ? ObjectsUse::kUse : ObjectsUse::kRead));
     objects = own.get();
   }
   FsckReport report;

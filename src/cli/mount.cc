@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "cli/daemon.h"
 #include "cli/log.h"
+#include "cli/mounts.h"
 #include "cli/values.h"
 #include "fuse/session.h"
 
@@ -224,6 +225,20 @@ StandaloneOptions ToStandaloneOptions(const MountRequest& r) {
   if (c.is_given("meta-engine")) o.engine = *ParseEngine(c.meta_engine);
   if (c.is_given("capacity") || c.is_given("inodes")) o.limits = meta::Quota{c.capacity, c.inodes};
   o.user = {.pid = ::getpid(), .command = "mount", .mount_point = r.mount_point};
+  auto given = [&c](const char* name, const std::string& value) {
+    return c.is_given(name) ? std::optional(value) : std::nullopt;
+  };
+  o.objects = {.data = given("data", c.data),
+               .s3_endpoint = given("s3-endpoint", c.s3_endpoint),
+               .s3_region = given("s3-region", c.s3_region),
+               .s3_style = given("s3-style", c.s3_style),
+               .s3_ca = given("s3-ca", c.s3_ca.empty() ? "" : AbsolutePath(c.s3_ca)),
+               .s3_sign_payload = c.s3_payload == "signed",
+               .s3_uploads = c.s3_uploads,
+               .s3_downloads = c.s3_downloads,
+               .s3_upload_limit = c.s3_upload_limit,
+               .s3_download_limit = c.s3_download_limit,
+               .s3_timeout = c.s3_timeout};
   o.copyset.rocks.memory_bytes = c.meta_memory;
   o.copyset.commit_interval = c.commit_interval;
   o.copyset.snapshot_journal_bytes = c.snapshot_journal;

@@ -42,10 +42,17 @@ std::string LastPart(const std::string& path) {
 
 std::string Facts(const FsDir& dir) {
   const FsDescription& d = dir.description();
-  return "fs.dir = \"" + dir.path() + "\"\nfs.uuid = \"" + d.uuid + "\"\nfs.name = \"" + d.name +
-         "\"\nfs.engine = \"" + std::string(EngineName(d.engine)) +
-         "\"\nfs.format = " + std::to_string(d.format) + "\nfs.chunk_size = " + std::to_string(d.chunk_size) +
-         "\nfs.block_size = " + std::to_string(d.block_size) + "\n";
+  std::string text = "fs.dir = \"" + dir.path() + "\"\nfs.uuid = \"" + d.uuid + "\"\nfs.name = \"" + d.name +
+                     "\"\nfs.engine = \"" + std::string(EngineName(d.engine)) +
+                     "\"\nfs.format = " + std::to_string(d.format) +
+                     "\nfs.chunk_size = " + std::to_string(d.chunk_size) +
+                     "\nfs.block_size = " + std::to_string(d.block_size) + "\n";
+  text += "fs.data = \"" + (d.place.data.empty() ? dir.objects_dir() : d.place.data) + "\"\n";
+  if (!d.place.data.empty()) {
+    text += "fs.s3_endpoint = \"" + d.place.s3_endpoint + "\"\nfs.s3_region = \"" + d.place.s3_region +
+            "\"\nfs.s3_style = \"" + d.place.s3_style + "\"\nfs.s3_ca = \"" + d.place.s3_ca + "\"\n";
+  }
+  return text;
 }
 
 }  // namespace
@@ -62,6 +69,10 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
   fresh.uuid = NewUuid(&random);
   fresh.name = options.name.empty() ? LastPart(dir) : options.name;
   fresh.engine = options.engine.value_or(metaserver::MetaEngine::kMemory);
+
+  if (options.objects.data) {
+    CURVEFS_TRY(fresh.place, ChoosePlace({}, /*fresh=*/true, options.objects, dir));
+  }
 
   std::unique_ptr<Standalone> fs(new Standalone);
   const bool read_only = options.vfs.read_only;
@@ -88,7 +99,11 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
     format.capacity_inodes = options.limits->inodes;
   }
 
-  fs->objects_ = objects ? std::move(objects) : object::MakeDirectoryStore(disk, fs->dir_->objects_dir());
+  if (objects) {
+    fs->objects_ = std::move(objects);
+  } else {
+    CURVEFS_CHECK_OK(fs->OpenObjectStore(disk, options.objects, read_only));
+  }
   options.copyset.engine = description.engine;
   options.copyset.root_uid = ::geteuid();  // who makes a file system can write to it
   options.copyset.root_gid = ::getegid();
@@ -123,6 +138,18 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
   options.vfs.control_uid = ::geteuid();
   fs->vfs_ = std::make_unique<client::Vfs>(*fs->meta_, *fs->objects_, options.data, options.vfs, clock);
   return fs;
+}
+
+Status Standalone::OpenObjectStore(Disk& disk, const ObjectsOptions& options, bool read_only) {
+  const FsDescription& description = dir_->description();
+  CURVEFS_TRY(const DataPlace place,
+              ChoosePlace(description.place, !description.ready(), options, dir_->path()));
+  const ObjectsUse use = read_only             ? ObjectsUse::kRead
+                         : description.ready() ? ObjectsUse::kUse
+                                               : ObjectsUse::kMake;
+  CURVEFS_TRY(objects_, OpenObjects(disk, *dir_, place, options, use));
+  // Only now: it is the same store.
+  return read_only || place == description.place ? Status() : dir_->SetPlace(place);
 }
 
 Standalone::~Standalone() = default;

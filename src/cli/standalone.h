@@ -12,6 +12,7 @@
 #include "cli/control_server.h"
 #include "cli/fs_dir.h"
 #include "cli/local_meta.h"
+#include "cli/objects.h"
 #include "client/vfs/vfs.h"
 #include "data/data_cache.h"
 #include "metaserver/copyset.h"
@@ -26,6 +27,7 @@ struct StandaloneOptions {
   std::string name;                    // of a new file system; default: the last part of the directory's path
   uint64_t seed = 0;                   // of a new file system's uuid and directory order; 0: random
   DirUser user;                        // who to name to others that want the directory
+  ObjectsOptions objects;              // where the data are
   metaserver::CopysetOptions copyset;  // engine and read_only are taken from here above and vfs
   data::DataOptions data;
   client::VfsOptions vfs;  // facts about the file system are added to config_text
@@ -57,6 +59,7 @@ class Standalone {
 
  private:
   Standalone() = default;
+  Status OpenObjectStore(Disk& disk, const ObjectsOptions& options, bool read_only);
 
   // In the order of construction; each uses those before it.
   ControlServer control_;

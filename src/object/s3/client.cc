@@ -219,11 +219,12 @@ Duration Client::Pause(size_t tries) {
 
 // In the log once when the store is away for long, and once when it is back.
 void Client::Report(const Request& r, bool gave_up) {
+  std::atomic<bool>& failing = failing_[static_cast<size_t>(r.exchange.lane)];
   if (gave_up) {
     ++failures_;
-    if (!failing_.exchange(true)) Log(LogLevel::kError, "the object store fails: " + r.status.ToString());
-  } else if (failing_.load(std::memory_order_relaxed) && failing_.exchange(false)) {
-    Log(LogLevel::kInfo, "the object store works again: " + options_.endpoint.ToString());
+    if (!failing.exchange(true)) Log(LogLevel::kError, "the object store fails: " + r.status.ToString());
+  } else if (failing.load(std::memory_order_relaxed) && failing.exchange(false)) {
+    Log(LogLevel::kInfo, "the object store works again: " + Context(r.exchange.method, r.key).what);
   }
 }
 

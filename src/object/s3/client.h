@@ -8,6 +8,7 @@
 // the store blames the keys they are read anew, once per call. Errors: object/s3/errors.h.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -116,7 +117,7 @@ class Client {
   const CredentialSource source_;
   const Clock& clock_;
   Transport transport_;
-  std::atomic<bool> failing_ = false;  // what was last said in the log
+  std::array<std::atomic<bool>, 3> failing_ = {};  // by Lane: what was last said in the log
   std::atomic<bool> no_delete_many_ = false;
   std::atomic<uint64_t> retries_ = 0, failures_ = 0;
 
