@@ -14,6 +14,23 @@
 
 namespace curvefs {
 
+// A varint by itself, as in a packed repeated field.
+inline void PutVarint(std::string* out, uint64_t v) {
+  for (; v >= 0x80; v >>= 7) out->push_back(static_cast<char>(v | 0x80));
+  out->push_back(static_cast<char>(v));
+}
+// Takes one off the front; false if it is cut off or too long.
+inline bool TakeVarint(std::string_view* in, uint64_t* v) {
+  *v = 0;
+  for (int shift = 0; shift < 64 && !in->empty(); shift += 7) {
+    const auto b = static_cast<unsigned char>(in->front());
+    in->remove_prefix(1);
+    *v |= static_cast<uint64_t>(b & 0x7f) << shift;
+    if (b < 0x80) return true;
+  }
+  return false;
+}
+
 class ProtoWriter {
  public:
   explicit ProtoWriter(std::string* out) : out_(out) {}
@@ -42,13 +59,7 @@ class ProtoWriter {
   }
 
  private:
-  void Raw(uint64_t v) {
-    while (v >= 0x80) {
-      out_->push_back(static_cast<char>(v | 0x80));
-      v >>= 7;
-    }
-    out_->push_back(static_cast<char>(v));
-  }
+  void Raw(uint64_t v) { PutVarint(out_, v); }
   std::string* out_;
 };
 
@@ -66,7 +77,8 @@ class ProtoReader {
     number_ = 0;
     bytes_ = {};
     switch (tag & 7) {
-      case 0: return ok_ = Raw(&number_);
+      case 0:
+        return ok_ = Raw(&number_);
       case 1:
         if (end_ - p_ < 8) return ok_ = false;
         number_ = GetLe<uint64_t>(p_);
@@ -84,7 +96,8 @@ class ProtoReader {
         p_ += n;
         return true;
       }
-      default: return ok_ = false;
+      default:
+        return ok_ = false;
     }
   }
   int field() const { return field_; }

@@ -23,10 +23,10 @@ struct KindName {
   const char* name;
 };
 constexpr KindName kKinds[] = {
-    {KeyKind::kInode, "inode"},         {KeyKind::kDentry, "dentry"},   {KeyKind::kChunk, "chunk"},
-    {KeyKind::kXattr, "xattr"},         {KeyKind::kOrphan, "orphan"},   {KeyKind::kFree, "free"},
-    {KeyKind::kRefs, "refs"},           {KeyKind::kLink, "link"},       {KeyKind::kQuota, "quota"},
-    {KeyKind::kPartition, "partition"}, {KeyKind::kSuperBlock, "super"}};
+    {KeyKind::kInode, "inode"}, {KeyKind::kDentry, "dentry"},       {KeyKind::kChunk, "chunk"},
+    {KeyKind::kXattr, "xattr"}, {KeyKind::kOrphan, "orphan"},       {KeyKind::kFree, "free"},
+    {KeyKind::kRefs, "refs"},   {KeyKind::kShared, "shared"},       {KeyKind::kLink, "link"},
+    {KeyKind::kQuota, "quota"}, {KeyKind::kPartition, "partition"}, {KeyKind::kSuperBlock, "super"}};
 
 void PutBytes(Json* j, const std::string& field, std::string_view bytes) {
   if (IsPlainUtf8(bytes)) {
@@ -47,6 +47,18 @@ class Fields {
     if (found->is_number_unsigned()) return found->get<uint64_t>();
     if (found->is_number_integer()) return static_cast<uint64_t>(found->get<int64_t>());
     return Wrong(field), 0;
+  }
+  // An array of pairs of numbers.
+  std::vector<std::pair<uint64_t, uint64_t>> Pairs(const char* field) {
+    std::vector<std::pair<uint64_t, uint64_t>> pairs;
+    auto found = json_.find(field);
+    if (found == json_.end()) return pairs;
+    for (const Json& j : *found) {
+      if (!j.is_array() || j.size() != 2 || !j[0].is_number_unsigned() || !j[1].is_number_unsigned())
+        return Wrong(field), pairs;
+      pairs.emplace_back(j[0].get<uint64_t>(), j[1].get<uint64_t>());
+    }
+    return pairs;
   }
   uint32_t Number32(const char* field) {
     uint64_t value = Number(field);
@@ -223,7 +235,15 @@ Status ValueToJson(const meta::ParsedKey& key, std::string_view value, Json* j) 
       return {};
     }
     case KeyKind::kRefs: {
-      CURVEFS_TRY((*j)["count"], meta::DecodeRefs(value));
+      CURVEFS_TRY(const meta::ObjectRefs refs, meta::DecodeRefs(value));
+      (*j)["count"] = refs.count;
+      Put(j, "live", refs.live);
+      return {};
+    }
+    case KeyKind::kShared: {
+      CURVEFS_TRY(const meta::SharedObject object, meta::DecodeShared(key.chunk, value));
+      (*j)["size"] = object.size;
+      for (const auto& user : object.users) (*j)["users"].push_back({user.inode.value, user.chunk_index});
       return {};
     }
     case KeyKind::kQuota: {
@@ -275,6 +295,7 @@ Json KeyToJson(const meta::ParsedKey& key) {
       break;
     case KeyKind::kFree:
     case KeyKind::kRefs:
+    case KeyKind::kShared:
       j["chunk"] = key.chunk.value;
       break;
     case KeyKind::kPartition:
@@ -314,7 +335,13 @@ Result<Pair> FieldsToPair(KeyKind kind, Fields& f) {
     }
     case KeyKind::kRefs:
       return Pair{meta::RefsKey(fs, partition, ChunkId(f.Number("chunk"))),
-                  meta::EncodeRefs(f.Number("count"))};
+                  meta::EncodeRefs({f.Number("count"), f.Number("live")})};
+    case KeyKind::kShared: {
+      meta::SharedObject object{.chunk = ChunkId(f.Number("chunk")), .size = f.Number("size")};
+      for (const auto& [user, index] : f.Pairs("users"))
+        object.users.push_back({InodeId(user), static_cast<uint32_t>(index)});
+      return Pair{meta::SharedKey(fs, partition, object.chunk), meta::EncodeShared(object)};
+    }
     case KeyKind::kPartition:
       return Pair{meta::PartitionKey(fs, partition),
                   meta::EncodePartition({f.Number("next_inode"), f.Number("next_chunk"), f.Number("inodes"),

@@ -91,7 +91,9 @@ TEST(Dump, EveryKindRoundTripsInItsFields) {
   ExpectRoundTrip(meta::OrphanKey(fs, id), "1", "orphan");
   ExpectRoundTrip(meta::FreeKey(fs, PartitionId(3), ChunkId(5)),
                   meta::EncodeFreeObject({ChunkId(5), 1, 2, id}), "free");
-  ExpectRoundTrip(meta::RefsKey(fs, PartitionId(3), ChunkId(5)), meta::EncodeRefs(12), "refs");
+  ExpectRoundTrip(meta::RefsKey(fs, PartitionId(3), ChunkId(5)), meta::EncodeRefs({12, 345}), "refs");
+  ExpectRoundTrip(meta::SharedKey(fs, PartitionId(3), ChunkId(5)),
+                  meta::EncodeShared({ChunkId(5), 1000, {{InodeId(7), 0}, {InodeId(9), 3}}}), "shared");
   ExpectRoundTrip(meta::PartitionKey(fs, PartitionId(3)), meta::EncodePartition({1, 2, 3, 4}), "partition");
   meta::SuperBlock super;
   super.fs = fs;

@@ -54,11 +54,13 @@ class Checker {
     uint64_t size = 0;
     uint32_t digest = 0;
     uint64_t uses = 0;      // records that name it
-    uint64_t refs = 0;      // what its refs record says; 0: there is none
+    uint64_t live = 0;      // bytes that those hold
+    meta::ObjectRefs refs;  // what its refs record says; 0: there is none
     PartitionId partition;  // that keeps its records
     InodeId user;           // the first file that uses it
     bool freed = false;     // waits for deletion
     bool there = false;     // the object store has it
+    bool shared = false;    // there is a record of the files that share it
   };
 
   Checker(const kv::View& view, object::ObjectStore& objects, bool deep)

@@ -15,14 +15,22 @@ void Checker::CheckRefs(const ObjectFacts& object) {
           "object " + object.name.ToString() + " waits for deletion, but " + Named(object.user) + " uses it");
     Drop(meta::FreeKey(fs_, object.partition, chunk));
   }
-  // One use needs no record.
-  const uint64_t expected = object.uses > 1 ? object.uses : 0;
+  if (object.uses == 0 && object.shared) {
+    Found(Level::kRepairable, "reference-count",
+          "chunk " + std::to_string(chunk.value) + " is said to be shared by files, but none uses it");
+    Drop(meta::SharedKey(fs_, object.partition, chunk));
+  }
+  // One use needs no record, unless the object is shared.
+  meta::ObjectRefs expected;
+  if (object.uses > 0 && object.shared) expected = {object.uses, object.live};
+  if (object.uses > 1 && !object.shared) expected = {object.uses, 0};
   if (object.refs == expected) return;
   Found(Level::kRepairable, "reference-count",
-        "chunk " + std::to_string(chunk.value) + " is used " + std::to_string(object.uses) +
-            " times, its record says " + std::to_string(object.refs));
+        "chunk " + std::to_string(chunk.value) + " is used " + std::to_string(object.uses) + " times (" +
+            std::to_string(expected.live) + " bytes shared), its record says " +
+            std::to_string(object.refs.count) + " (" + std::to_string(object.refs.live) + ")");
   std::string key = meta::RefsKey(fs_, object.partition, chunk);
-  if (expected > 0) {
+  if (expected.count > 0) {
     Set(std::move(key), meta::EncodeRefs(expected));
   } else {
     Drop(key);

@@ -73,9 +73,15 @@ void Checker::TakePair(std::string_view raw_key, std::string_view value) {
       return;
     }
     case KeyKind::kRefs: {
-      auto count = meta::DecodeRefs(value);
-      if (!count) return malformed("reference count");
-      chunks_[key.chunk.value].refs = *count;
+      auto refs = meta::DecodeRefs(value);
+      if (!refs) return malformed("reference count");
+      chunks_[key.chunk.value].refs = *refs;
+      chunks_[key.chunk.value].partition = key.partition;
+      return;
+    }
+    case KeyKind::kShared: {
+      if (!meta::DecodeShared(key.chunk, value)) return malformed("shared object");
+      chunks_[key.chunk.value].shared = true;
       chunks_[key.chunk.value].partition = key.partition;
       return;
     }
@@ -122,6 +128,7 @@ void Checker::TakeObject(const meta::ChunkRecord& record, InodeId user) {
               " say different things of object " + name.ToString());
   }
   ++facts.uses;
+  facts.live += record.len;
   PartitionFacts& partition = partitions_[PartitionOf(record.object_inode).value];
   partition.highest_chunk = std::max(partition.highest_chunk, record.chunk_id.value);
 }

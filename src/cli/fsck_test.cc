@@ -388,7 +388,7 @@ TEST_F(FsckTest, InlineDataDamaged) {
 TEST_F(FsckTest, ReferenceCount) {
   const meta::ChunkRecord record = LargeRecord();
   Damage([&](const kv::View&, kv::WriteBatch* b) {
-    b->Set(meta::RefsKey(kFs, PartitionId(0), record.chunk_id), meta::EncodeRefs(5));
+    b->Set(meta::RefsKey(kFs, PartitionId(0), record.chunk_id), meta::EncodeRefs({5, 0}));
   });
   ExpectMended("reference-count");
 }

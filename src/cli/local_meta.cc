@@ -87,9 +87,12 @@ Result<std::vector<Result<meta::AppendReply>>> LocalMeta::AppendChunks(
   return copyset_.Change([&](Txn& t) { return meta::AppendChunks(t, requests); });
 }
 
-Status LocalMeta::ReplaceChunks(InodeId inode, const std::vector<meta::ChunkRecord>& before,
-                                const std::vector<meta::ChunkRecord>& after) {
-  return copyset_.Change([&](Txn& t) { return meta::ReplaceChunks(t, inode, before, after); });
+Result<std::vector<Status>> LocalMeta::ReplaceChunks(const std::vector<meta::ReplaceRequest>& requests) {
+  return copyset_.Change([&](Txn& t) { return meta::ReplaceChunks(t, requests); });
+}
+
+std::vector<meta::SharedObject> LocalMeta::TakeSparse(uint32_t max) {
+  return copyset_.TakeSparse(max);
 }
 
 Result<meta::Inode> LocalMeta::ZeroRange(InodeId inode, uint64_t offset, uint64_t len, bool kill_suid_gid) {

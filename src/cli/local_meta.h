@@ -33,8 +33,8 @@ class LocalMeta final : public client::MetaClient {
   Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len) override;
   Result<std::vector<Result<meta::AppendReply>>> AppendChunks(
       const std::vector<meta::AppendRequest>& requests) override;
-  Status ReplaceChunks(InodeId inode, const std::vector<meta::ChunkRecord>& before,
-                       const std::vector<meta::ChunkRecord>& after) override;
+  Result<std::vector<Status>> ReplaceChunks(const std::vector<meta::ReplaceRequest>& requests) override;
+  std::vector<meta::SharedObject> TakeSparse(uint32_t max) override;
   Result<meta::Inode> ZeroRange(InodeId inode, uint64_t offset, uint64_t len, bool kill_suid_gid) override;
   Result<meta::Inode> Allocate(InodeId inode, uint64_t end, bool extend, bool kill_suid_gid) override;
   Result<meta::CloneReply> CloneRange(const meta::CloneRequest& request) override;

@@ -76,8 +76,9 @@ class MetaClient {
   virtual Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len) = 0;
   virtual Result<std::vector<Result<meta::AppendReply>>> AppendChunks(
       const std::vector<meta::AppendRequest>& requests) = 0;
-  virtual Status ReplaceChunks(InodeId inode, const std::vector<meta::ChunkRecord>& before,
-                               const std::vector<meta::ChunkRecord>& after) = 0;
+  virtual Result<std::vector<Status>> ReplaceChunks(const std::vector<meta::ReplaceRequest>& requests) = 0;
+  // See data::ChunkIndex::TakeSparse.
+  virtual std::vector<meta::SharedObject> TakeSparse(uint32_t max) = 0;
   virtual Result<meta::Inode> ZeroRange(InodeId inode, uint64_t offset, uint64_t len, bool kill_suid_gid) = 0;
   virtual Result<meta::Inode> Allocate(InodeId inode, uint64_t end, bool extend, bool kill_suid_gid) = 0;
   virtual Result<meta::CloneReply> CloneRange(const meta::CloneRequest& request) = 0;

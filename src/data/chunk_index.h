@@ -42,11 +42,20 @@ class ChunkIndex {
   // inode is gone: its data may be dropped. Other errors, of all: nothing was changed.
   virtual Result<std::vector<Appended>> Append(std::vector<FileRecords> files) = 0;
 
+  struct Replacement {
+    InodeId inode;
+    std::vector<meta::ChunkRecord> before, after;
+  };
   // Compaction: replaces exactly the records `before` of one chunk, as read earlier, by `after`, which hold
-  // the same content. kBusy, with nothing changed, if one of `before` is no longer there as it was, or an
-  // older one has appeared. Newer records stay newer.
-  virtual Status Replace(InodeId inode, std::vector<meta::ChunkRecord> before,
-                         std::vector<meta::ChunkRecord> after) = 0;
+  // the same content; for each of several different chunks, whose new records may share objects. In the
+  // place of one that failed, and of which nothing was changed: kNotFound, or kBusy if one of `before` is no
+  // longer there as it was, or an older one has appeared. Newer records stay newer. Other errors, of all:
+  // nothing was changed.
+  virtual Result<std::vector<Status>> Replace(std::vector<Replacement> chunks) = 0;
+
+  // Objects that files share and of which less than half is still in use; each is named once, until it has
+  // lost more. May miss some.
+  virtual std::vector<meta::SharedObject> TakeSparse(uint32_t max) = 0;
 
   // `n` consecutive new chunk ids, the first one returned. Never the same twice, also after a crash.
   virtual Result<ChunkId> NewChunks(uint32_t n) = 0;

@@ -65,14 +65,22 @@ void DataCache::Core::ConsiderCompaction(InodeId inode, const std::vector<ChunkL
 
 void DataCache::Core::CompactorMain() {
   std::unique_lock lock(mu_);
+  SteadyTime next_repack = clock.Steady() + kIdle;
   while (!stop_) {
+    if (clock.Steady() >= next_repack) {
+      lock.unlock();
+      (void)Repack();  // best effort, as below
+      lock.lock();
+      next_repack = clock.Steady() + kIdle;
+      continue;
+    }
     if (compactions_by_time_.empty()) {
-      compactor_work_.wait(lock);
+      compactor_work_.wait_until(lock, next_repack);
       continue;
     }
     auto next = compactions_by_time_.begin();
     if (next->first > clock.Steady()) {
-      const SteadyTime due = next->first;  // the entry may go while we wait
+      const SteadyTime due = std::min(next->first, next_repack);  // the entry may go while we wait
       compactor_work_.wait_until(lock, due);
       continue;
     }
@@ -138,9 +146,9 @@ Status DataCache::Core::CompactOnce(File& file, uint32_t chunk_index, bool asked
   }
   if (s.ok()) {
     // Between a Change and its commit nothing is replaced.
-    std::unique_lock<std::mutex> flush_lock(file.flush_mu, std::defer_lock);
+    std::unique_lock<Turn> flush_lock(file.flush_mu, std::defer_lock);
     if (!exclusive) flush_lock.lock();
-    s = index.Replace(file.inode, std::move(before), after);
+    s = ReplaceOne({file.inode, std::move(before), after});
   }
   if (s.ok()) {
     counters.compactions.fetch_add(1, std::memory_order_relaxed);
@@ -148,6 +156,13 @@ Status DataCache::Core::CompactOnce(File& file, uint32_t chunk_index, bool asked
     DeleteObjects(after);
   }
   return s;
+}
+
+Status DataCache::Core::ReplaceOne(ChunkIndex::Replacement replacement) {
+  std::vector<ChunkIndex::Replacement> one;
+  one.push_back(std::move(replacement));
+  CURVEFS_TRY(const auto statuses, index.Replace(std::move(one)));
+  return statuses.front();
 }
 
 bool DataCache::Core::stopping() const {

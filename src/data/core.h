@@ -1,4 +1,5 @@
-// The inside of DataCache, shared by its sources: write.cc, flush.cc, pack.cc, read.cc, compact.cc.
+// The inside of DataCache, shared by its sources: write.cc, flush.cc, pack.cc, repack.cc,
+// read.cc, compact.cc.
 #pragma once
 
 #include <atomic>
@@ -22,6 +23,7 @@
 #include "data/extents.h"
 #include "data/plan.h"
 #include "data/read_cache.h"
+#include "data/turn.h"
 #include "data/workers.h"
 
 namespace curvefs::data {
@@ -34,7 +36,7 @@ struct DataCache::Core {
 
     // Held while data of the file is stored and its records are committed, by Flush, Change and the end of
     // Compact. First in the lock order; held over I/O.
-    std::mutex flush_mu;
+    Turn flush_mu;
 
     // Second in the lock order. No I/O under it. The maps are changed under it; `flushing` and `leaving` only
     // by the holder of flush_mu.
@@ -54,6 +56,7 @@ struct DataCache::Core {
     bool urgent = false;  // in urgent_
   };
   using FilePtr = std::shared_ptr<File>;
+  using ChunkOfFile = std::pair<InodeId, uint32_t>;
   enum class FlushMode { kAll, kDurableSoon, kFullBlocks };
 
   Core(ChunkIndex& i, object::ObjectStore& o, DataOptions opts);
@@ -115,6 +118,12 @@ struct DataCache::Core {
   Status PutTogether(std::vector<Member>& members);
   void StoreTogether(std::vector<Member> members, std::vector<FilePtr>* left);
 
+  // repack.cc
+  Status Repack();
+  struct Moves;
+  Status Collect(const ChunkOfFile& chunk, const std::set<ChunkId>& objects, Moves* moves);
+  Status Move(Moves moves);
+
   // read.cc
   Result<BufferList> Read(InodeId inode, uint64_t offset, size_t n, uint64_t length, ReadStream* stream);
   Result<BufferList> ReadOnce(InodeId inode, Range range, bool sequential);
@@ -132,6 +141,7 @@ struct DataCache::Core {
                         std::vector<meta::ChunkRecord>* after);
   Status MoveInlineOut(InodeId inode, const std::vector<meta::ChunkRecord>& before,
                        std::vector<meta::ChunkRecord>* after);
+  Status ReplaceOne(ChunkIndex::Replacement replacement);
   void ConsiderCompaction(InodeId inode, const std::vector<ChunkLoad>& loads);
   void CompactorMain();
   bool stopping() const;
@@ -162,7 +172,6 @@ struct DataCache::Core {
   std::multimap<SteadyTime, FilePtr> due_;
   std::deque<FilePtr> urgent_;
   std::condition_variable compactor_work_;
-  using ChunkOfFile = std::pair<InodeId, uint32_t>;
   std::map<ChunkOfFile, SteadyTime> compactions_;  // when each is due
   std::multimap<SteadyTime, ChunkOfFile> compactions_by_time_;
   bool stop_ = false;

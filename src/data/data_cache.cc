@@ -126,6 +126,10 @@ Status DataCache::Compact(InodeId inode, uint32_t chunk_index) {
   return core_->Compact(inode, chunk_index, /*asked_for=*/true);
 }
 
+Status DataCache::Repack() {
+  return core_->Repack();
+}
+
 DataStats DataCache::stats() const {
   return core_->Stats();
 }

@@ -105,6 +105,10 @@ class DataCache {
   // when a chunk is worth it; ok if there was nothing to do.
   Status Compact(InodeId inode, uint32_t chunk_index);
 
+  // Moves what is still used of objects that files share, and that are mostly unused by now, to new ones.
+  // Done in the background every few seconds.
+  Status Repack();
+
   DataStats stats() const;
 
  private:

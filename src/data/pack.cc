@@ -19,7 +19,7 @@ constexpr size_t kMaxLookedAt = 4 * kMaxGroup;
 // A file that takes part: its flush_mu is held, and what is to be stored is in `flushing`.
 struct DataCache::Core::Member {
   FilePtr file;
-  std::unique_lock<std::mutex> flush_lock;
+  std::unique_lock<Turn> flush_lock;
   Stored stored;             // complete but for the records of `parts`
   std::vector<Range> parts;  // go to the object
   uint64_t bytes = 0;        // thereof

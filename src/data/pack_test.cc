@@ -129,5 +129,56 @@ TEST_F(PackTest, DeletedFilesTakeNothingFromTheOthers) {
   EXPECT_EQ(cache_->stats().dirty_bytes, 0u);
 }
 
+TEST_F(PackTest, MostlyUnusedObjectsAreRepacked) {
+  options_.inline_max = 0;
+  Start();
+  for (uint64_t file = 1; file <= 2000; ++file) Write(file, 4096);
+  ASSERT_TRUE(cache_->FlushAll().ok());
+  auto bytes_stored = [&] {
+    uint64_t n = 0;
+    EXPECT_TRUE(
+        memory_->List(ChunkId(0), [&](const auto& name) { return n += memory_->Size(name).value(), true; })
+            .ok());
+    return n;
+  };
+  EXPECT_GE(bytes_stored(), 2000u * 4096);
+  for (uint64_t file = 1; file <= 2000; ++file) {
+    if (file % 10 == 0) continue;
+    index_.Remove(InodeId(file));
+    expected_.erase(file);
+  }
+  EXPECT_GE(bytes_stored(), 2000u * 4096) << "each object still has users";
+  ASSERT_TRUE(cache_->Repack().ok());
+  EXPECT_EQ(bytes_stored(), 200u * 4096);
+  EXPECT_EQ(StoredObjects(), 1u);
+  ExpectAllRight();
+  ASSERT_TRUE(cache_->Repack().ok());
+  EXPECT_EQ(StoredObjects(), 1u) << "nothing left to do";
+}
+
+// Whatever happens between the reading of the old records and the replacing of them is seen by the index.
+TEST_F(PackTest, WhatChangesDuringRepackingIsKept) {
+  Start();
+  for (uint64_t file = 1; file <= 20; ++file) Write(file, 20'000);
+  ASSERT_TRUE(cache_->FlushAll().ok());
+  for (uint64_t file = 5; file <= 20; ++file) {
+    index_.Remove(InodeId(file));
+    expected_.erase(file);
+  }
+  objects_.HoldPuts(true);
+  std::thread repacker([&] { EXPECT_TRUE(cache_->Repack().ok()); });
+  objects_.AwaitBlockedPuts(1);  // the old records have been read
+  index_.Remove(InodeId(1));
+  expected_.erase(1);
+  ASSERT_TRUE(index_.Truncate(InodeId(2), 100).ok());
+  expected_[2].resize(100);
+  ASSERT_TRUE(index_.Punch(InodeId(3), 10, 1000).ok());
+  expected_[3].replace(10, 1000, 1000, '\0');
+  objects_.HoldPuts(false);
+  repacker.join();
+  ExpectAllRight();
+  EXPECT_EQ(StoredObjects(), 2u) << "the old one, for the files that were changed, and the new one";
+}
+
 }  // namespace
 }  // namespace curvefs::data

@@ -70,6 +70,12 @@ std::string LinkKey(FsId fs, InodeId inode, InodeId parent, std::string_view nam
   return k;
 }
 
+std::string SharedKey(FsId fs, PartitionId partition, ChunkId chunk) {
+  std::string k = KindPrefix(fs, partition, KeyKind::kShared);
+  PutBe(&k, chunk.value, 8);
+  return k;
+}
+
 std::string PartitionKey(FsId fs, PartitionId partition) {
   return KindPrefix(fs, partition, KeyKind::kPartition);
 }
@@ -97,6 +103,7 @@ bool ParseKey(std::string_view key, ParsedKey* out) {
       break;
     case KeyKind::kFree:
     case KeyKind::kRefs:
+    case KeyKind::kShared:
       out->chunk = ChunkId(r.Be(8));
       break;
     case KeyKind::kPartition:

@@ -9,11 +9,13 @@
 //   kind 'C' chunk      + inode counter (5) + chunk index (4) + sequence (8)
 //   kind 'X' xattr      + inode counter (5) + name
 //   kind 'O' orphan     + inode counter (5)          unlinked (or not yet linked) but perhaps open; reclaimed
-//   when closed kind 'F' free       + chunk id (8)               an object to be deleted kind 'R' refs +
-//   chunk id (8)               how many chunk records use an object, if not one
+//                                                    when closed
+//   kind 'F' free       + chunk id (8)               an object to be deleted
+//   kind 'R' refs       + chunk id (8)               how many chunk records use an object, if not one
+//   kind 'U' shared     + chunk id (8)               the files that were packed into an object
 //   kind 'L' link       + inode counter (5) + parent's inode id (8) + name    a further name of a file
 //   kind 'Q' quota      + inode counter (5)          of a directory
-//   kind 'P' partition counters
+//   kind 'P' partition                               counters
 //   kind 'S' super block                             partition 0 only
 //
 // The inode counter is the low 40 bits of an inode id; its high bits are the partition. An inode's chunk,
@@ -38,6 +40,7 @@ enum class KeyKind : char {
   kRefs = 'R',
   kLink = 'L',
   kQuota = 'Q',
+  kShared = 'U',
   kPartition = 'P',
   kSuperBlock = 'S',
 };
@@ -68,6 +71,7 @@ std::string LinkKey(FsId fs, InodeId inode, InodeId parent, std::string_view nam
 inline std::string QuotaKey(FsId fs, InodeId dir) {
   return InodePrefix(fs, KeyKind::kQuota, dir);
 }
+std::string SharedKey(FsId fs, PartitionId partition, ChunkId chunk);
 std::string PartitionKey(FsId fs, PartitionId partition);
 std::string SuperBlockKey(FsId fs);
 

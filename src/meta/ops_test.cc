@@ -63,6 +63,11 @@ class Ops : public testing::Test {
     }
     return r;
   }
+  Status Replace(InodeId inode, const std::vector<ChunkRecord>& before,
+                 const std::vector<ChunkRecord>& after) {
+    auto statuses = Change([&](Txn& t) { return ReplaceChunks(t, {{inode, before, after}}); });
+    return statuses ? statuses->front() : statuses.error();
+  }
   Reader reader() { return Reader(view, fs); }
   InodeId Make(InodeId parent, std::string_view name, uint32_t mode) {
     auto r = Change([&](Txn& t) {
@@ -483,7 +488,7 @@ class Content : public Ops {
         if (r.in_object()) ++uses[r.chunk_id];
         if (!r.is_zeros()) bytes[k.inode] += r.len;
       } else if (k.kind == KeyKind::kRefs) {
-        counted[k.chunk] = *DecodeRefs(value);
+        counted[k.chunk] = DecodeRefs(value)->count;
       } else if (k.kind == KeyKind::kFree) {
         free.insert(k.chunk);
       }
@@ -581,7 +586,7 @@ TEST_F(Content, RandomChangesReadAsTheBytesDo) {
             objects[r.chunk_id] = m.substr(p.offset, p.len);
             after.push_back(r);
           }
-          ASSERT_TRUE(Change([&](Txn& t) { return ReplaceChunks(t, id, before, after); }).ok());
+          ASSERT_TRUE(Replace(id, before, after).ok());
           break;
         }
       }
@@ -628,12 +633,12 @@ TEST_F(Content, CompactionKeepsNewerWritesAndLosesToChangesOfWhatItRead) {
   append(250, 10);  // leaves what compaction read as it is, and is newer
   std::string newer = ReadFile(a);
   ASSERT_NE(seen, newer);
-  ASSERT_TRUE(Change([&](Txn& t) { return ReplaceChunks(t, a, before, {whole}); }).ok());
+  ASSERT_TRUE(Replace(a, before, {whole}).ok());
   EXPECT_EQ(ReadFile(a), newer);
   before = *reader().ChunkRecords(a, 0);
   append(290, 20);  // cuts what compaction read
   newer = ReadFile(a);
-  EXPECT_EQ(Change([&](Txn& t) { return ReplaceChunks(t, a, before, {whole}); }).code(), Code::kBusy);
+  EXPECT_EQ(Replace(a, before, {whole}).code(), Code::kBusy);
   EXPECT_EQ(ReadFile(a), newer);
 }
 
@@ -660,6 +665,56 @@ TEST_F(Content, ReclaimingTakesManySmallSteps) {
   EXPECT_EQ(steps, 8);
   EXPECT_EQ(reader().GetPartition(PartitionId(0))->bytes, 0u);
   EXPECT_EQ(freed.size(), objects.size());
+}
+
+// An object that files share lives until the last of them lets go; who used it and how much is known.
+TEST_F(Ops, SharedObjects) {
+  const InodeId root = kRootInode, a = File(root, "a"), b = File(root, "b"), gone = File(root, "gone");
+  ASSERT_TRUE(Change([&](Txn& t) { return Unlink(t, root, "gone"); }));
+  ASSERT_TRUE(Change([&](Txn& t) { return Reclaim(t, gone, 100); }));
+  auto part = [](uint64_t at, uint64_t len) {
+    return ChunkRecord{.offset = 0,
+                       .len = len,
+                       .chunk_id = ChunkId(77),
+                       .object_inode = kRootInode,
+                       .object_offset = at,
+                       .object_size = 1000};
+  };
+  auto replies = Change([&](Txn& t) {
+    return AppendChunks(t, {{a, {part(0, 600)}}, {gone, {part(600, 100)}}, {b, {part(700, 300)}}});
+  });
+  ASSERT_TRUE(replies);
+  EXPECT_EQ((*replies)[1].error().code(), Code::kNotFound);
+  auto refs = [&] { return *DecodeRefs(view.map.at(RefsKey(fs.fs, PartitionId(0), ChunkId(77)))); };
+  EXPECT_EQ(refs(), (ObjectRefs{2, 900}));
+  const std::string shared = SharedKey(fs.fs, PartitionId(0), ChunkId(77));
+  EXPECT_EQ(DecodeShared(ChunkId(77), view.map.at(shared))->users,
+            (std::vector<SharedObject::User>{{a, 0}, {b, 0}}));
+
+  // A copy counts as well, though not as one of those it was packed for.
+  const InodeId copy = File(root, "copy");
+  ASSERT_TRUE(Change([&](Txn& t) { return CloneRange(t, {.from = b, .to = copy, .len = 50}); }));
+  EXPECT_EQ(refs(), (ObjectRefs{3, 950}));
+  ASSERT_TRUE(Change([&](Txn& t) { return ZeroRange(t, b, 100, 200, false); }));
+  EXPECT_EQ(refs(), (ObjectRefs{3, 750}));
+  bool sparse = false;
+  auto cut = [&](InodeId id) {
+    return Change([&](Txn& t) {
+      auto r = SetAttributes(t, {.inode = id, .size = 0});
+      sparse = t.sparse_objects() == std::vector{ChunkId(77)};
+      return r;
+    });
+  };
+  ASSERT_TRUE(cut(a));
+  EXPECT_EQ(refs(), (ObjectRefs{2, 150}));
+  EXPECT_TRUE(sparse);
+  ASSERT_TRUE(cut(copy));
+  EXPECT_EQ(refs(), (ObjectRefs{1, 100})) << "kept for the last one too";
+  EXPECT_TRUE(freed.empty());
+  ASSERT_TRUE(cut(b));
+  EXPECT_EQ(freed.size(), 1u);
+  EXPECT_FALSE(view.map.contains(shared));
+  EXPECT_FALSE(view.map.contains(RefsKey(fs.fs, PartitionId(0), ChunkId(77))));
 }
 
 }  // namespace

@@ -323,20 +323,65 @@ Result<Quota> DecodeQuota(std::string_view value) {
   return q;
 }
 
-std::string EncodeRefs(uint64_t count) {
+std::string EncodeRefs(const ObjectRefs& refs) {
   std::string out;
-  ProtoWriter(&out).Varint(1, count);
+  ProtoWriter w(&out);
+  w.Varint(1, refs.count);
+  w.Varint(2, refs.live);
   return out;
 }
 
-Result<uint64_t> DecodeRefs(std::string_view value) {
-  uint64_t count = 0;
+Result<ObjectRefs> DecodeRefs(std::string_view value) {
+  ObjectRefs refs;
   ProtoReader r(value);
   while (r.Next()) {
-    if (r.field() == 1) count = r.number();
+    if (r.field() == 1) refs.count = r.number();
+    if (r.field() == 2) refs.live = r.number();
   }
   if (!r.ok()) return Fail(Malformed("refs"));
-  return count;
+  return refs;
+}
+
+std::string EncodeShared(const SharedObject& object) {
+  std::string out, inodes, chunks;
+  for (const auto& user : object.users) {
+    PutVarint(&inodes, user.inode.value);
+    PutVarint(&chunks, user.chunk_index);
+  }
+  ProtoWriter w(&out);
+  w.Varint(1, object.size);
+  w.Bytes(2, inodes);  // packed
+  w.Bytes(3, chunks);
+  return out;
+}
+
+Result<SharedObject> DecodeShared(ChunkId chunk, std::string_view value) {
+  SharedObject object;
+  object.chunk = chunk;
+  std::vector<uint64_t> chunks;
+  ProtoReader r(value);
+  bool ok = true;
+  while (r.Next()) {
+    std::string_view packed = r.bytes();
+    uint64_t v;
+    if (r.field() == 1) object.size = r.number();
+    if (r.field() == 2) {
+      while (ok && !packed.empty()) {
+        ok = TakeVarint(&packed, &v);
+        object.users.push_back({InodeId(v), 0});
+      }
+    }
+    if (r.field() == 3) {
+      while (ok && !packed.empty()) {
+        ok = TakeVarint(&packed, &v);
+        chunks.push_back(v);
+      }
+    }
+  }
+  if (!ok || !r.ok() || object.size == 0 || chunks.size() != object.users.size())
+    return Fail(Malformed("shared object"));
+  for (size_t i = 0; i < chunks.size(); ++i) object.users[i].chunk_index = U32(chunks[i]);
+  return object;
 }
 
 }  // namespace curvefs::meta

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/ids.h"
@@ -136,7 +137,27 @@ struct Quota {
 std::string EncodeQuota(const Quota& quota);
 Result<Quota> DecodeQuota(std::string_view value);
 
-std::string EncodeRefs(uint64_t count);
-Result<uint64_t> DecodeRefs(std::string_view value);
+// How an object is used by chunk records.
+struct ObjectRefs {
+  uint64_t count = 0;
+  uint64_t live = 0;  // bytes that they hold; 0: not kept, the object is not shared by files
+  friend bool operator==(const ObjectRefs&, const ObjectRefs&) = default;
+};
+std::string EncodeRefs(const ObjectRefs& refs);
+Result<ObjectRefs> DecodeRefs(std::string_view value);
+
+// An object that several files were packed into, and the chunks of files that were.
+struct SharedObject {
+  struct User {
+    InodeId inode;
+    uint32_t chunk_index = 0;
+    friend auto operator<=>(const User&, const User&) = default;
+  };
+  ChunkId chunk;  // from the key
+  uint64_t size = 0;
+  std::vector<User> users;
+};
+std::string EncodeShared(const SharedObject& object);
+Result<SharedObject> DecodeShared(ChunkId chunk, std::string_view value);
 
 }  // namespace curvefs::meta

@@ -112,13 +112,28 @@ TEST(Records, SmallOnesAreTheProtobufMessages) {
   curvefs::FreeObject fm;
   ASSERT_TRUE(fm.ParseFromString(EncodeFreeObject({ChunkId(1), 2, 3, InodeId(4)})));
   EXPECT_EQ(fm.inode(), 4u);
-  EXPECT_EQ(*DecodeRefs(EncodeRefs(1000)), 1000u);
+  curvefs::ObjectRefs rm;
+  ASSERT_TRUE(rm.ParseFromString(EncodeRefs({1000, 77})));
+  EXPECT_EQ(rm.count(), 1000u);
+  EXPECT_EQ(*DecodeRefs(rm.SerializeAsString()), (ObjectRefs{1000, 77}));
+  SharedObject shared{ChunkId(5), 4096, {{InodeId(3), 0}, {InodeId(3), 9}, {InodeId(1ull << 45), 70'000}}};
+  curvefs::SharedObject hm;
+  ASSERT_TRUE(hm.ParseFromString(EncodeShared(shared)));
+  ASSERT_EQ(hm.inode_size(), 3);
+  EXPECT_EQ(hm.inode(2), 1ull << 45);
+  EXPECT_EQ(hm.chunk(1), 9u);
+  auto back = DecodeShared(ChunkId(5), hm.SerializeAsString());
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->users, shared.users);
+  EXPECT_EQ(back->size, 4096u);
 }
 
 TEST(Records, RefusesWhatIsNotOne) {
   EXPECT_EQ(DecodeInode(InodeId(1), "").error().code(), Code::kCorrupt);  // no type
   EXPECT_EQ(DecodeInode(InodeId(1), "\xff").error().code(), Code::kCorrupt);
   EXPECT_EQ(DecodeDentry("").error().code(), Code::kCorrupt);
+  EXPECT_EQ(DecodeShared(ChunkId(1), "\x08\x05\x12\x01\x07").error().code(), Code::kCorrupt);  // no chunk
+  EXPECT_EQ(DecodeShared(ChunkId(1), "\x08\x05\x12\x01\xff").error().code(), Code::kCorrupt);
   ChunkRecord beyond{.offset = 0,
                      .len = 10,
                      .chunk_id = ChunkId(1),

@@ -256,7 +256,7 @@ Status Txn::RemoveChunk(Inode* inode, const ChunkRecord& record) {
   return ChangeRefs(record, -1);
 }
 
-void Txn::ShrinkChunk(Inode* inode, const ChunkRecord& old, uint64_t offset, uint64_t len) {
+Status Txn::ShrinkChunk(Inode* inode, const ChunkRecord& old, uint64_t offset, uint64_t len) {
   ChunkRecord r = old;
   uint64_t skip = offset - old.offset;
   r.offset = offset;
@@ -270,37 +270,61 @@ void Txn::ShrinkChunk(Inode* inode, const ChunkRecord& old, uint64_t offset, uin
   auto chunk_index = static_cast<uint32_t>(offset / fs().chunk_size);
   Set(ChunkKey(fs().fs, inode->id, chunk_index, r.sequence), EncodeChunk(inode->id, r));
   if (!r.is_zeros()) CountBytes(inode, static_cast<int64_t>(len) - static_cast<int64_t>(old.len));
+  if (!r.in_object()) return {};
+  bool stored;
+  CURVEFS_TRY(ObjectRefs refs, Refs(r, &stored));
+  if (refs.live == 0) return {};
+  refs.live -= std::min(refs.live - 1, old.len - len);
+  PutRefs(r, refs);
+  return {};
+}
+
+Result<ObjectRefs> Txn::Refs(const ChunkRecord& record, bool* stored) const {
+  std::string value;
+  Status s = view().Get(RefsKey(fs().fs, PartitionOf(record.object_inode), record.chunk_id), &value);
+  *stored = s.ok();
+  if (s.ok()) return DecodeRefs(value);
+  if (s.code() != Code::kNotFound) return Fail(std::move(s));
+  return ObjectRefs{.count = 1};
+}
+
+// Of an object that is used, and more than once or shared.
+void Txn::PutRefs(const ChunkRecord& record, const ObjectRefs& refs) {
+  Set(RefsKey(fs().fs, PartitionOf(record.object_inode), record.chunk_id), EncodeRefs(refs));
+  if (refs.live > 0 && refs.live < record.object_size / 2) sparse_objects_.push_back(record.chunk_id);
 }
 
 Status Txn::ChangeRefs(const ChunkRecord& record, int64_t delta) {
-  PartitionId partition = PartitionOf(record.object_inode);
-  std::string key = RefsKey(fs().fs, partition, record.chunk_id);
-  std::string value;
-  int64_t count = 1;
-  Status s = view().Get(key, &value);
-  if (s.ok()) {
-    CURVEFS_TRY(uint64_t stored, DecodeRefs(value));
-    count = static_cast<int64_t>(stored);
-  } else if (s.code() != Code::kNotFound) {
-    return s;
+  bool stored;
+  CURVEFS_TRY(ObjectRefs refs, Refs(record, &stored));
+  const bool shared = refs.live > 0;
+  refs.count = static_cast<uint64_t>(std::max<int64_t>(static_cast<int64_t>(refs.count) + delta, 0));
+  if (shared && delta > 0) refs.live += record.len * static_cast<uint64_t>(delta);
+  if (shared && delta < 0) refs.live -= std::min(refs.live - 1, record.len * static_cast<uint64_t>(-delta));
+  if (refs.count > 1 || (refs.count == 1 && shared)) {
+    PutRefs(record, refs);
+    return {};
   }
-  count += delta;
-  if (count > 1) {
-    Set(key, EncodeRefs(static_cast<uint64_t>(count)));
-    return Status();
-  }
-  if (!value.empty()) Del(key);
-  if (count > 0) return Status();
+  const PartitionId partition = PartitionOf(record.object_inode);
+  if (stored) Del(RefsKey(fs().fs, partition, record.chunk_id));
+  if (refs.count > 0) return {};
+  if (shared) Del(SharedKey(fs().fs, partition, record.chunk_id));
   Set(FreeKey(fs().fs, partition, record.chunk_id),
       EncodeFreeObject({record.chunk_id, record.block, record.compaction, record.object_inode}));
   freed_objects_.push_back({record.chunk_id, record.block, record.compaction, record.object_inode});
-  return Status();
+  return {};
 }
 
-void Txn::AddNewObject(const ChunkRecord& record, uint64_t uses) {
-  if (uses > 1) {
-    Set(RefsKey(fs().fs, PartitionOf(record.object_inode), record.chunk_id), EncodeRefs(uses));
+void Txn::AddNewObject(const ChunkRecord& record, uint64_t uses, uint64_t bytes,
+                       std::vector<SharedObject::User> users) {
+  const PartitionId partition = PartitionOf(record.object_inode);
+  const bool shared = !users.empty() && users.front().inode != users.back().inode;
+  if (shared) {
+    Set(SharedKey(fs().fs, partition, record.chunk_id),
+        EncodeShared({record.chunk_id, record.object_size, std::move(users)}));
   }
+  if (shared || uses > 1)
+    Set(RefsKey(fs().fs, partition, record.chunk_id), EncodeRefs({uses, shared ? bytes : 0}));
   new_objects_.push_back({record.chunk_id, record.block, record.compaction, record.object_inode});
 }
 

@@ -114,12 +114,14 @@ class Txn : public Reader {
   Status RemoveChunk(Inode* inode, const ChunkRecord& record);
   // The record now covers less of the same object or inline data: [offset, offset + len) within the old
   // range. Keeps its sequence.
-  void ShrinkChunk(Inode* inode, const ChunkRecord& old, uint64_t offset, uint64_t len);
+  Status ShrinkChunk(Inode* inode, const ChunkRecord& old, uint64_t offset, uint64_t len);
 
   // Changes the number of records that use the record's object; at zero the object is freed.
   Status ChangeRefs(const ChunkRecord& record, int64_t delta);
-  // The record's object is new and used by `uses` records of this transaction.
-  void AddNewObject(const ChunkRecord& record, uint64_t uses);
+  // The record's object is new and used by `uses` records of this transaction, which hold `bytes` of it.
+  // `users`, sorted, says which chunks they are in.
+  void AddNewObject(const ChunkRecord& record, uint64_t uses, uint64_t bytes,
+                    std::vector<SharedObject::User> users);
 
   void Set(std::string_view key, std::string_view value) { overlay_.Set(key, value); }
   void Del(std::string_view key) { overlay_.Del(key); }
@@ -139,12 +141,16 @@ class Txn : public Reader {
   const std::vector<ObjectRef>& freed_objects() const {
     return freed_objects_;
   }  // may be deleted once the batch is durable
+  // Objects shared by files, of which less than half is still in use.
+  const std::vector<ChunkId>& sparse_objects() const { return sparse_objects_; }
 
  private:
   Result<PartitionRecord*> Counters(PartitionId partition);
   void CountBytes(Inode* inode, int64_t delta);
   Status RemoveLinkRecord(InodeId parent, std::string_view name, Inode* child);
   UsageChange& Noted(InodeId id, const UsageShare& before) const;
+  Result<ObjectRefs> Refs(const ChunkRecord& record, bool* stored) const;
+  void PutRefs(const ChunkRecord& record, const ObjectRefs& refs);
 
   kv::Overlay overlay_;
   Timestamp now_;
@@ -155,6 +161,7 @@ class Txn : public Reader {
   std::vector<ObjectRef> new_objects_, freed_objects_;
   mutable std::vector<UsageChange> shares_;  // of each inode looked at, in the order of looking
   bool pass_quotas_ = false;
+  std::vector<ChunkId> sparse_objects_;
 };
 
 }  // namespace curvefs::meta

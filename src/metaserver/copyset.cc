@@ -12,6 +12,7 @@
 namespace curvefs::metaserver {
 namespace {
 
+constexpr size_t kMaxSparse = 10'000;
 constexpr FsId kFs{1};                   // one file system in a standalone copyset
 constexpr uint32_t kReclaimAtOnce = 64;  // chunk records that ReleaseOrphan removes itself
 constexpr uint32_t kReclaimSlice =
@@ -116,7 +117,43 @@ Status Copyset::Recover(const meta::SuperBlock* format) {
     if (meta::ParseKey(key, &parsed)) released_.push_back(parsed.inode);
     return true;
   }));
-  return SweepUnreferenced();
+  CURVEFS_CHECK_OK(SweepUnreferenced());
+  return FindSparse();
+}
+
+// What TakeSparse knew when the last process ended.
+Status Copyset::FindSparse() {
+  const std::string begin = meta::KindPrefix(fs_.fs, PartitionId(0), meta::KeyKind::kRefs);
+  return store_->Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view value) {
+    meta::ParsedKey parsed;
+    auto refs = meta::DecodeRefs(value);
+    std::string shared;
+    // What is malformed is for fsck to say.
+    if (!refs || refs->live == 0 || !meta::ParseKey(key, &parsed)) return true;
+    if (!store_->Get(meta::SharedKey(fs_.fs, parsed.partition, parsed.chunk), &shared).ok()) return true;
+    auto object = meta::DecodeShared(parsed.chunk, shared);
+    if (object && refs->live < object->size / 2) sparse_.insert(parsed.chunk);
+    return sparse_.size() < kMaxSparse;
+  });
+}
+
+std::vector<meta::SharedObject> Copyset::TakeSparse(uint32_t max) {
+  std::vector<ChunkId> chunks;
+  {
+    std::lock_guard lock(mu_);
+    for (; !sparse_.empty() && chunks.size() < max; sparse_.erase(sparse_.begin()))
+      chunks.push_back(*sparse_.begin());
+  }
+  std::vector<meta::SharedObject> objects;
+  if (chunks.empty()) return objects;
+  return Read([&](const meta::Reader& reader) {
+    for (ChunkId chunk : chunks) {
+      std::string value;
+      if (!reader.view().Get(meta::SharedKey(fs_.fs, PartitionId(0), chunk), &value).ok()) continue;
+      if (auto object = meta::DecodeShared(chunk, value)) objects.push_back(*std::move(object));
+    }
+    return objects;
+  });
 }
 
 Status Copyset::Format(const meta::SuperBlock& super) {
@@ -160,7 +197,10 @@ Status Copyset::SweepUnreferenced() {
       }
       for (const auto& r : *records) it->second.insert(r.chunk_id);
     }
-    if (!it->second.contains(name.chunk)) doubtful.push_back(name);
+    if (it->second.contains(name.chunk)) return true;
+    std::string shared;  // by other files, though the one in its name may be gone
+    if (!store_->Get(meta::SharedKey(fs_.fs, PartitionId(0), name.chunk), &shared).ok())
+      doubtful.push_back(name);
     return true;
   }));
   CURVEFS_CHECK_OK(failure);
@@ -236,6 +276,12 @@ Status Copyset::Commit(meta::Txn& txn) {
   if (usage_) usage_->Apply(usage_changes);
   if (building_usage_) building_usage_->Apply(usage_changes);
   changes_.fetch_add(1, std::memory_order_relaxed);
+  if (!txn.sparse_objects().empty()) {
+    std::lock_guard lock(mu_);
+    for (ChunkId chunk : txn.sparse_objects()) {
+      if (sparse_.size() < kMaxSparse) sparse_.insert(chunk);
+    }
+  }
   return Status();
 }
 

@@ -106,6 +106,9 @@ class Copyset {
   // Counts everything anew, while changes go on, and returns the directories whose figures were wrong; with
   // `repair` they are right then.
   Result<std::vector<InodeId>> CheckUsage(bool repair);
+  // Objects shared by files of which less than half is still used, and who used them; each is given once,
+  // until it has lost more.
+  std::vector<meta::SharedObject> TakeSparse(uint32_t max);
 
   Status SnapshotNow();
   // Deletes freed objects and reclaims released orphans until there is none left; for shutdown and tests.
@@ -129,6 +132,7 @@ class Copyset {
   Result<bool> HasQuotas() const;
   Status LoadQuotas(UsageTree* tree) const;
   Status AddToUsage(UsageTree* tree);
+  Status FindSparse();
   Status SyncObjects(Seq upto);
   void CommitTick();
   void Housekeep();
@@ -162,7 +166,8 @@ class Copyset {
   std::deque<Pending> unsynced_;  // named by batches that are not durable yet
   std::deque<Pending> freed_;     // to be deleted once their batch is durable
   std::vector<InodeId> released_;
-  std::mutex deleting_mu_;  // one deleter at a time; taken before strand_
+  std::set<ChunkId> sparse_;  // at most kMaxSparse: the others are found at the next start
+  std::mutex deleting_mu_;    // one deleter at a time; taken before strand_
   std::mutex snapshot_mu_;
 
   // Guarded by strand_. What is built follows changes beside what is used.

@@ -121,13 +121,50 @@ std::vector<data::ChunkLoad> FakeChunkIndex::AppendTo(File* to, std::vector<meta
   return loads;
 }
 
-Status FakeChunkIndex::Replace(InodeId inode, std::vector<meta::ChunkRecord> before,
-                               std::vector<meta::ChunkRecord> after) {
+Result<std::vector<Status>> FakeChunkIndex::Replace(std::vector<Replacement> chunks) {
   std::lock_guard lock(mu_);
-  auto it = files_.find(inode);
-  if (it == files_.end()) return Code::kNotFound;
+  // As one change: what they share has all its users before any of them could lose the last one.
+  for (const auto& c : chunks) {
+    for (const auto& r : c.after) Use(r);
+  }
+  std::vector<Status> statuses;
+  for (auto& [inode, before, after] : chunks) {
+    auto it = files_.find(inode);
+    statuses.push_back(it == files_.end() ? Status(Code::kNotFound) : ReplaceIn(&it->second, before, after));
+    if (statuses.back().ok()) continue;
+    for (const auto& r : after) {
+      if (r.in_object() && --uses_[NameOf(r)] == 0) uses_.erase(NameOf(r));  // its owner deletes it
+    }
+  }
+  return statuses;
+}
+
+std::vector<meta::SharedObject> FakeChunkIndex::TakeSparse(uint32_t max) {
+  std::lock_guard lock(mu_);
+  std::map<ChunkId, std::pair<meta::SharedObject, uint64_t>> used;  // and how many bytes of it
+  for (const auto& [inode, file] : files_) {
+    for (const auto& [index, records] : file.chunks) {
+      for (const auto& r : records) {
+        if (!r.in_object()) continue;
+        auto& [object, bytes] = used[r.chunk_id];
+        object.chunk = r.chunk_id;
+        object.size = r.object_size;
+        object.users.push_back({inode, index});
+        bytes += r.len;
+      }
+    }
+  }
+  std::vector<meta::SharedObject> sparse;
+  for (auto& [chunk, use] : used) {
+    if (use.second < use.first.size / 2 && sparse.size() < max) sparse.push_back(std::move(use.first));
+  }
+  return sparse;
+}
+
+Status FakeChunkIndex::ReplaceIn(File* file, const std::vector<meta::ChunkRecord>& before,
+                                 std::vector<meta::ChunkRecord> after) {
   if (before.empty()) return Code::kInvalid;
-  auto& chunk = it->second.chunks[ChunkOf(before.front().offset)];
+  auto& chunk = file->chunks[ChunkOf(before.front().offset)];
   for (const auto& b : before) {
     if (std::ranges::none_of(chunk, [&](const auto& r) { return Same(r, b); })) return Code::kBusy;
   }
@@ -139,7 +176,6 @@ Status FakeChunkIndex::Replace(InodeId inode, std::vector<meta::ChunkRecord> bef
   const auto older = std::ranges::count_if(chunk, [&](const auto& r) { return r.sequence <= newest; });
   if (!in_place && static_cast<size_t>(older) != before.size()) return Code::kBusy;
 
-  for (const auto& a : after) Use(a);
   if (in_place) {
     for (size_t i = 0; i < before.size(); ++i) {
       auto old = std::ranges::find_if(chunk, [&](const auto& r) { return Same(r, before[i]); });

@@ -21,8 +21,8 @@ class FakeChunkIndex final : public data::ChunkIndex {
 
   Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len) override;
   Result<std::vector<Appended>> Append(std::vector<FileRecords> files) override;
-  Status Replace(InodeId inode, std::vector<meta::ChunkRecord> before,
-                 std::vector<meta::ChunkRecord> after) override;
+  Result<std::vector<Status>> Replace(std::vector<Replacement> chunks) override;
+  std::vector<meta::SharedObject> TakeSparse(uint32_t max) override;
   Result<ChunkId> NewChunks(uint32_t n) override;
   FsId fs() const override { return FsId(1); }
 
@@ -48,6 +48,8 @@ class FakeChunkIndex final : public data::ChunkIndex {
   };
   object::ObjectName NameOf(const meta::ChunkRecord& r) const;
   std::vector<data::ChunkLoad> AppendTo(File* file, std::vector<meta::ChunkRecord> records);
+  Status ReplaceIn(File* file, const std::vector<meta::ChunkRecord>& before,
+                   std::vector<meta::ChunkRecord> after);
   void Use(const meta::ChunkRecord& r);
   void Unuse(const meta::ChunkRecord& r);
   void Cut(File* file, uint64_t begin, uint64_t end);

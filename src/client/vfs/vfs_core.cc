@@ -73,9 +73,11 @@ Result<std::vector<MetaChunkIndex::Appended>> MetaChunkIndex::Append(std::vector
   return appended;
 }
 
-Status MetaChunkIndex::Replace(InodeId inode, std::vector<meta::ChunkRecord> before,
-                               std::vector<meta::ChunkRecord> after) {
-  return meta_.ReplaceChunks(inode, before, after);
+Result<std::vector<Status>> MetaChunkIndex::Replace(std::vector<Replacement> chunks) {
+  std::vector<meta::ReplaceRequest> requests;
+  requests.reserve(chunks.size());
+  for (auto& c : chunks) requests.push_back({c.inode, std::move(c.before), std::move(c.after)});
+  return meta_.ReplaceChunks(requests);
 }
 
 Result<ChunkId> MetaChunkIndex::NewChunks(uint32_t n) {

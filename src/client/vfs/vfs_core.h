@@ -176,8 +176,8 @@ class MetaChunkIndex final : public data::ChunkIndex {
   explicit MetaChunkIndex(MetaClient& meta) : meta_(meta) {}
   Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len) override;
   Result<std::vector<Appended>> Append(std::vector<FileRecords> files) override;
-  Status Replace(InodeId inode, std::vector<meta::ChunkRecord> before,
-                 std::vector<meta::ChunkRecord> after) override;
+  Result<std::vector<Status>> Replace(std::vector<Replacement> chunks) override;
+  std::vector<meta::SharedObject> TakeSparse(uint32_t max) override { return meta_.TakeSparse(max); }
   Result<ChunkId> NewChunks(uint32_t n) override;
   FsId fs() const override { return meta_.fs(); }
 

@@ -104,7 +104,7 @@ Result<ChunkState> AppendToChunk(Txn& txn, Inode* inode, uint32_t index,
     if (from == to) {
       CURVEFS_CHECK_OK(txn.RemoveChunk(inode, t));
     } else {
-      txn.ShrinkChunk(inode, t, from, to - from);
+      CURVEFS_CHECK_OK(txn.ShrinkChunk(inode, t, from, to - from));
     }
   }
   uint64_t sequence = SequenceAfter(newest);
@@ -137,20 +137,32 @@ uint32_t ChunkOf(const Txn& txn, uint64_t offset) {
 // Counts the uses of new objects.
 class NewObjects {
  public:
-  void Add(const std::vector<ChunkRecord>& records) {
+  void Add(const Txn& txn, InodeId inode, const std::vector<ChunkRecord>& records) {
     for (const auto& r : records) {
       if (!r.in_object()) continue;
-      auto& use = objects_[r.chunk_id];
-      use.first = &r;
-      ++use.second;
+      Use& use = objects_[r.chunk_id];
+      use.record = &r;
+      ++use.count;
+      use.bytes += r.len;
+      const SharedObject::User user{inode, ChunkOf(txn, r.offset)};
+      if (use.users.empty() || use.users.back() != user) use.users.push_back(user);
     }
   }
-  void Put(Txn& txn) const {
-    for (const auto& [chunk, use] : objects_) txn.AddNewObject(*use.first, use.second);
+  void Put(Txn& txn) {
+    for (auto& [chunk, use] : objects_) {
+      std::sort(use.users.begin(), use.users.end());
+      use.users.erase(std::unique(use.users.begin(), use.users.end()), use.users.end());
+      txn.AddNewObject(*use.record, use.count, use.bytes, std::move(use.users));
+    }
   }
 
  private:
-  std::map<ChunkId, std::pair<const ChunkRecord*, uint64_t>> objects_;  // a record of it, how many there are
+  struct Use {
+    const ChunkRecord* record = nullptr;  // one of them
+    uint64_t count = 0, bytes = 0;
+    std::vector<SharedObject::User> users;
+  };
+  std::map<ChunkId, Use> objects_;
 };
 
 // One file's part of an append; its objects are counted elsewhere.
@@ -182,7 +194,7 @@ Result<std::vector<Result<AppendReply>>> AppendChunks(Txn& txn, const std::vecto
   for (const auto& request : requests) {
     auto inode = GetFile(txn, request.inode);
     if (inode) {
-      objects.Add(request.records);
+      objects.Add(txn, request.inode, request.records);
       replies.push_back(AppendReply{.inode = *std::move(inode)});
     } else if (inode.error().code() == Code::kNotFound) {
       replies.push_back(Fail(inode.error()));
@@ -203,49 +215,83 @@ Result<AppendReply> AppendChunks(Txn& txn, const AppendRequest& request) {
   return std::move(replies.front());
 }
 
-Status ReplaceChunks(Txn& txn, InodeId id, const std::vector<ChunkRecord>& before,
-                     const std::vector<ChunkRecord>& after) {
-  if (before.empty()) return Code::kInvalid;
-  CURVEFS_TRY(Inode inode, GetFile(txn, id));
-  uint32_t index = ChunkOf(txn, before.front().offset);
+namespace {
+
+// How the records `after` take the place of `before`.
+struct Place {
+  // One for one in the same ranges: each takes its predecessor's place. Otherwise they take the place of
+  // everything up to the newest replaced.
+  bool in_place = false;
+  uint64_t newest = 0;
+};
+
+Result<Place> FindPlace(const Txn& txn, const ReplaceRequest& request) {
+  const auto& [id, before, after] = request;
+  if (before.empty()) return Fail(Code::kInvalid);
+  CURVEFS_TRY([[maybe_unused]] const Inode inode, GetFile(txn, id));
+  const uint32_t index = ChunkOf(txn, before.front().offset);
   CURVEFS_TRY(auto existing, txn.ChunkRecords(id, index));
   std::map<uint64_t, const ChunkRecord*> now;
   for (const auto& e : existing) now[e.sequence] = &e;
-  uint64_t newest = 0;
+  Place place;
   for (const auto& b : before) {
     auto it = now.find(b.sequence);
-    if (it == now.end() || EncodeChunk(id, *it->second) != EncodeChunk(id, b)) return Code::kBusy;
-    newest = std::max(newest, b.sequence);
+    if (it == now.end() || EncodeChunk(id, *it->second) != EncodeChunk(id, b)) return Fail(Code::kBusy);
+    place.newest = std::max(place.newest, b.sequence);
   }
-  // One for one in the same ranges: each takes its predecessor's place. Otherwise they take the place of
-  // everything up to the newest replaced.
-  bool in_place = before.size() == after.size();
-  for (size_t i = 0; in_place && i < before.size(); ++i) {
-    in_place = before[i].offset == after[i].offset && before[i].len == after[i].len;
+  place.in_place = before.size() == after.size();
+  for (size_t i = 0; place.in_place && i < before.size(); ++i) {
+    place.in_place = before[i].offset == after[i].offset && before[i].len == after[i].len;
   }
-  if (!in_place) {
+  if (!place.in_place) {
     size_t older = 0;
-    for (const auto& e : existing) older += e.sequence <= newest;
-    if (older != before.size()) return Code::kBusy;
-    if ((newest & kMaxPlace) + after.size() > kMaxPlace) return Code::kBusy;
-    auto next = now.upper_bound(newest);
-    if (next != now.end() && next->first <= newest + after.size()) return Code::kBusy;
+    for (const auto& e : existing) older += e.sequence <= place.newest;
+    if (older != before.size()) return Fail(Code::kBusy);
+    if ((place.newest & kMaxPlace) + after.size() > kMaxPlace) return Fail(Code::kBusy);
+    auto next = now.upper_bound(place.newest);
+    if (next != now.end() && next->first <= place.newest + after.size()) return Fail(Code::kBusy);
   }
   for (const auto& a : after) {
     CURVEFS_CHECK_OK(CheckRecord(txn, a));
-    if (ChunkOf(txn, a.offset) != index) return Code::kInvalid;
+    if (ChunkOf(txn, a.offset) != index) return Fail(Code::kInvalid);
   }
+  return place;
+}
+
+Status Replace(Txn& txn, const ReplaceRequest& request, const Place& place) {
+  const auto& [id, before, after] = request;
+  CURVEFS_TRY(Inode inode, GetFile(txn, id));
   for (const auto& b : before) CURVEFS_CHECK_OK(txn.RemoveChunk(&inode, b));
-  NewObjects objects;
-  objects.Add(after);
-  objects.Put(txn);
   for (size_t i = 0; i < after.size(); ++i) {
     ChunkRecord record = after[i];
-    record.sequence = in_place ? before[i].sequence : newest + 1 + i;
+    record.sequence = place.in_place ? before[i].sequence : place.newest + 1 + i;
     txn.AddChunk(&inode, record);
   }
   txn.PutInode(inode);
-  return Status();
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Status>> ReplaceChunks(Txn& txn, const std::vector<ReplaceRequest>& requests) {
+  std::vector<Status> statuses;
+  std::vector<Place> places(requests.size());
+  NewObjects objects;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    auto place = FindPlace(txn, requests[i]);
+    statuses.push_back(place ? Status() : place.error());
+    if (place) {
+      places[i] = *place;
+      objects.Add(txn, requests[i].inode, requests[i].after);
+    } else if (place.error().code() != Code::kBusy && place.error().code() != Code::kNotFound) {
+      return Fail(place.error());
+    }
+  }
+  objects.Put(txn);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (statuses[i].ok()) CURVEFS_CHECK_OK(Replace(txn, requests[i], places[i]));
+  }
+  return statuses;
 }
 
 Status ClearRange(Txn& txn, Inode* inode, uint64_t offset, uint64_t len) {
@@ -260,9 +306,9 @@ Status ClearRange(Txn& txn, Inode* inode, uint64_t offset, uint64_t len) {
       if (from == e.offset && end == e.end()) {
         CURVEFS_CHECK_OK(txn.RemoveChunk(inode, e));
       } else if (from == e.offset) {
-        txn.ShrinkChunk(inode, e, end, e.end() - end);
+        CURVEFS_CHECK_OK(txn.ShrinkChunk(inode, e, end, e.end() - end));
       } else if (end == e.end()) {
-        txn.ShrinkChunk(inode, e, e.offset, from - e.offset);
+        CURVEFS_CHECK_OK(txn.ShrinkChunk(inode, e, e.offset, from - e.offset));
       } else {
         split = true;
       }
@@ -371,7 +417,7 @@ Result<bool> CutTail(Txn& txn, Inode* inode, uint64_t length, uint32_t max_recor
     if (r.offset >= length) {
       CURVEFS_CHECK_OK(txn.RemoveChunk(inode, r));
     } else if (r.end() > length) {
-      txn.ShrinkChunk(inode, r, r.offset, length - r.offset);
+      CURVEFS_CHECK_OK(txn.ShrinkChunk(inode, r, r.offset, length - r.offset));
     }
   }
   inode->length = length;

@@ -34,8 +34,11 @@ Result<AppendReply> AppendChunks(Txn& txn, const AppendRequest& request);
 Result<std::vector<Result<AppendReply>>> AppendChunks(Txn& txn, const std::vector<AppendRequest>& requests);
 
 // Compaction, see data::ChunkIndex::Replace.
-Status ReplaceChunks(Txn& txn, InodeId inode, const std::vector<ChunkRecord>& before,
-                     const std::vector<ChunkRecord>& after);
+struct ReplaceRequest {
+  InodeId inode;
+  std::vector<ChunkRecord> before, after;  // all of one chunk
+};
+Result<std::vector<Status>> ReplaceChunks(Txn& txn, const std::vector<ReplaceRequest>& requests);
 
 // Makes [offset, offset + len) read as zeros, by cutting records; the length does not change. Sets mtime and
 // ctime.
