@@ -25,6 +25,7 @@ enum ExitCode : int {
 };
 
 void AddMount(CLI::App& app, int* exit_code);
+void AddWarmup(CLI::App& app, int* exit_code);
 void AddUmount(CLI::App& app, int* exit_code);
 void AddInfo(CLI::App& app, int* exit_code);
 void AddFsck(CLI::App& app, int* exit_code);

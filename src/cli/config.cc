@@ -39,8 +39,33 @@ constexpr auto kKnobs = std::to_array<Knob>({
      "The size of the journal at which a snapshot of the metadata is written, so that the next mount has "
      "less to replay. With "
      "metadata larger than this, their size."},
-    {"cache-size", KnobKind::kSize, &MountConfig::cache_size, 16 * kMiB, kTiB, "",
-     "Memory for file data: one half for written data on its way to the disk, the other for data read."},
+    {"cache-size", KnobKind::kSize, &MountConfig::cache_size, 16 * kMiB, 1024 * kTiB, "",
+     "With --cache-dir: what the disk cache may hold, all its directories together, 100GiB if it is not "
+     "given. "
+     "Without: memory for file data, as --memory-cache-size."},
+    {"memory-cache-size", KnobKind::kSize, &MountConfig::memory_cache_size, 16 * kMiB, kTiB, "",
+     "Memory for file data: one half for written data on their way to the store, the other for data read."},
+    {"cache-dir", KnobKind::kText, &MountConfig::cache_dir, 0, 0, "",
+     "Directories for a disk cache, one for each disk, separated by colons. Each serves one mount at a "
+     "time."},
+    {"free-space-ratio", KnobKind::kRatio, &MountConfig::free_space_ratio, 0, 950, "",
+     "The part of each cache disk that is left free for others."},
+    {"writeback", KnobKind::kSwitch, &MountConfig::writeback, 0, 0, "",
+     "fsync is content with the cache disk, and the upload to the store follows. Needs --cache-dir. What has "
+     "not been uploaded is lost with the cache disk."},
+    {"upload-threads", KnobKind::kCount, &MountConfig::upload_threads, 1, 256, "",
+     "Uploads from the cache disk at the same time, with --writeback."},
+    {"compress", KnobKind::kChoice, &MountConfig::compress, 0, 0, "none|lz4|zstd",
+     "How the objects of a new file system are compressed. Chosen when it is made, and kept."},
+    {"encrypt-passphrase-file", KnobKind::kText, &MountConfig::encrypt_passphrase_file, 0, 0, "",
+     "A file with the passphrase that encrypts the objects of a new file system, or opens an encrypted one. "
+     "It "
+     "may also be in the environment, as CURVEFS_PASSPHRASE. Names and other metadata in DIR are not "
+     "encrypted."},
+    {"encrypt-rsa-key", KnobKind::kText, &MountConfig::encrypt_rsa_key, 0, 0, "",
+     "A file with an RSA key in PEM, in place of a passphrase: to make a file system the public key is "
+     "enough, to "
+     "open it the private one is needed."},
     {"inline-max", KnobKind::kSize, &MountConfig::inline_max, 0, kMaxInlineRecord, "",
      "Files up to this size are kept in the metadata and need no object. 0: none are."},
     {"sync-close", KnobKind::kSwitch, &MountConfig::sync_close, 0, 0, "", "Makes close as durable as fsync."},
@@ -161,6 +186,25 @@ bool IsChoice(std::string_view choices, std::string_view text) {
   }
 }
 
+// Thousandths as a fraction: "0.1".
+std::string FormatRatio(uint64_t thousandths) {
+  std::string text =
+      std::to_string(thousandths / 1000) + "." + std::to_string(1000 + thousandths % 1000).substr(1);
+  while (text.ends_with('0')) text.pop_back();
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
+Result<uint64_t> ParseRatio(std::string_view text) {
+  double value = 0;
+  auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  if (error != std::errc() || end != text.data() + text.size() || !(value >= 0 && value <= 1)) {
+    return Fail(Code::kInvalid, "'" + std::string(text) + "' is not a fraction like 0.1");
+  }
+  return static_cast<uint64_t>(value * 1000 + 0.5);
+}
+
 std::string ValueText(const MountConfig& config, const Knob& knob) {
   return std::visit(
       [&](auto member) -> std::string {
@@ -169,7 +213,9 @@ std::string ValueText(const MountConfig& config, const Knob& knob) {
         if constexpr (std::is_same_v<T, bool>) {
           return value ? "true" : "false";
         } else if constexpr (std::is_same_v<T, uint64_t>) {
-          return knob.kind == KnobKind::kSize ? FormatSize(value) : std::to_string(value);
+          return knob.kind == KnobKind::kSize    ? FormatSize(value)
+                 : knob.kind == KnobKind::kRatio ? FormatRatio(value)
+                                                 : std::to_string(value);
         } else if constexpr (std::is_same_v<T, Duration>) {
           return FormatDuration(value);
         } else {
@@ -197,8 +243,11 @@ Status Set(MountConfig* config, const Knob& knob, std::string_view text) {
       return {};
     }
     case KnobKind::kSize:
+    case KnobKind::kRatio:
     case KnobKind::kCount: {
-      CURVEFS_TRY(uint64_t value, knob.kind == KnobKind::kSize ? ParseSize(text) : ParseCount(text));
+      CURVEFS_TRY(uint64_t value, knob.kind == KnobKind::kSize    ? ParseSize(text)
+                                  : knob.kind == KnobKind::kRatio ? ParseRatio(text)
+                                                                  : ParseCount(text));
       if (!in_range(value)) return out_of_range;
       config->*std::get<uint64_t MountConfig::*>(knob.member) = value;
       return {};
@@ -270,6 +319,8 @@ std::string Knob::Values() const {
       return "true or false";
     case KnobKind::kSize:
       return FormatSize(min) + " to " + FormatSize(max);
+    case KnobKind::kRatio:
+      return FormatRatio(min) + " to " + FormatRatio(max);
     case KnobKind::kCount:
       return std::to_string(min) + " to " + std::to_string(max);
     case KnobKind::kDuration:
@@ -339,7 +390,8 @@ Result<MountConfig> MakeMountConfig(const std::function<const char*(const char*)
 std::string ConfigText(const MountConfig& config) {
   std::string text;
   for (const Knob& knob : kKnobs) {
-    bool bare = knob.kind == KnobKind::kSwitch || knob.kind == KnobKind::kCount;
+    bool bare =
+        knob.kind == KnobKind::kSwitch || knob.kind == KnobKind::kCount || knob.kind == KnobKind::kRatio;
     std::string value = ValueText(config, knob);
     text += "mount." + std::string(knob.name) + " = " + (bare ? value : '"' + value + '"') + "\n";
   }

@@ -28,6 +28,14 @@ struct MountConfig {
   Duration commit_interval = std::chrono::seconds(1);
   uint64_t snapshot_journal = 256 << 20;
   uint64_t cache_size = 512 << 20;
+  uint64_t memory_cache_size = 512 << 20;
+  std::string cache_dir;  // separated by colons
+  uint64_t free_space_ratio = 100;
+  bool writeback = false;
+  uint64_t upload_threads = 8;
+  std::string compress = "none";
+  std::string encrypt_passphrase_file;
+  std::string encrypt_rsa_key;
   uint64_t inline_max = kDefaultInlineMax;
   bool sync_close = false;
   std::string atime = "relatime";
@@ -54,7 +62,7 @@ struct MountConfig {
   bool is_given(const std::string& name) const { return given.contains(name); }
 };
 
-enum class KnobKind { kSwitch, kSize, kCount, kDuration, kChoice, kText };
+enum class KnobKind { kSwitch, kSize, kCount, kRatio, kDuration, kChoice, kText };
 
 struct Knob {
   using Member = std::variant<bool MountConfig::*, uint64_t MountConfig::*, Duration MountConfig::*,
@@ -63,7 +71,7 @@ struct Knob {
   std::string_view name;  // as in --name
   KnobKind kind;
   Member member;
-  uint64_t min, max;         // kSize: bytes, kCount, kDuration: milliseconds; both included
+  uint64_t min, max;  // kSize: bytes, kCount, kRatio: thousandths, kDuration: milliseconds; both included
   std::string_view choices;  // kChoice: separated by |
   std::string_view help;     // one or two sentences
 

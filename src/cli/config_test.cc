@@ -32,6 +32,8 @@ std::string OtherValue(const Knob& knob) {
       return std::to_string(knob.min + 1024);
     case KnobKind::kCount:
       return std::to_string(knob.min + 3);
+    case KnobKind::kRatio:
+      return "0.25";
     case KnobKind::kDuration:
       return std::to_string(knob.max) + "ms";
     case KnobKind::kChoice:

@@ -6,47 +6,11 @@
 #include <vector>
 
 #include "cli/standalone.h"
+#include "cli/walk_tree.h"
+#include "cli/warmup.h"
 
 namespace curvefs::cli {
 namespace {
-
-constexpr uint32_t kPage = 256;  // entries of a directory asked for at once
-
-// Calls visit(path below the starting point, inode) for everything in the tree at `top`, itself included,
-// each directory before what is in it. Holds one page of each directory on the way down.
-Status WalkTree(client::MetaClient& meta, const meta::Inode& top,
-                const std::function<Status(const std::string&, const meta::Inode&)>& visit) {
-  CURVEFS_CHECK_OK(visit("", top));
-  if (!top.is_dir()) return {};
-  struct Level {
-    InodeId dir;
-    std::string path;
-    uint64_t cookie = 0;
-    size_t next = 0;
-    std::vector<client::MetaClient::Listed> page;
-  };
-  std::vector<Level> levels;
-  levels.push_back({.dir = top.id});
-  while (!levels.empty()) {
-    Level& level = levels.back();
-    if (level.next == level.page.size()) {
-      auto page = meta.List(level.dir, level.cookie, kPage, true);
-      if (!page && page.error().code() != Code::kNotFound) return page.error();  // removed meanwhile
-      if (!page || page->empty()) {
-        levels.pop_back();
-        continue;
-      }
-      level.page = *std::move(page);
-      level.cookie = level.page.back().cookie;
-      level.next = 0;
-    }
-    const auto& entry = level.page[level.next++];
-    const std::string path = level.path.empty() ? entry.name : level.path + "/" + entry.name;
-    CURVEFS_CHECK_OK(visit(path, entry.inode));
-    if (entry.inode.is_dir()) levels.push_back({.dir = entry.inode.id, .path = path});
-  }
-  return {};
-}
 
 // compact: "inode", a file or the top of a tree. Tells "path" (below it) and the costs of reading each file
 // that changed; the result is the sums.
@@ -86,6 +50,8 @@ Result<ControlFields> Compact(Standalone& fs, const ControlFields& arguments, Co
 }
 
 // ---- quotas ----
+
+constexpr uint32_t kPage = 256;  // entries of a directory asked for at once
 
 // The name of `child` in its directory; empty if it has none there any more.
 std::string NameIn(client::MetaClient& meta, InodeId dir, InodeId child) {
@@ -178,6 +144,7 @@ void AddControlCommands(ControlServer& server, Standalone& fs) {
   server.Add("quota_list", [&fs](const ControlFields&, ControlProgress& p) { return ListQuotas(fs, p); });
   server.Add("quota_check",
              [&fs](const ControlFields& a, ControlProgress& p) { return CheckQuotas(fs, a, p); });
+  server.Add("warmup", [&fs](const ControlFields& a, ControlProgress& p) { return Warmup(fs, a, p); });
   server.Add("compact", [&fs](const ControlFields& arguments, ControlProgress& progress) {
     return Compact(fs, arguments, progress);
   });

@@ -418,6 +418,8 @@ Result<uint64_t> Dump(Disk& disk, const std::string& path,
     header["s3_style"] = d.place.s3_style;
     PutBytes(&header, "s3_ca", d.place.s3_ca);
   }
+  if (d.compress != object::Compression::kNone) header["compress"] = object::CompressionName(d.compress);
+  if (!d.wrapped_key.empty()) header["wrapped_key"] = d.wrapped_key;
   CURVEFS_CHECK_OK(line(header.dump()));
   uint64_t pairs = 0;
   Status failure;
@@ -460,6 +462,10 @@ Result<uint64_t> Load(Disk& disk, const std::string& path, const std::function<b
   CURVEFS_TRY(fresh.engine, ParseEngine(engine.empty() ? f.Bytes("engine") : std::string(engine)));
   fresh.place = {f.Bytes("data"), f.Bytes("s3_endpoint"), f.Bytes("s3_region"), f.Bytes("s3_style"),
                  f.Bytes("s3_ca")};
+  if (header->contains("compress")) {
+    CURVEFS_TRY(fresh.compress, object::ParseCompression(f.Bytes("compress")));
+  }
+  if (header->contains("wrapped_key")) fresh.wrapped_key = f.Bytes("wrapped_key");
   fresh.state = FsDescription::State::kLoading;
   if (!f.status().ok() || !UuidBytes(fresh.uuid)) return wrong("not the header of a dump");
 

@@ -38,8 +38,13 @@ std::string Quoted(std::string_view text) {
 }
 
 std::string FormatUser(const DirUser& user) {
-  return "pid " + std::to_string(user.pid) + "\ncommand " + user.command + "\nmount_point " +
-         user.mount_point + "\n";
+  std::string text = "pid " + std::to_string(user.pid) + "\ncommand " + user.command + "\nmount_point " +
+                     user.mount_point + "\n";
+  if (user.waiting_objects > 0) {
+    text += "waiting_objects " + std::to_string(user.waiting_objects) + "\nwaiting_bytes " +
+            std::to_string(user.waiting_bytes) + "\n";
+  }
+  return text;
 }
 
 DirUser ParseUser(std::string_view text) {
@@ -55,6 +60,8 @@ DirUser ParseUser(std::string_view text) {
     if (key == "pid") user.pid = std::strtoll(value.c_str(), nullptr, 10);
     if (key == "command") user.command = value;
     if (key == "mount_point") user.mount_point = value;
+    if (key == "waiting_objects") user.waiting_objects = std::strtoull(value.c_str(), nullptr, 10);
+    if (key == "waiting_bytes") user.waiting_bytes = std::strtoull(value.c_str(), nullptr, 10);
   }
   return user;
 }
@@ -67,9 +74,10 @@ std::string UserText(const DirUser& user) {
 }
 
 // The oldest format that says all of this: a program that knows only format 1 would look for the objects in
-// DIR/objects.
+// DIR/objects, and take coded ones for data.
 uint32_t FormatOf(const FsDescription& d) {
-  return d.place.data.empty() ? 1 : 2;
+  const bool coded = d.compress != object::Compression::kNone || !d.wrapped_key.empty();
+  return d.place.data.empty() && !coded ? 1 : 2;
 }
 
 std::string ParentOf(const std::string& path) {
@@ -139,6 +147,10 @@ std::string FormatDescription(const FsDescription& d) {
                                      {"s3_ca", p.s3_ca}})
       text += std::string(key) + " = " + Quoted(value) + "\n";
   }
+  if (d.compress != object::Compression::kNone) {
+    text += "compress = " + Quoted(object::CompressionName(d.compress)) + "\n";
+  }
+  if (!d.wrapped_key.empty()) text += "wrapped_key = " + Quoted(d.wrapped_key) + "\n";
   text += "state = " + Quoted(kStates[static_cast<size_t>(d.state)]) + "\n";
   return text;
 }
@@ -170,6 +182,10 @@ Result<FsDescription> ParseDescription(std::string_view text, const std::string&
   d.place.s3_region = table["s3_region"].value_or(std::string());
   d.place.s3_style = table["s3_style"].value_or(std::string());
   d.place.s3_ca = table["s3_ca"].value_or(std::string());
+  auto compress = object::ParseCompression(table["compress"].value_or(std::string("none")));
+  if (!compress) return damaged(compress.error().message());
+  d.compress = *compress;
+  d.wrapped_key = table["wrapped_key"].value_or(std::string());
   auto state = std::ranges::find(kStates, table["state"].value_or(std::string()));
   if (state == kStates.end()) return damaged("no valid state");
   d.state = static_cast<FsDescription::State>(state - kStates.begin());
@@ -230,6 +246,7 @@ Status FsDir::TakeLock(const DirUser& user, bool read_only) {
   }
   lock_ = *std::move(lock);
   if (auto crashed = LastUser(disk_, dir_)) crashed_user_ = *std::move(crashed);
+  user_ = user;
   const std::string text = FormatUser(user);
   Status written = lock_->Write(0, text);
   if (written.ok()) written = lock_->Truncate(text.size());
@@ -271,6 +288,15 @@ Status FsDir::SetPlace(const DataPlace& place) {
   description_.place = place;
   description_.format = std::max(description_.format, FormatOf(description_));
   return disk_.WriteFileAtomically(dir_ + std::string(kDescriptionFile), FormatDescription(description_));
+}
+
+void FsDir::SetWaiting(uint64_t objects, uint64_t bytes) const {
+  if (lock_ == nullptr || read_only_) return;
+  DirUser user = user_;
+  user.waiting_objects = objects;
+  user.waiting_bytes = bytes;
+  const std::string text = FormatUser(user);
+  if (lock_->Write(0, text).ok()) (void)lock_->Truncate(text.size());
 }
 
 Status FsDir::MarkReady() {

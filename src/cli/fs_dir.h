@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/status.h"
 #include "metaserver/copyset.h"
+#include "object/coded/coded_format.h"
 
 namespace curvefs::cli {
 
@@ -39,6 +40,8 @@ struct FsDescription {
   uint64_t chunk_size = kChunkSize;
   uint64_t block_size = kBlockSize;
   DataPlace place;
+  object::Compression compress = object::Compression::kNone;
+  std::string wrapped_key;  // empty: not encrypted (object/coded/data_key.h)
   // kMaking: the first metadata are not written yet; the next mount begins again. kLoading: `curvefs load`
   // has not ended.
   enum class State { kMaking, kLoading, kReady } state = State::kMaking;
@@ -52,7 +55,8 @@ Result<FsDescription> ParseDescription(std::string_view text, const std::string&
 struct DirUser {
   int64_t pid = 0;  // 0: unknown
   std::string command;
-  std::string mount_point;  // empty: not a mount
+  std::string mount_point;                          // empty: not a mount
+  uint64_t waiting_objects = 0, waiting_bytes = 0;  // for their upload, while it waits for that at its end
 };
 
 class FsDir {
@@ -77,6 +81,8 @@ class FsDir {
 
   // Remembers where the objects are from now on, or another way there.
   Status SetPlace(const DataPlace& place);
+  // Says in LOCK how much is still to be uploaded, for whoever waits for the end. Best effort.
+  void SetWaiting(uint64_t objects, uint64_t bytes) const;
   // The first metadata are durable: from now on DIR is a file system.
   Status MarkReady();
   // Everything is durable and nothing more will be written. One who only read leaves LOCK as it was.
@@ -94,7 +100,7 @@ class FsDir {
   Disk& disk_;
   const std::string dir_;
   FsDescription description_;
-  DirUser crashed_user_;
+  DirUser crashed_user_, user_;
   bool read_only_ = false;
   std::unique_ptr<File> lock_;  // null: read-only, and the directory cannot be written
 };

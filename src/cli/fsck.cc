@@ -121,6 +121,9 @@ Result<FsckReport> Fsck(Disk& disk, const std::string& path, const FsckOptions& 
   if (objects == nullptr) {
     CURVEFS_TRY(own, OpenObjects(disk, *dir, dir->description().place, {},
                                  options.repair ? ObjectsUse::kUse : ObjectsUse::kRead));
+    CURVEFS_TRY(DataStack stack, MakeDataStack(disk, *dir, std::move(own), {.secret = options.secret},
+                                               options.repair ? StackUse::kRepair : StackUse::kCheck));
+    own = std::move(stack.objects);
     objects = own.get();
   }
   FsckReport report;

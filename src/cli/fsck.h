@@ -8,6 +8,7 @@
 
 #include "base/disk.h"
 #include "base/status.h"
+#include "cli/data_stack.h"
 #include "object/object_store.h"
 
 namespace curvefs::cli {
@@ -15,6 +16,7 @@ namespace curvefs::cli {
 struct FsckOptions {
   bool repair = false;  // repair what can be repaired; else nothing is changed
   bool deep = false;    // read and verify every object
+  Secret secret;        // of an encrypted file system; needed to read its objects
 };
 
 // One thing found. `kind` is a fixed word ("link-count"), `what` a sentence with inode and path.

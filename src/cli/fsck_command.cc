@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -17,6 +18,7 @@ struct FsckArgs {
   std::string dir;
   FsckOptions options;
   bool json = false;
+  std::string passphrase_file, rsa_file;
 };
 
 const char* LevelName(Finding::Level level) {
@@ -88,7 +90,11 @@ void Print(const FsckReport& r, const FsckArgs& args) {
   }
 }
 
-int RunFsck(const FsckArgs& args) {
+int RunFsck(FsckArgs args) {
+  auto secret =
+      ReadSecret(Disk::Posix(), args.passphrase_file, args.rsa_file, std::getenv(kPassphraseVariable));
+  if (!secret) return Complain("fsck", secret.error(), kExitUsage);
+  args.options.secret = *std::move(secret);
   auto report = Fsck(Disk::Posix(), AbsolutePath(args.dir), args.options);
   if (!report) {
     // Damage that cannot be passed over leaves errors; the message says what --repair would do.
@@ -113,6 +119,13 @@ void AddFsck(CLI::App& app, int* exit_code) {
   command->add_flag("--repair", args->options.repair,
                     "Repair what can be repaired; files without a name go to /lost+found");
   command->add_flag("--deep", args->options.deep, "Read every object and verify its checksums");
+  command
+      ->add_option("--encrypt-passphrase-file", args->passphrase_file,
+                   "The passphrase of an encrypted file system, to read its objects (--deep); or in the "
+                   "environment as CURVEFS_PASSPHRASE")
+      ->type_name("FILE");
+  command->add_option("--encrypt-rsa-key", args->rsa_file, "Its private RSA key, if it is encrypted with one")
+      ->type_name("PEM");
   command->add_flag("--json", args->json, "Print one JSON object");
   command->footer(
       "Exit codes: 0 clean, 1 repaired, 4 errors are left, 8 could not check, 16 usage.\n\n"

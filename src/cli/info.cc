@@ -8,10 +8,16 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 
+#include "base/disk.h"
+#include "base/ids.h"
 #include "base/limits.h"
 #include "cli/commands.h"
+#include "cli/control_client.h"
+#include "cli/fs_dir.h"
 #include "cli/values.h"
+#include "object/coded/data_key.h"
 
 namespace curvefs::cli {
 namespace {
@@ -85,11 +91,67 @@ void Print(const std::string& path, const Json& j) {
   if (j.contains("truncated")) std::printf("  … and more, than this answer has room for\n");
 }
 
+// What the directory of a file system says of it; kNotFound if it is none.
+Result<Json> AskDir(const std::string& path) {
+  const std::string file = path + "/curvefs.toml";
+  CURVEFS_TRY(const std::string text, Disk::Posix().ReadWholeFile(file, 1 << 20));
+  CURVEFS_TRY(const FsDescription d, ParseDescription(text, file));
+  Json j = {{"uuid", d.uuid}, {"name", d.name}, {"engine", EngineName(d.engine)}, {"format", d.format}};
+  j["compress"] = object::CompressionName(d.compress);
+  j["encrypted"] = !d.wrapped_key.empty();
+  if (!d.wrapped_key.empty()) {
+    CURVEFS_TRY(j["encrypted_with"], object::WrappedWith(d.wrapped_key));
+  }
+  CURVEFS_TRY(j["uploads_waiting"], Disk::Posix().Exists(path + "/writeback"));
+  return j;
+}
+
+// What .config says of the file system, if `path` is the root of a mount.
+Result<Json> AskRoot(const std::string& path) {
+  CURVEFS_TRY(const PathInMount place, FindPathInMount(path));
+  if (place.inode != kRootInode.value) return Fail(Code::kNotFound);
+  CURVEFS_TRY(const std::string text, Disk::Posix().ReadWholeFile(place.mount_point + "/.config", 1 << 20));
+  Json j = Json::object();
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    constexpr std::string_view kFs = "fs.";
+    const size_t equals = line.find(" = ");
+    if (!line.starts_with(kFs) || equals == line.npos) continue;
+    std::string value = line.substr(equals + 3);
+    if (value.size() >= 2 && value.front() == '"') value = value.substr(1, value.size() - 2);
+    j[line.substr(kFs.size(), equals - kFs.size())] = value;
+  }
+  return j;
+}
+
+void PrintFileSystem(const Json& j) {
+  for (const auto& [name, value] : j.items()) {
+    std::printf("  %-16s %s\n", name.c_str(),
+                value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
+  }
+}
+
 int RunInfo(const std::vector<std::string>& paths, bool json) {
   int code = kExitOk;
   Json all = Json::array();
   for (const std::string& path : paths) {
+    if (auto dir = AskDir(path); dir || dir.error().code() != Code::kNotFound) {
+      if (!dir && dir.error().code() != Code::kNotDirectory) {
+        code = Complain("info", dir.error(), kExitFailed);
+        continue;
+      }
+      if (dir && json) {
+        Json j = {{"path", path}};
+        j.update(*dir);
+        all.push_back(std::move(j));
+      } else if (dir) {
+        std::printf("%s\n", path.c_str());
+        PrintFileSystem(*dir);
+      }
+      if (dir) continue;
+    }
     auto answer = Ask(path);
+    auto root = answer ? AskRoot(path) : Fail(Code::kNotFound);
     if (!answer) {
       code = Complain("info", answer.error(), kExitFailed);
       continue;
@@ -97,9 +159,11 @@ int RunInfo(const std::vector<std::string>& paths, bool json) {
     if (json) {
       Json j = {{"path", path}};
       j.update(*answer);
+      if (root) j["file_system"] = *root;
       all.push_back(std::move(j));
     } else {
       Print(path, *answer);
+      if (root) PrintFileSystem(*root);
     }
   }
   if (json) std::printf("%s\n", all.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
@@ -116,7 +180,10 @@ void AddInfo(CLI::App& app, int* exit_code) {
   auto args = std::make_shared<Args>();
   CLI::App* command =
       app.add_subcommand("info", "Show how a file is stored: inode, partition, chunks, objects");
-  command->add_option("PATH", args->paths, "Files or directories in a mount")->type_name("")->required();
+  command
+      ->add_option("PATH", args->paths, "Files or directories in a mount, or the directory of a file system")
+      ->type_name("")
+      ->required();
   command->add_flag("--json", args->json, "Print a JSON array");
   command->footer(
       "Records are in the order in which they were written; where they overlap, the later one holds.\n\n"

@@ -157,6 +157,7 @@ std::string LocalMeta::StatsText() {
     text += std::to_string(value);
     text += '\n';
   }
+  if (more_stats_) text += more_stats_();
   return text;
 }
 

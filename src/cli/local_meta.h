@@ -1,6 +1,10 @@
 // LocalMeta: the metadata service of the standalone mount: the copyset in this process, called directly.
 #pragma once
 
+#include <functional>
+#include <string>
+#include <utility>
+
 #include "client/meta_client.h"
 #include "metaserver/copyset.h"
 
@@ -8,7 +12,9 @@ namespace curvefs::cli {
 
 class LocalMeta final : public client::MetaClient {
  public:
-  explicit LocalMeta(metaserver::Copyset& copyset) : copyset_(copyset) {}
+  // `more_stats`: lines to add to StatsText.
+  explicit LocalMeta(metaserver::Copyset& copyset, std::function<std::string()> more_stats = nullptr)
+      : copyset_(copyset), more_stats_(std::move(more_stats)) {}
 
   FsId fs() const override { return copyset_.fs().fs; }
   InodeId root() const override { return copyset_.super().root; }
@@ -54,6 +60,7 @@ class LocalMeta final : public client::MetaClient {
 
  private:
   metaserver::Copyset& copyset_;
+  const std::function<std::string()> more_stats_;
 };
 
 }  // namespace curvefs::cli

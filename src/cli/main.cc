@@ -23,6 +23,7 @@ int CurvefsMain(int argc, char** argv) {
   app.set_version_flag("--version", "curvefs " CURVEFS_VERSION);
   AddMount(app, &exit_code);
   AddUmount(app, &exit_code);
+  AddWarmup(app, &exit_code);
   AddInfo(app, &exit_code);
   AddFsck(app, &exit_code);
   AddDump(app, &exit_code);

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <mutex>
 #include <thread>
@@ -41,6 +42,24 @@ std::string EnclosingFileSystem(const std::string& dir) {
   return {};
 }
 
+std::vector<std::string> CacheDirs(const MountConfig& c);
+
+Status CheckCacheDirs(const MountRequest& r) {
+  const std::vector<std::string> dirs = CacheDirs(r.config);
+  if (dirs.empty() && r.config.writeback)
+    return {Code::kInvalid, "--writeback needs a disk to write to: give --cache-dir as well"};
+  for (size_t i = 0; i < dirs.size(); ++i) {
+    if (std::find(dirs.begin(), dirs.begin() + static_cast<ptrdiff_t>(i), dirs[i]) !=
+        dirs.begin() + static_cast<ptrdiff_t>(i))
+      return {Code::kInvalid, "--cache-dir names " + dirs[i] + " twice"};
+    if (IsBelow(dirs[i], r.mount_point) || IsBelow(dirs[i], r.dir)) {
+      return {Code::kInvalid,
+              "the cache directory " + dirs[i] + " lies in the mount point or in DIR; choose another place"};
+    }
+  }
+  return {};
+}
+
 Status CheckPlaces(const MountRequest& r) {
   if (r.dir.empty())
     return {Code::kInvalid, "DIR is empty; name the directory that holds, or will hold, the file system"};
@@ -65,6 +84,7 @@ Status CheckPlaces(const MountRequest& r) {
             "DIR (" + r.dir + ") and the mount point (" + r.mount_point +
                 ") lie one in the other; the mount would hide its own files. Choose another place"};
   }
+  CURVEFS_CHECK_OK(CheckCacheDirs(r));
   if (::access("/dev/fuse", R_OK | W_OK) == 0) return {};
   if (errno == ENOENT) {
     return {Code::kNotFound,
@@ -103,6 +123,35 @@ sigset_t EndSignals() {
   sigemptyset(&set);
   for (int s : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, s);
   return set;
+}
+
+// 'curvefs umount --no-wait' sends it to a process that may have to wait for uploads at its end.
+sigset_t NoWaitSignal() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGUSR1);
+  return set;
+}
+
+// Whether one of the signals, all of them blocked, has come that say not to wait for uploads.
+bool AskedToEnd() {
+  static std::atomic<bool> asked{false};
+  sigset_t set = EndSignals();
+  sigaddset(&set, SIGUSR1);
+  const timespec now{};
+  if (::sigtimedwait(&set, nullptr, &now) > 0) asked = true;
+  return asked;
+}
+
+std::vector<std::string> CacheDirs(const MountConfig& c) {
+  std::vector<std::string> dirs;
+  std::string_view list = c.cache_dir;
+  while (!list.empty()) {
+    const size_t end = std::min(list.find(':'), list.size());
+    if (end > 0) dirs.push_back(AbsolutePath(std::string(list.substr(0, end))));
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return dirs;
 }
 
 // Turns SIGINT, SIGTERM and SIGHUP into the end of a session. They are blocked in every other thread.
@@ -161,13 +210,22 @@ void SendStderrTo(const std::string& target) {
 Status Serve(const MountRequest& r, Readiness& readiness) {
   const sigset_t set = EndSignals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  const sigset_t no_wait = NoWaitSignal();
+  ::pthread_sigmask(SIG_BLOCK, &no_wait, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   ::umask(077);  // below DIR lies what files in the mount keep from other users
   const std::string target = LogTarget(r);
   EarlyMessages early;
   if (target == "-") CURVEFS_CHECK_OK(StartLog(target, r.config.log_level));
 
-  CURVEFS_TRY(auto fs, Standalone::Open(r.dir, ToStandaloneOptions(r)));
+  StandaloneOptions options = ToStandaloneOptions(r);
+  const MountConfig& c = r.config;
+  CURVEFS_TRY(options.stack.secret,
+              ReadSecret(Disk::Posix(),
+                         c.encrypt_passphrase_file.empty() ? "" : AbsolutePath(c.encrypt_passphrase_file),
+                         c.encrypt_rsa_key.empty() ? "" : AbsolutePath(c.encrypt_rsa_key),
+                         std::getenv(kPassphraseVariable)));
+  CURVEFS_TRY(auto fs, Standalone::Open(r.dir, std::move(options)));
   if (r.config.is_given("meta-memory") && fs->dir().description().engine == metaserver::MetaEngine::kMemory) {
     (void)fs->Shutdown();
     return {Code::kInvalid, "--meta-memory bounds the rocksdb engine, and " + r.dir +
@@ -242,8 +300,17 @@ StandaloneOptions ToStandaloneOptions(const MountRequest& r) {
   o.copyset.rocks.memory_bytes = c.meta_memory;
   o.copyset.commit_interval = c.commit_interval;
   o.copyset.snapshot_journal_bytes = c.snapshot_journal;
-  o.data.write_cache_bytes = c.cache_size / 2;
-  o.data.read_cache_bytes = c.cache_size - c.cache_size / 2;
+  const bool as_before = c.cache_dir.empty() && !c.is_given("memory-cache-size");
+  const uint64_t memory = as_before ? c.cache_size : c.memory_cache_size;
+  o.data.write_cache_bytes = memory / 2;
+  o.data.read_cache_bytes = memory - memory / 2;
+  o.stack.cache_dirs = CacheDirs(c);
+  if (c.is_given("cache-size")) o.stack.cache_bytes = c.cache_size;
+  o.stack.free_space_ratio = static_cast<double>(c.free_space_ratio) / 1000;
+  o.stack.writeback = c.writeback;
+  o.stack.upload_threads = static_cast<uint32_t>(c.upload_threads);
+  if (c.is_given("compress")) o.stack.compress = *object::ParseCompression(c.compress);
+  o.draining = [](uint64_t, uint64_t) { return !AskedToEnd(); };
   o.data.inline_max = c.inline_max;
   o.data.flush_age = c.commit_interval;
   o.vfs.read_only = c.read_only;

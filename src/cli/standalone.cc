@@ -52,6 +52,8 @@ std::string Facts(const FsDir& dir) {
     text += "fs.s3_endpoint = \"" + d.place.s3_endpoint + "\"\nfs.s3_region = \"" + d.place.s3_region +
             "\"\nfs.s3_style = \"" + d.place.s3_style + "\"\nfs.s3_ca = \"" + d.place.s3_ca + "\"\n";
   }
+  text += "fs.compress = \"" + std::string(object::CompressionName(d.compress)) +
+          "\"\nfs.encrypted = " + (d.wrapped_key.empty() ? "false" : "true") + "\n";
   return text;
 }
 
@@ -73,8 +75,13 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
   if (options.objects.data) {
     CURVEFS_TRY(fresh.place, ChoosePlace({}, /*fresh=*/true, options.objects, dir));
   }
+  std::optional<object::DataKey> data_key;
+  CURVEFS_TRY(const bool described, disk.Exists(dir + "/curvefs.toml"));
+  if (!described) CURVEFS_CHECK_OK(ChooseCodes(options.stack, &fresh, &data_key));
 
   std::unique_ptr<Standalone> fs(new Standalone);
+  fs->disk_ = &disk;
+  fs->draining_ = std::move(options.draining);
   const bool read_only = options.vfs.read_only;
   CURVEFS_TRY(fs->dir_,
               FsDir::Open(disk, std::move(dir), FsDir::Create::kIfEmpty, fresh, options.user, read_only));
@@ -104,6 +111,11 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
   } else {
     CURVEFS_CHECK_OK(fs->OpenObjectStore(disk, options.objects, read_only));
   }
+  CURVEFS_TRY(DataStack stack,
+              MakeDataStack(disk, *fs->dir_, std::move(fs->objects_), options.stack,
+                            read_only ? StackUse::kMountReadOnly : StackUse::kMount, data_key));
+  fs->objects_ = std::move(stack.objects);
+  fs->cache_ = stack.cache;
   options.copyset.engine = description.engine;
   options.copyset.root_uid = ::geteuid();  // who makes a file system can write to it
   options.copyset.root_gid = ::getegid();
@@ -129,7 +141,9 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
     CURVEFS_CHECK_OK(fs->copyset_->Sync());
     CURVEFS_CHECK_OK(fs->dir_->MarkReady());
   }
-  fs->meta_ = std::make_unique<LocalMeta>(*fs->copyset_);
+  fs->meta_ = std::make_unique<LocalMeta>(*fs->copyset_, [cache = fs->cache_] {
+    return cache != nullptr ? CacheStatsText(cache->stats()) : std::string();
+  });
   options.vfs.config_text = Facts(*fs->dir_) + options.vfs.config_text;
   AddControlCommands(fs->control_, *fs);
   options.vfs.control = [server = &fs->control_](const std::string& request, client::ControlReply& reply) {
@@ -162,6 +176,12 @@ Status Standalone::Shutdown() {
     return stored;
   }
   CURVEFS_CHECK_OK(copyset_->Shutdown());
+  if (cache_ != nullptr) {
+    CURVEFS_CHECK_OK(FinishUploads(*disk_, *dir_, *cache_, [this](uint64_t count, uint64_t bytes) {
+      dir_->SetWaiting(count, bytes);
+      return !draining_ || draining_(count, bytes);
+    }));
+  }
   return dir_->Clean();
 }
 

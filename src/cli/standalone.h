@@ -2,6 +2,7 @@
 // (DESIGN §2).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "base/disk.h"
 #include "base/status.h"
 #include "cli/control_server.h"
+#include "cli/data_stack.h"
 #include "cli/fs_dir.h"
 #include "cli/local_meta.h"
 #include "cli/objects.h"
@@ -22,12 +24,15 @@ namespace curvefs::cli {
 
 struct StandaloneOptions {
   std::optional<metaserver::MetaEngine>
-      engine;                          // default memory; chosen for good when the file system is made
-  std::optional<meta::Quota> limits;   // of a new file system; of an existing one they must be these
-  std::string name;                    // of a new file system; default: the last part of the directory's path
-  uint64_t seed = 0;                   // of a new file system's uuid and directory order; 0: random
-  DirUser user;                        // who to name to others that want the directory
-  ObjectsOptions objects;              // where the data are
+      engine;                         // default memory; chosen for good when the file system is made
+  std::optional<meta::Quota> limits;  // of a new file system; of an existing one they must be these
+  std::string name;                   // of a new file system; default: the last part of the directory's path
+  uint64_t seed = 0;                  // of a new file system's uuid and directory order; 0: random
+  DirUser user;                       // who to name to others that want the directory
+  ObjectsOptions objects;             // where the data are
+  DataStackOptions stack;             // what lies above it: codes, disk cache
+  // At the end, while uploads are waited for: called now and then; false leaves the rest for the next mount.
+  std::function<bool(uint64_t objects, uint64_t bytes)> draining;
   metaserver::CopysetOptions copyset;  // engine and read_only are taken from here above and vfs
   data::DataOptions data;
   client::VfsOptions vfs;  // facts about the file system are added to config_text
@@ -55,16 +60,20 @@ class Standalone {
   metaserver::Copyset& copyset() { return *copyset_; }
   object::ObjectStore& objects() { return *objects_; }
   const FsDir& dir() const { return *dir_; }
+  object::DiskCacheStore* cache() { return cache_; }  // null: none
   const ControlServer& control() const { return control_; }
 
  private:
   Standalone() = default;
   Status OpenObjectStore(Disk& disk, const ObjectsOptions& options, bool read_only);
 
+  Disk* disk_ = nullptr;
+  std::function<bool(uint64_t objects, uint64_t bytes)> draining_;
   // In the order of construction; each uses those before it.
   ControlServer control_;
   std::unique_ptr<FsDir> dir_;
   std::unique_ptr<object::ObjectStore> objects_;
+  object::DiskCacheStore* cache_ = nullptr;  // within objects_
   std::unique_ptr<metaserver::Copyset> copyset_;
   std::unique_ptr<LocalMeta> meta_;
   std::unique_ptr<client::Vfs> vfs_;

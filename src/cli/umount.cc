@@ -1,4 +1,5 @@
 #include <poll.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -8,6 +9,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "cli/commands.h"
 #include "cli/fs_dir.h"
@@ -22,6 +25,7 @@ constexpr std::string_view kName = "umount";
 struct UmountArgs {
   std::string mount_point;
   bool lazy = false;
+  bool no_wait = false;
   std::string timeout = "0s";
 };
 
@@ -60,31 +64,63 @@ Status Detach(const std::string& mount_point, bool lazy) {
                            "; end that first, or use --lazy to take the mount away and let it end by itself"};
 }
 
+// Says on standard error, now and then, what the process is still waiting for.
+class Waiting {
+ public:
+  Waiting(int64_t pid, std::string dir) : pid_(pid), dir_(std::move(dir)), began_(Clock::System().Steady()) {}
+  ~Waiting() {
+    if (on_terminal_ && told_) std::fprintf(stderr, "\n");
+  }
+  void Tell() {
+    constexpr auto kPatience = std::chrono::seconds(5);  // after this long a person wants to know
+    constexpr auto kEvery = std::chrono::seconds(30);    // in a log
+    const SteadyTime now = Clock::System().Steady();
+    if (now - began_ < kPatience || (told_ && !on_terminal_ && now - last_ < kEvery)) return;
+    auto user = FsDir::LastUser(Disk::Posix(), dir_);
+    std::string what = "waiting for process " + std::to_string(pid_) + " to store its data";
+    if (user && user->pid == pid_ && user->waiting_objects > 0) {
+      what = "waiting for uploads: " + std::to_string(user->waiting_objects) + " objects, " +
+             RoundedSize(user->waiting_bytes) + " (to leave them for the next mount: kill -USR1 " +
+             std::to_string(pid_) + ")";
+    }
+    if (what == last_text_ && (told_ || on_terminal_)) return;
+    std::fprintf(stderr, on_terminal_ ? "\r\033[Kcurvefs umount: %s" : "curvefs umount: %s\n", what.c_str());
+    told_ = true;
+    last_ = now;
+    last_text_ = what;
+  }
+
+ private:
+  const int64_t pid_;
+  const std::string dir_;
+  const SteadyTime began_;
+  const bool on_terminal_ = ::isatty(STDERR_FILENO) == 1;
+  bool told_ = false;
+  SteadyTime last_{};
+  std::string last_text_;
+};
+
 // Returns when the process has ended, or kTimedOut. A zero timeout means for ever.
-Status AwaitEnd(int process, int64_t pid, Duration timeout) {
-  constexpr int kPatienceMs = 5000;  // after this long a person wants to know what is going on
+Status AwaitEnd(int process, int64_t pid, const std::string& dir, Duration timeout) {
+  constexpr int64_t kLookMs = 1000;
   const Clock& clock = Clock::System();
   const SteadyTime deadline = clock.Steady() + timeout;
-  bool told = false;
+  Waiting waiting(pid, dir);
   while (true) {
-    int wait_ms = told ? -1 : kPatienceMs;
+    int64_t wait_ms = kLookMs;
     if (timeout.count() > 0) {
       auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock.Steady()).count();
       if (left <= 0) {
         return {Code::kTimedOut, "process " + std::to_string(pid) +
                                      " is still storing its data; it goes on in the background"};
       }
-      wait_ms = static_cast<int>(wait_ms < 0 ? left : std::min<int64_t>(wait_ms, left));
+      wait_ms = std::min<int64_t>(wait_ms, left);
     }
     pollfd p{process, POLLIN, 0};
-    int n = ::poll(&p, 1, wait_ms);
+    int n = ::poll(&p, 1, static_cast<int>(wait_ms));
     if (n > 0) return {};
     if (n < 0 && errno != EINTR) return FromErrno(errno, "poll");
-    if (n == 0 && !told && timeout.count() == 0) {
-      std::fprintf(stderr, "curvefs umount: waiting for process %lld to store its data\n",
-                   static_cast<long long>(pid));
-    }
-    told = told || n == 0;
+    waiting.Tell();
   }
 }
 
@@ -97,7 +133,11 @@ Status Umount(const UmountArgs& args) {
   const bool known = user && user->mount_point == mount_point;
   const int process = known ? OpenProcess(user->pid) : -1;
   Status status = Detach(mount_point, args.lazy);
-  if (status.ok() && process >= 0 && !args.lazy) status = AwaitEnd(process, user->pid, timeout);
+  // Only now: while it is mounted the signal means nothing.
+  if (status.ok() && process >= 0 && args.no_wait) {
+    (void)::syscall(SYS_pidfd_send_signal, process, SIGUSR1, nullptr, 0);  // else it waits, which is no harm
+  }
+  if (status.ok() && process >= 0 && !args.lazy) status = AwaitEnd(process, user->pid, mount.source, timeout);
   if (process >= 0) ::close(process);
   if (!status.ok() || !known || args.lazy) return status;
   // One that ended cleanly has taken its name out of LOCK.
@@ -121,6 +161,10 @@ void AddUmount(CLI::App& app, int* exit_code) {
   command->add_flag(
       "--lazy", args->lazy,
       "Take the mount away at once; its process ends when the last open file is closed. Does not wait");
+  command->add_flag(
+      "--no-wait", args->no_wait,
+      "With --writeback: do not wait for uploads; what waits on the cache disk is uploaded by the "
+      "next mount. Data are made durable as ever");
   command
       ->add_option("--timeout", args->timeout,
                    "Wait no longer than this for the data to be stored; 0s: as long as it takes")

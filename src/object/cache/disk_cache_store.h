@@ -48,7 +48,7 @@ struct DiskCacheOptions {
   double free_space_ratio = 0.1;              // of each disk that stays free for others
   bool writeback = false;
   bool read_only = false;       // the disks are left as they are and nothing is uploaded (fsck)
-  uint32_t upload_threads = 4;  // 0: nothing is uploaded, what waits goes on waiting
+  uint32_t upload_threads = 8;  // 0: nothing is uploaded, what waits goes on waiting
   Duration min_backoff = std::chrono::milliseconds(100);
   Duration max_backoff = std::chrono::seconds(30);
   // Called before the first object waits, and again before the next if it failed: notes durably that the
