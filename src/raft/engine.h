@@ -130,9 +130,9 @@ class Engine {
   virtual void AskProgress(GroupId group) = 0;  // Output::progress: empty unless leader
 
   // Carries out what is queued, and calls `sink` once for each group that had an input, in the order of their
-  // first. `sink` may queue, but not Run.
+  // first. `sink` may queue, but not Run. False if nothing was queued.
   using Sink = std::function<void(GroupId, Output&)>;
-  virtual void Run(const Sink& sink) = 0;
+  virtual bool Run(const Sink& sink) = 0;
 };
 
 }  // namespace curvefs::raft

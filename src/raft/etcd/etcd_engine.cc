@@ -1,5 +1,6 @@
 #include "raft/etcd/etcd_engine.h"
 
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -296,8 +297,8 @@ class EtcdEngine final : public Engine {
   void AskProgress(GroupId group) override { Command(Op::kProgress, group); }
   void Panic(GroupId group) { Command(Op::kPanic, group); }
 
-  void Run(const Sink& sink) override {
-    if (input_.empty()) return;
+  bool Run(const Sink& sink) override {
+    if (input_.empty()) return false;
     std::string input;
     input.swap(input_);
     int64_t size = CurvefsRaftRun(number_, input.data(), static_cast<int64_t>(input.size()), output_.data(),
@@ -315,6 +316,7 @@ class EtcdEngine final : public Engine {
       group = decoder.Result(&out);
     }
     for (auto& [group, out] : results) sink(group, out);
+    return true;
   }
 
  private:

@@ -1,0 +1,561 @@
+// The driver under a magnifying glass: one replica, with disk, transport, clock and state machine in the
+// test's hands. Whole groups are in test/sim.
+#include "raft/host.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <map>
+
+#include "base/log.h"
+#include "raft/etcd/etcd_engine.h"
+#include "test/support/sim_disk.h"
+
+namespace curvefs::raft {
+namespace {
+
+using test::SimDisk;
+
+const ReplicaId k1{1}, k2{2}, k3{3};
+const GroupId kGroup{5}, kOther{6};
+
+struct FakeTransport final : Transport {
+  void Send(Message m) override { messages.push_back(std::move(m)); }
+  void Send(SnapshotChunk c) override { chunks.push_back(std::move(c)); }
+  void Send(SnapshotReply r) override { replies.push_back(std::move(r)); }
+  size_t Count(MessageType type) const {
+    size_t n = 0;
+    for (const Message& m : messages) n += m.type == type;
+    return n;
+  }
+  std::vector<Message> messages;
+  std::vector<SnapshotChunk> chunks;
+  std::vector<SnapshotReply> replies;
+};
+
+struct FakeSyncer final : LogSyncer {
+  explicit FakeSyncer(LogStore*& log) : log_(log) {}
+  void Sync(std::function<void(Status)> done) override { waiting.push_back(std::move(done)); }
+  bool Finish(bool succeed = true) {  // one of them
+    if (waiting.empty()) return false;
+    auto done = std::move(waiting.front());
+    waiting.pop_front();
+    done(succeed ? log_->Sync() : Status(Code::kIo));
+    return true;
+  }
+  std::deque<std::function<void(Status)>> waiting;
+  LogStore*& log_;
+};
+
+struct FakeMachine final : StateMachine {
+  explicit FakeMachine(SnapshotMeta meta) : meta_(std::move(meta)), applied_(meta_.index) {}
+  SnapshotMeta snapshot() const override { return meta_; }
+  Index applied() const override { return applied_; }
+  Status Apply(std::span<const Entry> entries) override {
+    if (!fail.ok()) return fail;
+    for (const Entry& e : entries) {
+      applied_ = e.index;
+      text += BytesOf(e.payload);
+    }
+    return {};
+  }
+  void MembersChanged(const Members& members, const MemberChange&) override { members_ = members; }
+  void LeadershipChanged(bool leads, Term) override { leads_ = leads; }
+  void TakeSnapshot(const SnapshotMeta& meta, Done done) override {
+    pending = [this, meta, done] {
+      meta_ = meta;
+      done({});
+    };
+  }
+  struct Reader final : SnapshotReader {
+    SnapshotMeta meta_;
+    std::string bytes;
+    const SnapshotMeta& meta() const override { return meta_; }
+    Result<std::string> Read(uint64_t offset, size_t n) override { return bytes.substr(offset, n); }
+  };
+  struct Sink final : SnapshotSink {
+    std::string bytes;
+    Status Append(std::string_view b) override {
+      bytes += b;
+      return {};
+    }
+  };
+  Result<std::unique_ptr<SnapshotReader>> OpenSnapshot() override {
+    auto reader = std::make_unique<Reader>();
+    reader->meta_ = meta_;
+    reader->bytes = "snapshot";
+    return reader;
+  }
+  Result<std::unique_ptr<SnapshotSink>> ReceiveSnapshot(const SnapshotMeta&) override {
+    return std::make_unique<Sink>();
+  }
+  void Restore(std::unique_ptr<SnapshotSink> sink, const SnapshotMeta& meta, Done done) override {
+    pending = [this, bytes = static_cast<Sink&>(*sink).bytes, meta, done] {
+      meta_ = meta;
+      applied_ = meta.index;
+      text = bytes;
+      done({});
+    };
+  }
+  bool FinishPending() {
+    if (!pending) return false;
+    std::exchange(pending, nullptr)();
+    return true;
+  }
+
+  SnapshotMeta meta_;
+  Index applied_;
+  std::string text;
+  Members members_;
+  bool leads_ = false;
+  Status fail;
+  std::function<void()> pending;
+};
+
+class HostTest : public testing::Test {
+ protected:
+  HostTest() : syncer(log_pointer) {
+    SetLogSink([](LogLevel, const std::string&) {});
+    SeedEtcdEngines(1);
+    EXPECT_TRUE(disk.MakeDir("/log").ok() && disk.SyncDir("/").ok());
+    OpenLog();
+  }
+  void OpenLog() {
+    auto opened = LogStore::Open(disk, "/log",
+                                 {.journal = {.segment_bytes = 64 << 10, .prepare_ahead = false}}, nullptr);
+    ASSERT_TRUE(opened.has_value()) << opened.error().ToString();
+    log = *std::move(opened);
+    log_pointer = log.get();
+    host = std::make_unique<Host>(options, *engine, *log, transport, syncer);
+  }
+  SnapshotMeta First(std::vector<ReplicaId> voters) {
+    return {.index = 1, .term = 1, .members = {.voters = voters}};
+  }
+  Group* Create(GroupId id, FakeMachine& machine) {
+    auto made = host->Create(id, k1, machine);
+    EXPECT_TRUE(made.has_value()) << made.error().ToString();
+    host->Pump();
+    return made ? *made : nullptr;
+  }
+  // Pump and sync until nothing moves.
+  void Settle() {
+    do host->Pump();
+    while (syncer.Finish());
+  }
+  Message From(ReplicaId from, MessageType type, Term term) {
+    Message m;
+    m.group = kGroup;
+    m.from = from;
+    m.to = k1;
+    m.type = type;
+    m.term = term;
+    return m;
+  }
+  // Replica 1 of three becomes the leader of term 2.
+  Group* Lead(FakeMachine& machine) {
+    Group* group = Create(kGroup, machine);
+    group->Campaign();
+    Settle();
+    host->Receive(From(k2, MessageType::kPreVoteReply, 2));
+    Settle();
+    host->Receive(From(k2, MessageType::kVoteReply, 2));
+    Settle();
+    Message reply = From(k2, MessageType::kAppendReply, 2);
+    reply.index = 2;
+    host->Receive(reply);
+    Settle();
+    EXPECT_TRUE(group->leads());
+    transport.messages.clear();
+    return group;
+  }
+  void Ack(ReplicaId from, Index index, Term term = 2) {
+    Message reply = From(from, MessageType::kAppendReply, term);
+    reply.index = index;
+    host->Receive(reply);
+    Settle();
+  }
+  SnapshotChunk Chunk(Index index, std::string data, uint64_t offset, bool last) {
+    return {.group = kGroup,
+            .to = k1,
+            .from = k2,
+            .term = 4,
+            .meta = {.index = index, .term = 3, .members = {.voters = {k1, k2, k3}}},
+            .offset = offset,
+            .data = std::move(data),
+            .last = last};
+  }
+
+  SimDisk disk;
+  GroupOptions options{.max_proposed_bytes = 1000, .max_reads = 50};
+  std::unique_ptr<Engine> engine = MakeEtcdEngine();
+  FakeTransport transport;
+  LogStore* log_pointer = nullptr;
+  FakeSyncer syncer;
+  std::unique_ptr<LogStore> log;
+  std::unique_ptr<Host> host;
+};
+
+// Rule 1: hard state and entries are durable before a message that depends on them goes out.
+TEST_F(HostTest, NothingIsSentBeforeItIsDurable) {
+  FakeMachine machine(First({k1, k2, k3}));
+  Group* group = Create(kGroup, machine);
+  group->Campaign();
+  host->Pump();
+  EXPECT_EQ(transport.Count(MessageType::kPreVote), 2u);  // depends on nothing new
+  host->Receive(From(k2, MessageType::kPreVoteReply, 2));
+  host->Pump();
+  EXPECT_EQ(transport.Count(MessageType::kVote), 0u);  // the vote for itself is not durable
+  ASSERT_TRUE(syncer.Finish(false));                   // and a failed sync does not make it so
+  host->Pump();
+  EXPECT_EQ(transport.Count(MessageType::kVote), 0u);
+  host->Tick();
+  host->Pump();
+  ASSERT_TRUE(syncer.Finish());
+  EXPECT_EQ(transport.Count(MessageType::kVote), 2u);
+  host->Receive(From(k2, MessageType::kVoteReply, 2));
+  host->Pump();
+  EXPECT_EQ(transport.Count(MessageType::kAppend), 0u);
+  ASSERT_TRUE(syncer.Finish());
+  EXPECT_EQ(transport.Count(MessageType::kAppend), 2u);
+  // What was sent is there after a crash.
+  host.reset();
+  log.reset();
+  disk.Crash(1, SimDisk::Keep::kNothing);
+  OpenLog();
+  EXPECT_EQ(log->Info(kGroup)->hard.vote, k1);
+  EXPECT_EQ(log->Info(kGroup)->hard.term, 2u);
+  EXPECT_EQ(log->Info(kGroup)->last, 2u);
+}
+
+TEST_F(HostTest, AFollowerAnswersWhenItsEntriesAreDurable) {
+  FakeMachine machine(First({k1, k2, k3}));
+  Create(kGroup, machine);
+  Message append = From(k2, MessageType::kAppend, 3);
+  append.log_term = 1;
+  append.index = 1;
+  append.commit = 3;
+  append.entries = {{.term = 2, .index = 2, .payload = MakePayload("a")},
+                    {.term = 3, .index = 3, .payload = MakePayload("b")}};
+  host->Receive(append);
+  host->Pump();
+  EXPECT_EQ(transport.Count(MessageType::kAppendReply), 0u);
+  EXPECT_EQ(machine.text, "");
+  ASSERT_TRUE(syncer.Finish());
+  EXPECT_EQ(transport.Count(MessageType::kAppendReply), 1u);
+  EXPECT_EQ(machine.text, "ab");
+}
+
+TEST_F(HostTest, OneSyncForAllGroups) {
+  std::vector<std::unique_ptr<FakeMachine>> machines;
+  std::vector<Group*> groups;
+  for (uint64_t i = 1; i <= 40; ++i) {
+    machines.push_back(std::make_unique<FakeMachine>(First({k1})));
+    groups.push_back(Create(GroupId(i), *machines.back()));
+    groups.back()->Campaign();
+  }
+  Settle();
+  uint64_t syncs = host->syncs(), runs = host->runs();
+  size_t done = 0;
+  for (Group* g : groups)
+    g->Propose(MakePayload("x"), [&](Result<Index> index) { done += index.has_value(); });
+  Settle();
+  EXPECT_EQ(done, 40u);
+  EXPECT_EQ(host->syncs(), syncs + 1);
+  EXPECT_LE(host->runs(), runs + 3);  // rule 6: one crossing for all
+}
+
+// Rule 2.
+TEST_F(HostTest, ASnapshotWaitsForTheReadyBeforeIt) {
+  FakeMachine machine(First({k1, k2, k3}));
+  Group* group = Create(kGroup, machine);
+  Message append = From(k2, MessageType::kAppend, 4);
+  append.log_term = 1;
+  append.index = 1;
+  append.entries = {{.term = 4, .index = 2, .payload = MakePayload("a")}};
+  host->Receive(append);
+  host->Pump();  // a Ready is outstanding
+  host->Receive(Chunk(20, "sta", 0, false));
+  host->Receive(Chunk(20, "te", 3, true));
+  host->Pump();
+  ASSERT_EQ(transport.replies.size(), 2u);
+  EXPECT_EQ(transport.replies[0].offset, 3u);
+  EXPECT_TRUE(transport.replies[1].done);
+  EXPECT_FALSE(machine.pending);
+  EXPECT_TRUE(group->status().failure.ok());
+  ASSERT_TRUE(syncer.Finish());
+  host->Pump();
+  EXPECT_TRUE(machine.pending);  // now it is being installed
+  // … during which this replica does not stand for election, however long it takes.
+  transport.messages.clear();
+  for (int i = 0; i < 100; ++i) {
+    host->Tick();
+    Settle();
+  }
+  EXPECT_EQ(transport.Count(MessageType::kPreVote), 0u);
+  ASSERT_TRUE(machine.FinishPending());
+  Settle();
+  EXPECT_EQ(machine.text, "state");
+  EXPECT_EQ(group->status().applied, 20u);
+  EXPECT_EQ(log->Info(kGroup)->base.index, 20u);
+  EXPECT_EQ(transport.Count(MessageType::kAppendReply), 1u);
+}
+
+TEST_F(HostTest, PiecesOfASnapshotThatAreLostOrDoubled) {
+  FakeMachine machine(First({k1, k2, k3}));
+  Create(kGroup, machine);
+  host->Receive(Chunk(20, "te", 3, true));  // the first was lost
+  EXPECT_EQ(transport.replies.back().offset, 0u);
+  host->Receive(Chunk(20, "sta", 0, false));
+  host->Receive(Chunk(20, "sta", 0, false));
+  EXPECT_EQ(transport.replies.back().offset, 3u);
+  EXPECT_FALSE(transport.replies.back().done);
+  host->Receive(Chunk(10, "old", 0, true));  // an older one is not begun
+  host->Receive(Chunk(20, "te", 3, true));
+  EXPECT_TRUE(transport.replies.back().done);
+  host->Pump();
+  ASSERT_TRUE(machine.FinishPending());
+  Settle();
+  EXPECT_EQ(machine.text, "state");
+  host->Receive(Chunk(20, "sta", 0, false));  // it has that
+  EXPECT_TRUE(transport.replies.back().done);
+}
+
+// The end came after the state was replaced, and before the log was.
+TEST_F(HostTest, AnInstalledSnapshotMendsTheLogAtTheStart) {
+  FakeMachine machine(First({k1, k2, k3}));
+  Create(kGroup, machine);
+  Message append = From(k2, MessageType::kAppend, 3);
+  append.log_term = 1;
+  append.index = 1;
+  append.entries = {{.term = 3, .index = 2, .payload = MakePayload("not committed")}};
+  host->Receive(append);
+  Settle();
+  host.reset();
+  log.reset();
+  disk.Crash(1);
+  OpenLog();
+  FakeMachine newer({.index = 9, .term = 5, .members = {.voters = {k1, k2, k3}}});
+  auto group = host->Open(kGroup, k1, newer);
+  ASSERT_TRUE(group.has_value()) << group.error().ToString();
+  host->Pump();
+  EXPECT_EQ((*group)->status().last, 9u);
+  EXPECT_EQ((*group)->status().term, 5u);
+  EXPECT_EQ(log->Info(kGroup)->base.index, 9u);
+  // A state older than the log's begin cannot be mended.
+  host->Close(kGroup);
+  FakeMachine older(First({k1, k2, k3}));
+  auto refused = host->Open(kGroup, k1, older);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code(), Code::kCorrupt);
+  EXPECT_NE(refused.error().message().find("Remove this replica"), std::string::npos);
+}
+
+TEST_F(HostTest, OutcomesOfProposals) {
+  FakeMachine machine(First({k1, k2, k3}));
+  Group* group = Lead(machine);
+  std::vector<Code> outcomes;
+  auto note = [&](Result<Index> index) { outcomes.push_back(index ? Code::kOk : index.error().code()); };
+  group->Propose(MakePayload("one"), note);
+  Settle();
+  EXPECT_TRUE(outcomes.empty());  // a majority does not have it
+  Ack(k3, 3);
+  EXPECT_EQ(outcomes, std::vector{Code::kOk});
+  EXPECT_EQ(machine.text, "one");
+  // Bounded.
+  group->Propose(MakePayload(std::string(900, 'x')), note);
+  group->Propose(MakePayload(std::string(200, 'y')), note);
+  host->Pump();
+  EXPECT_EQ(outcomes.back(), Code::kUnavailable);
+  // Lost leadership: unknown, never "done" or "not done".
+  host->Receive(From(k2, MessageType::kHeartbeat, 3));
+  Settle();
+  EXPECT_EQ(outcomes, (std::vector{Code::kOk, Code::kUnavailable, Code::kTimedOut}));
+  EXPECT_FALSE(machine.leads_);
+  group->Propose(MakePayload("two"), note);
+  host->Pump();
+  EXPECT_EQ(outcomes.back(), Code::kNotLeader);
+}
+
+TEST_F(HostTest, ADiskThatFailsDoesNotLead) {
+  FakeMachine machine(First({k1, k2, k3}));
+  Group* group = Lead(machine);
+  bool answered = false;
+  group->Propose(MakePayload("x"), [&](Result<Index>) { answered = true; });
+  host->Pump();
+  for (int i = 0; i < 30; ++i) {
+    host->Tick();
+    host->Pump();
+    while (syncer.Finish(false)) {
+    }
+  }
+  // Not even heartbeats: the others will elect someone whose disk works.
+  EXPECT_EQ(transport.Count(MessageType::kHeartbeat), 0u);
+  EXPECT_EQ(transport.Count(MessageType::kAppend), 0u);
+  EXPECT_TRUE(answered);  // check-quorum: unknown
+  EXPECT_FALSE(group->leads());
+}
+
+// Rule 3.
+TEST_F(HostTest, ChangesOfMembersThatAreRefused) {
+  FakeMachine machine(First({k1, k2, k3}));
+  Group* group = Lead(machine);
+  std::map<std::string, Code> outcomes;
+  auto change = [&](const char* name, MemberChange::Kind kind, uint64_t id) {
+    group->ChangeMembers({.kind = kind, .replica = ReplicaId(id)}, [&outcomes, name](Result<Index> index) {
+      outcomes[name] = index ? Code::kOk : index.error().code();
+    });
+    Settle();
+  };
+  using enum MemberChange::Kind;
+  change("no-op", kAddLearner, 2);
+  change("unknown", kRemove, 9);
+  change("self", kRemove, 1);
+  change("add", kAddLearner, 4);
+  change("second", kAddLearner, 5);
+  EXPECT_EQ(outcomes, (std::map<std::string, Code>{{"no-op", Code::kInvalid},
+                                                   {"unknown", Code::kInvalid},
+                                                   {"self", Code::kInvalid},
+                                                   {"second", Code::kBusy}}));
+  Ack(k2, 3);
+  EXPECT_EQ(outcomes["add"], Code::kOk);
+  EXPECT_EQ(machine.members_.learners, std::vector{ReplicaId(4)});
+  change("promote", kPromote, 4);
+  EXPECT_EQ(outcomes["promote"], Code::kBusy);  // it has nothing yet
+}
+
+TEST_F(HostTest, AChangeThatMeansNothingIsIgnoredWhenItIsMet) {
+  FakeMachine machine(First({k1, k2, k3}));
+  Group* group = Create(kGroup, machine);
+  Message append = From(k2, MessageType::kAppend, 3);
+  append.log_term = 1;
+  append.index = 1;
+  append.commit = 4;
+  auto entry = [](Index index, MemberChange::Kind kind, uint64_t id) {
+    return Entry{.term = 3,
+                 .index = index,
+                 .kind = EntryKind::kChange,
+                 .payload = MakePayload(EncodeChange({.kind = kind, .replica = ReplicaId(id)}))};
+  };
+  append.entries = {entry(2, MemberChange::Kind::kAddLearner, 3),  // would make a voter a learner
+                    entry(3, MemberChange::Kind::kRemove, 77),
+                    {.term = 3, .index = 4, .kind = EntryKind::kChange, .payload = MakePayload("nonsense")}};
+  host->Receive(append);
+  Settle();
+  EXPECT_TRUE(group->status().failure.ok()) << group->status().failure.ToString();
+  EXPECT_EQ(group->status().applied, 4u);
+  EXPECT_EQ(group->status().members, First({k1, k2, k3}).members);
+}
+
+// Rule 5: many reads, one round.
+TEST_F(HostTest, ReadsAreBatched) {
+  FakeMachine machine(First({k1, k2, k3}));
+  Group* group = Lead(machine);
+  size_t answered = 0, refused = 0;
+  for (int i = 0; i < 60; ++i) {
+    group->Read([&](Status s) { (s.ok() ? answered : refused)++; });
+  }
+  Settle();
+  EXPECT_EQ(refused, 10u);  // the queue is bounded
+  EXPECT_EQ(answered, 0u);  // nobody has said yet that this is the leader still
+  ASSERT_EQ(transport.Count(MessageType::kHeartbeat), 2u);
+  Message reply = From(k3, MessageType::kHeartbeatReply, 2);
+  for (const Message& m : transport.messages) {
+    if (m.type == MessageType::kHeartbeat) reply.context = m.context;
+  }
+  EXPECT_EQ(reply.context.size(), 8u);
+  host->Receive(reply);
+  Settle();
+  EXPECT_EQ(answered, 50u);
+  // Without a majority: never.
+  Code outcome = Code::kOk;
+  group->Read([&](Status s) { outcome = s.code(); });
+  for (int i = 0; i < 30; ++i) {
+    host->Tick();
+    Settle();
+  }
+  EXPECT_EQ(outcome, Code::kNotLeader);
+}
+
+// Rule 8.
+TEST_F(HostTest, APanicOfTheEngineStopsOneGroupLoudly) {
+  std::string said;
+  SetLogSink([&](LogLevel level, const std::string& text) {
+    if (level == LogLevel::kError) said = text;
+  });
+  FakeMachine one(First({k1})), two(First({k1}));
+  Group* broken = Create(kGroup, one);
+  Group* good = Create(kOther, two);
+  broken->Campaign();
+  good->Campaign();
+  Settle();
+  Code outcome = Code::kOk;
+  broken->Propose(MakePayload("x"),
+                  [&](Result<Index> index) { outcome = index ? Code::kOk : index.error().code(); });
+  PanicForTest(*engine, kGroup);
+  Settle();
+  EXPECT_EQ(outcome, Code::kTimedOut);
+  EXPECT_EQ(broken->status().failure.code(), Code::kCorrupt);
+  EXPECT_FALSE(one.leads_);
+  EXPECT_NE(said.find("Raft group 5 has stopped"), std::string::npos);
+  bool done = false;
+  good->Propose(MakePayload("y"), [&](Result<Index> index) { done = index.has_value(); });
+  Settle();
+  EXPECT_TRUE(done);
+}
+
+TEST_F(HostTest, AStateMachineThatFailsStopsItsGroup) {
+  FakeMachine machine(First({k1}));
+  Group* group = Create(kGroup, machine);
+  group->Campaign();
+  Settle();
+  machine.fail = {Code::kIo, "no more"};
+  Code outcome = Code::kOk;
+  group->Propose(MakePayload("x"),
+                 [&](Result<Index> index) { outcome = index ? Code::kOk : index.error().code(); });
+  Settle();
+  EXPECT_EQ(outcome, Code::kTimedOut);
+  EXPECT_EQ(group->status().failure.code(), Code::kIo);
+}
+
+TEST_F(HostTest, SnapshotsFollowTheirLimitsAndTrimTheLog) {
+  options.snapshot_entries = 20;
+  options.keep_entries = 5;
+  OpenLog();
+  FakeMachine machine(First({k1}));
+  Group* group = Create(kGroup, machine);
+  group->Campaign();
+  Settle();
+  for (int i = 0; i < 30; ++i) {
+    group->Propose(MakePayload("x"), [](Result<Index>) {});
+    Settle();
+  }
+  ASSERT_TRUE(machine.FinishPending());
+  Settle();
+  EXPECT_EQ(group->status().snapshot, 21u);
+  EXPECT_EQ(group->status().first, 17u);
+  EXPECT_EQ(group->status().applied, 32u);
+  host.reset();
+  OpenLog();
+  FakeMachine again(machine.meta_);
+  auto reopened = host->Open(kGroup, k1, again);
+  ASSERT_TRUE(reopened.has_value()) << reopened.error().ToString();
+  host->Pump();
+  (*reopened)->Campaign();
+  Settle();
+  EXPECT_EQ((*reopened)->status().applied, 33u);
+}
+
+TEST_F(HostTest, CreateAndOpenKnowWhatIsThere) {
+  FakeMachine machine(First({k1}));
+  EXPECT_EQ(host->Open(kGroup, k1, machine).error().code(), Code::kNotFound);
+  Create(kGroup, machine);
+  EXPECT_EQ(host->Create(kGroup, k1, machine).error().code(), Code::kExists);
+  host->Close(kGroup);
+  EXPECT_EQ(host->Create(kGroup, k1, machine).error().code(), Code::kExists);
+  EXPECT_TRUE(host->Open(kGroup, k1, machine).has_value());
+  EXPECT_TRUE(host->Destroy(kGroup).ok());
+  EXPECT_EQ(host->Open(kGroup, k1, machine).error().code(), Code::kNotFound);
+}
+
+}  // namespace
+}  // namespace curvefs::raft

@@ -1,0 +1,29 @@
+// A whole life of a few machines by one seed: clients that read and write, and everything that can go wrong.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "raft/group.h"
+#include "test/sim/world.h"
+
+namespace curvefs::sim {
+
+struct RunOptions {
+  uint64_t seed = 1;
+  bool change_members = false;
+  raft::Canary canary = raft::Canary::kNone;
+  bool syncs_are_lies = false;
+  bool restless = false;  // elections and little else, and crashes in the middle of them
+  bool trace = false;
+};
+
+struct RunResult {
+  std::string failure;  // empty: all is well
+  uint64_t trace_hash = 0, events = 0, acknowledged = 0, reads = 0, crashes = 0, snapshots = 0, changes = 0;
+  Time end = 0;
+};
+
+RunResult RunSeed(const RunOptions& options);
+
+}  // namespace curvefs::sim

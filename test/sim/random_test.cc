@@ -1,0 +1,103 @@
+// Lives by the hundred, fixed and changing members, and canaries: mistakes that the simulator must notice.
+//
+//   CURVEFS_SIM_SEEDS=5000       how many seeds of each sort
+//   CURVEFS_SIM_SEED=17          only this one, with CURVEFS_SIM_TRACE=1 in all detail
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "test/sim/random_run.h"
+
+namespace curvefs::sim {
+namespace {
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* value = std::getenv(name);
+  return value ? std::strtoull(value, nullptr, 10) : otherwise;
+}
+
+void RunMany(bool change_members) {
+  uint64_t first = 1, count = FromEnvironment("CURVEFS_SIM_SEEDS", 50);
+  if (uint64_t only = FromEnvironment("CURVEFS_SIM_SEED", 0); only > 0) first = only, count = 1;
+  RunResult sum;
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    RunResult result = RunSeed({.seed = seed,
+                                .change_members = change_members,
+                                .trace = FromEnvironment("CURVEFS_SIM_TRACE", 0) != 0});
+    EXPECT_EQ(result.failure, "") << "replay: CURVEFS_SIM_SEED=" << seed
+                                  << " CURVEFS_SIM_TRACE=1 sim_test --gtest_filter=Random."
+                                  << (change_members ? "ChangingMembers" : "FixedMembers");
+    sum.events += result.events;
+    sum.acknowledged += result.acknowledged;
+    sum.reads += result.reads;
+    sum.crashes += result.crashes;
+    sum.snapshots += result.snapshots;
+    sum.changes += result.changes;
+  }
+  std::printf(
+      "%llu seeds: %llu events, %llu writes acknowledged, %llu reads, %llu crashes, %llu snapshots "
+      "installed, %llu changes of members\n",
+      static_cast<unsigned long long>(count), static_cast<unsigned long long>(sum.events),
+      static_cast<unsigned long long>(sum.acknowledged), static_cast<unsigned long long>(sum.reads),
+      static_cast<unsigned long long>(sum.crashes), static_cast<unsigned long long>(sum.snapshots),
+      static_cast<unsigned long long>(sum.changes));
+  // A life in which nothing happens proves nothing.
+  if (count < 10) return;
+  EXPECT_GT(sum.acknowledged, 50 * count);
+  EXPECT_GT(sum.crashes, 2 * count);
+  EXPECT_GT(sum.snapshots, count / 5);
+  if (change_members) EXPECT_GT(sum.changes, count);
+}
+
+TEST(Random, FixedMembers) {
+  RunMany(false);
+}
+TEST(Random, ChangingMembers) {
+  RunMany(true);
+}
+
+TEST(Simulator, TheSameSeedGivesTheSameLife) {
+  for (uint64_t seed : {3, 4}) {
+    RunResult first = RunSeed({.seed = seed, .change_members = seed == 4});
+    RunResult second = RunSeed({.seed = seed, .change_members = seed == 4});
+    EXPECT_EQ(first.trace_hash, second.trace_hash);
+    EXPECT_EQ(first.events, second.events);
+  }
+  EXPECT_NE(RunSeed({.seed = 3}).trace_hash, RunSeed({.seed = 5}).trace_hash);
+}
+
+// The number of the first seed that notices, or 0.
+uint64_t NoticedBy(RunOptions options, uint64_t limit) {
+  for (uint64_t seed = 1; seed <= limit; ++seed) {
+    options.seed = seed;
+    if (std::string failure = RunSeed(options).failure; !failure.empty()) {
+      std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), failure.c_str());
+      return seed;
+    }
+  }
+  return 0;
+}
+
+// Rule 1 of DESIGN §6.
+TEST(Canary, SendingBeforePersisting) {
+  EXPECT_GT(NoticedBy({.canary = raft::Canary::kSendBeforePersist}, 60), 0u);
+}
+TEST(Canary, ForgettingTheVote) {
+  EXPECT_GT(NoticedBy({.canary = raft::Canary::kForgetVote, .restless = true}, 200), 0u);
+}
+TEST(Canary, RestlessnessAloneIsNoMistake) {
+  EXPECT_EQ(NoticedBy({.restless = true}, 20), 0u);
+}
+TEST(Canary, AnsweringBeforeCommit) {
+  EXPECT_GT(NoticedBy({.canary = raft::Canary::kAnswerBeforeCommit}, 20), 0u);
+}
+TEST(Canary, ReadingWithoutAQuorum) {
+  EXPECT_GT(NoticedBy({.canary = raft::Canary::kReadWithoutQuorum}, 100), 0u);
+}
+TEST(Canary, DisksThatLie) {
+  EXPECT_GT(NoticedBy({.syncs_are_lies = true}, 20), 0u);
+}
+
+}  // namespace
+}  // namespace curvefs::sim
