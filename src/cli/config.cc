@@ -107,8 +107,10 @@ constexpr auto kKnobs = std::to_array<Knob>({
     {"s3-download-limit", KnobKind::kSize, &MountConfig::s3_download_limit, 0, kTiB, "",
      "Bytes per second for all downloads together. 0: no limit."},
     {"s3-timeout", KnobKind::kDuration, &MountConfig::s3_timeout, 1'000, 3'600'000, "",
-     "How long a request to S3 that fails is tried again, before the application gets an error. Written data "
-     "stay, and are uploaded when the store is back."},
+     "How long a request to S3 that fails is tried again, before the application gets an error; one that "
+     "stands "
+     "still for so long (at most 20s) has failed. Written data stay, and are uploaded when the store is "
+     "back."},
     {"log-file", KnobKind::kText, &MountConfig::log_file, 0, 0, "",
      "Where the mount's process writes its log: a file, 'syslog', or '-' for standard error. Default: "
      "DIR/curvefs.log (syslog if "

@@ -31,6 +31,8 @@ Result<s3::ClientOptions> ToClientOptions(const DataPlace& place, const s3::Loca
   o.sign_payload = options.s3_sign_payload;
   o.retry_total = options.s3_timeout;
   o.request_timeout = std::max<Duration>(o.request_timeout, options.s3_timeout);
+  // One that stands still is given up early enough for the whole to end in time.
+  o.transport.stall_timeout = std::min<Duration>(o.transport.stall_timeout, options.s3_timeout);
   o.transport.ca_file = place.s3_ca;
   o.transport.at_once[static_cast<size_t>(s3::Lane::kUpload)] = options.s3_uploads;
   o.transport.at_once[static_cast<size_t>(s3::Lane::kDownload)] = options.s3_downloads;
