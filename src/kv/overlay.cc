@@ -1,12 +1,14 @@
 #include "kv/overlay.h"
 
+#include <utility>
+
 namespace curvefs::kv {
 
 Status Overlay::Get(std::string_view key, std::string* value) const {
   auto it = changes_.find(key);
   if (it == changes_.end()) return base_.Get(key, value);
-  if (!it->second) return Code::kNotFound;
-  *value = *it->second;
+  if (!it->second.value) return Code::kNotFound;
+  *value = *it->second.value;
   return {};
 }
 
@@ -21,7 +23,7 @@ Status Overlay::Scan(std::string_view begin, std::string_view end, const Visitor
   // Visits the changes before `key`; false once the visitor has had enough.
   auto visit_changes_before = [&](std::string_view key, bool to_the_end) {
     for (; in_range() && (to_the_end || std::string_view(change->first) < key); ++change) {
-      if (change->second && !visit(change->first, *change->second)) {
+      if (change->second.value && !visit(change->first, *change->second.value)) {
         stopped = true;
         return false;
       }
@@ -31,7 +33,7 @@ Status Overlay::Scan(std::string_view begin, std::string_view end, const Visitor
   CURVEFS_CHECK_OK(base_.Scan(begin, end, [&](std::string_view key, std::string_view value) {
     if (!visit_changes_before(key, false)) return false;
     if (in_range() && change->first == key) {  // the change hides the base's pair
-      stopped = change->second && !visit(key, *change->second);
+      stopped = change->second.value && !visit(key, *change->second.value);
       ++change;
     } else {
       stopped = !visit(key, value);
@@ -42,29 +44,33 @@ Status Overlay::Scan(std::string_view begin, std::string_view end, const Visitor
   return {};
 }
 
-void Overlay::Set(std::string_view key, std::string_view value) {
+void Overlay::Put(std::string_view key, std::optional<std::string> value, uint64_t number) {
   auto it = changes_.lower_bound(key);
   if (it != changes_.end() && it->first == key) {
-    it->second = value;
+    it->second = {std::move(value), number};
   } else {
-    changes_.emplace_hint(it, key, value);
+    changes_.emplace_hint(it, key, Change{std::move(value), number});
   }
 }
 
-void Overlay::Del(std::string_view key) {
-  auto it = changes_.lower_bound(key);
-  if (it != changes_.end() && it->first == key) {
-    it->second.reset();
-  } else {
-    changes_.emplace_hint(it, key, std::nullopt);
-  }
+void Overlay::Add(std::string_view encoded, uint64_t number) {
+  WriteBatch::ForEachTrusted(encoded, [&](RecordType type, std::string_view key, std::string_view value) {
+    Put(key, type == RecordType::kSet ? std::optional(std::string(value)) : std::nullopt, number);
+  });
+}
+
+void Overlay::Forget(std::string_view encoded, uint64_t number) {
+  WriteBatch::ForEachTrusted(encoded, [&](RecordType, std::string_view key, std::string_view) {
+    auto it = changes_.find(key);
+    if (it != changes_.end() && it->second.number == number) changes_.erase(it);
+  });
 }
 
 WriteBatch Overlay::ToBatch() const {
   WriteBatch batch;
-  for (const auto& [key, value] : changes_) {
-    if (value) {
-      batch.Set(key, *value);
+  for (const auto& [key, change] : changes_) {
+    if (change.value) {
+      batch.Set(key, *change.value);
     } else {
       batch.Del(key);
     }

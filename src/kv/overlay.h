@@ -5,6 +5,7 @@
 // thread-safe.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -25,16 +26,27 @@ class Overlay final : public View {
   Status Get(std::string_view key, std::string* value) const override;
   Status Scan(std::string_view begin, std::string_view end, const Visitor& visit) const override;
 
-  void Set(std::string_view key, std::string_view value);
-  void Del(std::string_view key);
+  void Set(std::string_view key, std::string_view value) { Put(key, std::string(value), 0); }
+  void Del(std::string_view key) { Put(key, std::nullopt, 0); }
+
+  // Lays an encoded batch over the view, and takes it away again, but for keys that a later one has changed.
+  // `number`: not 0, rising.
+  void Add(std::string_view encoded, uint64_t number);
+  void Forget(std::string_view encoded, uint64_t number);
 
   bool empty() const { return changes_.empty(); }
   // The changes, in key order, one record for each key.
   WriteBatch ToBatch() const;
 
  private:
+  struct Change {
+    std::optional<std::string> value;  // nullopt: deleted
+    uint64_t number = 0;               // of the batch that made it
+  };
+  void Put(std::string_view key, std::optional<std::string> value, uint64_t number);
+
   const View& base_;
-  std::map<std::string, std::optional<std::string>, std::less<>> changes_;  // nullopt: deleted
+  std::map<std::string, Change, std::less<>> changes_;
 };
 
 }  // namespace curvefs::kv

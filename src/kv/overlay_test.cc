@@ -116,5 +116,33 @@ TEST(OverlayTest, RandomChangesMatchAMap) {
   }
 }
 
+// A replicated copyset: batches that are proposed lie over the state until they are applied to it.
+TEST(Overlay, BatchesComeAndGoButForKeysThatALaterOneChanged) {
+  MapView base;
+  base.pairs = {{"a", "0"}, {"b", "0"}};
+  Overlay overlay(base);
+  WriteBatch one, two;
+  one.Set("a", "1");
+  one.Del("b");
+  two.Set("a", "2");
+  two.Set("c", "2");
+  overlay.Add(one.encoded(), 1);
+  overlay.Add(two.encoded(), 2);
+  std::string value;
+  EXPECT_TRUE(overlay.Get("a", &value).ok());
+  EXPECT_EQ(value, "2");
+  EXPECT_EQ(overlay.Get("b", &value).code(), Code::kNotFound);
+  base.pairs = {{"a", "1"}};  // the first is applied
+  overlay.Forget(one.encoded(), 1);
+  EXPECT_TRUE(overlay.Get("a", &value).ok());
+  EXPECT_EQ(value, "2");
+  EXPECT_EQ(overlay.Get("b", &value).code(), Code::kNotFound);
+  EXPECT_FALSE(overlay.empty());
+  overlay.Forget(two.encoded(), 2);  // the second is not: leadership was lost
+  EXPECT_TRUE(overlay.empty());
+  EXPECT_TRUE(overlay.Get("a", &value).ok());
+  EXPECT_EQ(value, "1");
+}
+
 }  // namespace
 }  // namespace curvefs::kv

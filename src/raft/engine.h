@@ -112,6 +112,7 @@ class Engine {
   virtual void Tick(GroupId group) = 0;
   // `handles` are those of the message's entries, one each.
   virtual void Step(GroupId group, const Message& message, std::span<const Handle> handles) = 0;
+  // Once a proposal is dropped, so are all that were queued before the Output which says so.
   virtual void Propose(GroupId group, Handle handle, uint32_t size) = 0;
   // `size` of the encoded change. A change while another one is not applied is replaced by an empty entry:
   // its handle does not turn up in Ready::entries.

@@ -88,22 +88,19 @@ Status Group::Start(bool create) {
 
 // ---- From users
 
-void Group::Propose(Payload payload, Proposed done) {
+Status Group::Propose(Payload payload, Proposed done) {
   CURVEFS_CHECK(!BytesOf(payload).empty());
   if (BytesOf(payload).size() > kMaxEntryBytes) {
-    host_.Defer([done = std::move(done)] { done(Fail(Code::kTooBig)); });
-    return;
+    return {Code::kTooBig, "a proposal of " + std::to_string(payload->size()) + " bytes, the limit is " +
+                               std::to_string(kMaxEntryBytes)};
   }
-  ProposeNow(std::move(payload), nullptr, std::move(done));
+  return ProposeNow(std::move(payload), nullptr, std::move(done));
 }
 
-void Group::ProposeNow(Payload payload, const MemberChange* change, Proposed done) {
+Status Group::ProposeNow(Payload payload, const MemberChange* change, Proposed done) {
   const size_t bytes = payload->size();
-  if (dead() || !leads_ || handing_over_ > 0 || proposed_bytes_ + bytes > host_.options_.max_proposed_bytes) {
-    const Code code = dead() || !leads_ || handing_over_ > 0 ? Code::kNotLeader : Code::kUnavailable;
-    host_.Defer([done = std::move(done), code] { done(Fail(code)); });
-    return;
-  }
+  if (dead() || !leads_) return Code::kNotLeader;
+  if (proposed_bytes_ + bytes > host_.options_.max_proposed_bytes) return Code::kUnavailable;
   const Handle handle = host_.next_handle_++;
   if (change) {
     host_.engine_.ProposeChange(id_, handle, static_cast<uint32_t>(bytes), *change);
@@ -113,11 +110,12 @@ void Group::ProposeNow(Payload payload, const MemberChange* change, Proposed don
   pending_[handle] = std::move(payload);
   proposals_[handle] = {.done = std::move(done), .bytes = bytes, .change = change != nullptr};
   proposed_bytes_ += bytes;
+  return {};
 }
 
 void Group::Read(std::function<void(Status)> done) {
-  if (dead() || !leads_ || handing_over_ > 0 || reads_ >= host_.options_.max_reads) {
-    const Code code = !dead() && leads_ && handing_over_ == 0 ? Code::kUnavailable : Code::kNotLeader;
+  if (dead() || !leads_ || reads_ >= host_.options_.max_reads) {
+    const Code code = !dead() && leads_ ? Code::kUnavailable : Code::kNotLeader;
     host_.Defer([done = std::move(done), code] { done(code); });
     return;
   }
@@ -151,7 +149,12 @@ void Group::ChangeMembers(const MemberChange& change, Proposed done) {
     host_.engine_.AskProgress(id_);
     return;
   }
-  ProposeNow(MakePayload(EncodeChange(change)), &change, std::move(done));
+  ProposeChange(change, std::move(done));
+}
+
+void Group::ProposeChange(const MemberChange& change, Proposed done) {
+  Status s = ProposeNow(MakePayload(EncodeChange(change)), &change, done);
+  if (!s.ok()) host_.Defer([done = std::move(done), s] { done(curvefs::Fail(s)); });
 }
 
 // Rule 3: a learner becomes a voter only when it has caught up, so that it does not weaken the majority.
@@ -169,7 +172,7 @@ void Group::OnProgress(const std::vector<Progress>& progress) {
                                          std::to_string(last) + "; try again later"));
     return;
   }
-  ProposeNow(MakePayload(EncodeChange(promotion.change)), &promotion.change, std::move(promotion.done));
+  ProposeChange(promotion.change, std::move(promotion.done));
 }
 
 Status Group::TransferLeadership(ReplicaId to) {
@@ -268,7 +271,7 @@ void Group::Receive(SnapshotReply reply) {
 }
 
 // Rule 2: not while a Ready is outstanding; then Finish calls this. And not while the state machine is busy
-// with a snapshot of its own; then SnapshotDone does.
+// with a snapshot of its own; then SnapshotTaken does.
 void Group::StepReceivedSnapshot() {
   if (!receiver_.complete() || phase_ != Phase::kIdle || snapshotting_ || stepped_snapshot_) return;
   Message m;
@@ -590,7 +593,7 @@ bool Group::Apply() {
       for (const Entry& e : rest.first(n)) applied_bytes_ += BytesOf(e.payload).size();
       if (rest[n - 1].kind == EntryKind::kChange) ApplyMembers(rest[n - 1]);
       // The state is that of all before this term of office: now it may be read and changed.
-      if (was_leader_ && !leads_ && rest[n - 1].term == leader_term_) {
+      if (was_leader_ && !leads_ && handing_over_ == 0 && rest[n - 1].term == leader_term_) {
         leads_ = true;
         machine_.LeadershipChanged(true, leader_term_);
       }
@@ -645,23 +648,21 @@ void Group::MaybeSnapshot() {
       applied_bytes_ < host_.options_.snapshot_bytes) {
     return;
   }
-  auto term = host_.log_.TermOf(id_, applied_);
-  CURVEFS_CHECK(term.has_value());
-  SnapshotMeta meta{.index = applied_, .term = *term, .members = members_};
   snapshotting_ = true;
   snapshot_wanted_ = false;
   applied_bytes_ = 0;
-  machine_.TakeSnapshot(meta, [this, meta, alive = host_.Watch(id_)](Status s) {
-    if (*alive) SnapshotDone(meta, s);
+  machine_.TakeSnapshot([this, alive = host_.Watch(id_)](Result<SnapshotMeta> meta) {
+    if (*alive) SnapshotTaken(std::move(meta));
   });
 }
 
-void Group::SnapshotDone(const SnapshotMeta& meta, Status s) {
+void Group::SnapshotTaken(Result<SnapshotMeta> taken) {
   snapshotting_ = false;
   if (dead()) return;
-  if (!s.ok()) {
-    Log(LogLevel::kWarning, "a snapshot of the state could not be made: " + s.ToString());
+  if (!taken) {
+    Log(LogLevel::kWarning, "a snapshot of the state could not be made: " + taken.error().ToString());
   } else {
+    const SnapshotMeta& meta = *taken;
     snapshot_ = meta;
     host_.engine_.SnapshotMade(id_, meta);
     const Index keep = host_.options_.keep_entries;

@@ -66,12 +66,14 @@ class Host;
 class Group {
  public:
   // The outcome of a proposal. Ok: committed, applied here, at this index. kNotLeader: it is nowhere, try the
-  // leader. kTimedOut: leadership was lost, it may or may not be committed. kUnavailable: too many wait
-  // already; it is nowhere.
+  // leader. kTimedOut: leadership was lost, it may or may not be committed.
   using Proposed = std::function<void(Result<Index>)>;
 
-  // Proposes `payload`, not empty, at most kMaxEntryBytes. `done` runs exactly once, from Host::Pump.
-  void Propose(Payload payload, Proposed done);
+  // Proposes `payload`, not empty. Ok: `done` runs exactly once, later, from Host::Pump. kNotLeader,
+  // kUnavailable (too much waits already), kTooBig (over kMaxEntryBytes): it is nowhere, and `done` never
+  // runs. A proposal that is refused later takes all with it that were made before `done` said so: each may
+  // have been made in the belief that those before it will be.
+  Status Propose(Payload payload, Proposed done);
   // `done` runs when this replica has applied everything that was committed when Read was called: reads of
   // its state are linearizable then, within the callback. kNotLeader: nothing was read.
   void Read(std::function<void(Status)> done);
@@ -134,10 +136,11 @@ class Group {
   void OnStatus(const EngineStatus& status);
   void LoseLeadership();
   void OnProgress(const std::vector<Progress>& progress);
-  void ProposeNow(Payload payload, const MemberChange* change, Proposed done);
+  Status ProposeNow(Payload payload, const MemberChange* change, Proposed done);
+  void ProposeChange(const MemberChange& change, Proposed done);
   void StepReceivedSnapshot();
   void DropReceived();
-  void SnapshotDone(const SnapshotMeta& meta, Status s);
+  void SnapshotTaken(Result<SnapshotMeta> meta);
   void MaybeSnapshot();
   void HandOver();
   void Remove();

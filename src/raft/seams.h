@@ -50,12 +50,13 @@ class StateMachine {
   // waits has been failed by then.
   virtual void LeadershipChanged(bool leads, Term term) = 0;
 
-  // Makes the state as it is now durable, as the snapshot `meta` (whose index is applied()), and calls `done`
-  // later, on the loop. The state may change meanwhile. At most one of TakeSnapshot and Restore is under way.
-  using Done = std::function<void(Status)>;
-  virtual void TakeSnapshot(const SnapshotMeta& meta, Done done) = 0;
+  // Makes a state durable, as it is now or becomes soon, and calls `done` later, on the loop, with where that
+  // state stands. The state in memory goes on changing. At most one of TakeSnapshot and Restore is under way.
+  using SnapshotDone = std::function<void(Result<SnapshotMeta>)>;
+  virtual void TakeSnapshot(SnapshotDone done) = 0;
   virtual Result<std::unique_ptr<SnapshotReader>> OpenSnapshot() = 0;  // the newest
   virtual Result<std::unique_ptr<SnapshotSink>> ReceiveSnapshot(const SnapshotMeta& meta) = 0;
+  using Done = std::function<void(Status)>;
   // Replaces the state by what `sink` holds, durably, and calls `done` later, on the loop: then snapshot() is
   // `meta`, and applied() its index. A crash before that leaves the old or the new state.
   virtual void Restore(std::unique_ptr<SnapshotSink> sink, const SnapshotMeta& meta, Done done) = 0;

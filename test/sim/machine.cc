@@ -51,20 +51,31 @@ bool DecodeWrite(std::string_view bytes, uint64_t* key, uint64_t* value) {
 RegisterMachine::RegisterMachine(Disk& disk, std::string path, raft::SnapshotMeta first, Watcher watcher)
     : disk_(disk), path_(std::move(path)), watcher_(std::move(watcher)), snapshot_(std::move(first)) {
   applied_ = snapshot_.index;
+  term_ = snapshot_.term;
+  members_ = snapshot_.members;
   auto bytes = disk_.ReadWholeFile(path_);
   if (!bytes) return;
   CURVEFS_CHECK(Decode(*bytes).ok());
 }
 
-uint64_t RegisterMachine::Get(uint64_t key) const {
-  auto it = registers_.find(key);
-  return it == registers_.end() ? 0 : it->second;
+void RegisterMachine::Write(uint64_t key, uint64_t value, size_t padding, Written done) {
+  Status s = group_->Propose(raft::MakePayload(EncodeWrite(key, value, padding)), done);
+  if (!s.ok()) done(Fail(s));
+}
+
+void RegisterMachine::Read(uint64_t key, std::function<void(Result<uint64_t>)> done) {
+  group_->Read([this, key, done = std::move(done)](Status s) {
+    if (!s.ok()) return done(Fail(s));
+    auto it = registers_.find(key);
+    done(it == registers_.end() ? 0 : it->second);
+  });
 }
 
 Status RegisterMachine::Apply(std::span<const raft::Entry> entries) {
   for (const raft::Entry& e : entries) {
     CURVEFS_CHECK(e.index == applied_ + 1);
     applied_ = e.index;
+    term_ = e.term;
     uint64_t key, value;
     if (e.kind == raft::EntryKind::kData && DecodeWrite(raft::BytesOf(e.payload), &key, &value))
       registers_[key] = value;
@@ -79,6 +90,7 @@ Status RegisterMachine::Apply(std::span<const raft::Entry> entries) {
 }
 
 void RegisterMachine::MembersChanged(const raft::Members& members, const raft::MemberChange&) {
+  members_ = members;
   watcher_.members(members);
 }
 
@@ -105,15 +117,18 @@ Status RegisterMachine::Decode(std::string_view bytes) {
     registers_[key] = in.Le<uint64_t>();
   }
   applied_ = snapshot_.index;
+  term_ = snapshot_.term;
+  members_ = snapshot_.members;
   return in.ok() ? Status() : Status(Code::kCorrupt);
 }
 
-void RegisterMachine::TakeSnapshot(const raft::SnapshotMeta& meta, Done done) {
-  CURVEFS_CHECK(meta.index == applied_);
+void RegisterMachine::TakeSnapshot(SnapshotDone done) {
+  raft::SnapshotMeta meta{.index = applied_, .term = term_, .members = members_};
   watcher_.later([this, meta, bytes = Encode(meta), done = std::move(done)] {
     Status s = disk_.WriteFileAtomically(path_, bytes);
-    if (s.ok()) snapshot_ = meta;
-    done(s);
+    if (!s.ok()) return done(Fail(s));
+    snapshot_ = meta;
+    done(meta);
   });
 }
 

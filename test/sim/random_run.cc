@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "test/sim/copyset_machine.h"
+
 namespace curvefs::sim {
 namespace {
 
@@ -38,8 +40,11 @@ class Life {
                          .syncs_are_lies = run.syncs_are_lies,
                          .trace = run.trace};
     options.voters = run.change_members ? 3 : options.machines;
+    if (run.copyset) options.make = MakeCopysetMachine;
     options.raft.canary = run.canary;
-    options.raft.transfer = {.chunk_bytes = random.Between(20, 200), .retry_ticks = 3, .give_up_ticks = 40};
+    options.raft.transfer = {.chunk_bytes = random.Between(20, 200) * (run.copyset ? 10 : 1),
+                             .retry_ticks = 3,
+                             .give_up_ticks = 40};
     return options;
   }
   GroupId AnyGroup() { return world_.group(random_.Below(world_.options().groups)); }

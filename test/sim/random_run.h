@@ -12,6 +12,7 @@ namespace curvefs::sim {
 struct RunOptions {
   uint64_t seed = 1;
   bool change_members = false;
+  bool copyset = false;  // the real thing: metadata operations on a ReplicatedCopyset
   raft::Canary canary = raft::Canary::kNone;
   bool syncs_are_lies = false;
   bool restless = false;  // elections and little else, and crashes in the middle of them

@@ -17,17 +17,17 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   return value ? std::strtoull(value, nullptr, 10) : otherwise;
 }
 
-void RunMany(bool change_members) {
+void RunMany(const char* name, RunOptions options) {
+  const bool change_members = options.change_members;
   uint64_t first = 1, count = FromEnvironment("CURVEFS_SIM_SEEDS", 50);
   if (uint64_t only = FromEnvironment("CURVEFS_SIM_SEED", 0); only > 0) first = only, count = 1;
   RunResult sum;
   for (uint64_t seed = first; seed < first + count; ++seed) {
-    RunResult result = RunSeed({.seed = seed,
-                                .change_members = change_members,
-                                .trace = FromEnvironment("CURVEFS_SIM_TRACE", 0) != 0});
+    options.seed = seed;
+    options.trace = FromEnvironment("CURVEFS_SIM_TRACE", 0) != 0;
+    RunResult result = RunSeed(options);
     EXPECT_EQ(result.failure, "") << "replay: CURVEFS_SIM_SEED=" << seed
-                                  << " CURVEFS_SIM_TRACE=1 sim_test --gtest_filter=Random."
-                                  << (change_members ? "ChangingMembers" : "FixedMembers");
+                                  << " CURVEFS_SIM_TRACE=1 sim_test --gtest_filter=Random." << name;
     sum.events += result.events;
     sum.acknowledged += result.acknowledged;
     sum.reads += result.reads;
@@ -47,14 +47,20 @@ void RunMany(bool change_members) {
   EXPECT_GT(sum.acknowledged, 50 * count);
   EXPECT_GT(sum.crashes, 2 * count);
   EXPECT_GT(sum.snapshots, count / 5);
-  if (change_members) EXPECT_GT(sum.changes, count);
+  if (change_members) {
+    EXPECT_GT(sum.changes, count);
+  }
 }
 
 TEST(Random, FixedMembers) {
-  RunMany(false);
+  RunMany("FixedMembers", {});
 }
 TEST(Random, ChangingMembers) {
-  RunMany(true);
+  RunMany("ChangingMembers", {.change_members = true});
+}
+// Metadata operations on real copysets.
+TEST(Random, Copysets) {
+  RunMany("Copysets", {.change_members = true, .copyset = true});
 }
 
 TEST(Simulator, TheSameSeedGivesTheSameLife) {

@@ -57,7 +57,7 @@ class World::Syncer final : public raft::LogSyncer {
     Time delay = random.Between(100, options.max_sync);
     if (random.Percent(options.slow_sync_percent)) delay = random.Below(400 * kMillisecond);
     world_.WithMachine(machine_, delay, [this, done = std::move(done)] {
-      Machine& m = world_.machines_[machine_];
+      Server& m = world_.machines_[machine_];
       if (world_.random_.Percent(world_.options_.failed_sync_percent)) {
         m.disk->FailNth(test::SimDisk::Op::kSync, 1, Code::kIo);
       }
@@ -75,7 +75,7 @@ class World::Syncer final : public raft::LogSyncer {
 World::World(WorldOptions options) : options_(options), random_(options.seed), machines_(options.machines) {
   SetLogSink([](LogLevel, const std::string&) {});  // failures are the order of the day here
   raft::SeedEtcdEngines(static_cast<int64_t>(options.seed));
-  for (Machine& m : machines_) {
+  for (Server& m : machines_) {
     m.disk = std::make_unique<test::SimDisk>();
     CURVEFS_CHECK(m.disk->MakeDir("/log").ok() && m.disk->MakeDir("/state").ok() &&
                   m.disk->SyncDir("/").ok());
@@ -167,7 +167,7 @@ std::string World::Path(GroupId group, ReplicaId id) const {
 }
 
 void World::Start(size_t machine) {
-  Machine& m = machines_[machine];
+  Server& m = machines_[machine];
   if (m.host) return;
   ++m.epoch;
   Trace("start " + std::to_string(machine));
@@ -195,20 +195,30 @@ void World::Trim(size_t machine) {
 }
 
 void World::OpenReplica(size_t machine, GroupId group, bool create) {
-  Machine& m = machines_[machine];
+  Server& m = machines_[machine];
   Replica& replica = m.replicas.at(group);
-  raft::SnapshotMeta first;
-  if (!replica.joined) first = {.index = 1, .term = 1, .members = first_members_.at(group)};
-  replica.machine =
-      std::make_unique<RegisterMachine>(*m.disk, Path(group, replica.id), first, WatcherFor(machine, group));
+  Members first;
+  if (!replica.joined) first = first_members_.at(group);
+  Watcher watcher = WatcherFor(machine, group);
+  if (options_.make) {
+    replica.machine = options_.make(*m.disk, Path(group, replica.id), first, std::move(watcher));
+  } else {
+    raft::SnapshotMeta meta;
+    if (!replica.joined) meta = {.index = 1, .term = 1, .members = first};
+    replica.machine =
+        std::make_unique<RegisterMachine>(*m.disk, Path(group, replica.id), meta, std::move(watcher));
+  }
   auto opened = create ? m.host->Create(group, replica.id, *replica.machine)
                        : m.host->Open(group, replica.id, *replica.machine);
-  if (!opened)
-    Fail("replica on machine " + std::to_string(machine) + " does not open: " + opened.error().ToString());
+  if (!opened) {
+    return Fail("replica on machine " + std::to_string(machine) +
+                " does not open: " + opened.error().ToString());
+  }
+  replica.machine->Attach(*opened);
 }
 
 void World::Crash(size_t machine) {
-  Machine& m = machines_[machine];
+  Server& m = machines_[machine];
   if (!m.host) return;
   Trace("crash " + std::to_string(machine));
   if (random_.Percent(30)) {  // in the middle of a sync
@@ -308,7 +318,7 @@ raft::Group* World::replica(GroupId group, size_t machine) {
   return up(machine) ? machines_[machine].host->Find(group) : nullptr;
 }
 
-RegisterMachine* World::state(GroupId group, size_t machine) {
+Machine* World::state(GroupId group, size_t machine) {
   auto it = machines_[machine].replicas.find(group);
   return it == machines_[machine].replicas.end() ? nullptr : it->second.machine.get();
 }
@@ -338,7 +348,7 @@ void World::Campaign(GroupId group, size_t machine) {
 }
 
 ReplicaId World::Join(GroupId group, size_t machine) {
-  Machine& m = machines_[machine];
+  Server& m = machines_[machine];
   CURVEFS_CHECK(m.host && !m.replicas.contains(group));
   ReplicaId id(next_replica_++);
   m.replicas[group] = {.id = id, .joined = true};
@@ -355,7 +365,7 @@ bool World::WasRemoved(GroupId group, size_t machine) const {
 }
 
 void World::Leave(GroupId group, size_t machine) {
-  Machine& m = machines_[machine];
+  Server& m = machines_[machine];
   CURVEFS_CHECK(m.host != nullptr);
   Trace("replica " + std::to_string(m.replicas.at(group).id.value) + " leaves " + std::to_string(machine));
   CURVEFS_CHECK(m.host->Destroy(group).ok());
@@ -366,7 +376,7 @@ void World::Leave(GroupId group, size_t machine) {
   (void)m.log->Sync();
 }
 
-RegisterMachine::Watcher World::WatcherFor(size_t machine, GroupId group) {
+Watcher World::WatcherFor(size_t machine, GroupId group) {
   const ReplicaId id = machines_[machine].replicas.at(group).id;
   return {
       .applied = [this, machine, group](const raft::Entry& e,
@@ -376,7 +386,7 @@ RegisterMachine::Watcher World::WatcherFor(size_t machine, GroupId group) {
             ++snapshots_installed_;
             Trace("machine " + std::to_string(machine) + " installed a snapshot at " + std::to_string(index));
             auto it = committed_[group].find(index);
-            if (it == committed_[group].end() || it->second.hash != hash)
+            if (hash != 0 && (it == committed_[group].end() || it->second.hash != hash))
               Fail("a snapshot differs from the log");
           },
       .leads =
@@ -436,23 +446,24 @@ void World::Write(GroupId group, size_t machine, uint64_t key, Done done) {
   const uint64_t value = next_value_++;
   const size_t at = history.size();
   history.push_back({.key = key, .write = true, .value = value, .begin = now_, .id = at + 1});
-  g->Propose(raft::MakePayload(EncodeWrite(key, value, random_.Below(200))),
-             [this, group, at, value, done = std::move(done)](Result<Index> index) {
-               Operation& op = histories_.at(group)[at];
-               if (index) {
-                 op.end = now_;
-                 ++acknowledged_;
-                 auto& places = index_of_value_[group];
-                 auto it = places.find(value);
-                 if (it == places.end() || it->second != *index) {
-                   Fail("write of " + std::to_string(value) + " was acknowledged and is not at index " +
-                        std::to_string(*index));
-                 }
-               } else if (index.error().code() != Code::kTimedOut) {
-                 op.key = kRefused;
-               }
-               if (done) done(index ? Status() : index.error());
-             });
+  state(group, machine)
+      ->Write(key, value, random_.Below(200),
+              [this, group, at, value, done = std::move(done)](Result<Index> index) {
+                Operation& op = histories_.at(group)[at];
+                if (index) {
+                  op.end = now_;
+                  ++acknowledged_;
+                  auto& places = index_of_value_[group];
+                  auto it = places.find(value);
+                  if (*index != 0 && (it == places.end() || it->second != *index)) {
+                    Fail("write of " + std::to_string(value) + " was acknowledged and is not at index " +
+                         std::to_string(*index));
+                  }
+                } else if (index.error().code() != Code::kTimedOut) {
+                  op.key = kRefused;
+                }
+                if (done) done(index ? Status() : index.error());
+              });
   machines_[machine].host->Pump();
 }
 
@@ -462,17 +473,15 @@ void World::Read(GroupId group, size_t machine, uint64_t key, Done done) {
     if (done) done(Code::kNotLeader);
     return;
   }
-  g->Read([this, group, machine, key, begin = now_, done = std::move(done)](Status s) {
-    if (s.ok()) {
-      std::vector<Operation>& history = histories_.at(group);
-      history.push_back({.key = key,
-                         .value = state(group, machine)->Get(key),
-                         .begin = begin,
-                         .end = now_,
-                         .id = history.size() + 1});
-    }
-    if (done) done(s);
-  });
+  state(group, machine)
+      ->Read(key, [this, group, key, begin = now_, done = std::move(done)](Result<uint64_t> value) {
+        if (value) {
+          std::vector<Operation>& history = histories_.at(group);
+          history.push_back(
+              {.key = key, .value = *value, .begin = begin, .end = now_, .id = history.size() + 1});
+        }
+        if (done) done(value ? Status() : value.error());
+      });
   machines_[machine].host->Pump();
 }
 
@@ -498,8 +507,7 @@ void World::CheckSettled(GroupId group) {
     raft::GroupStatus status = g->status();
     if (!status.failure.ok()) return Fail("a replica has stopped: " + status.failure.ToString());
     if (status.applied != wanted.applied || status.members != wanted.members ||
-        state(group, i)->hash() != state(group, static_cast<size_t>(first))->hash() ||
-        state(group, i)->registers() != state(group, static_cast<size_t>(first))->registers()) {
+        state(group, i)->Dump() != state(group, static_cast<size_t>(first))->Dump()) {
       return Fail("machine " + std::to_string(i) + " has applied " + std::to_string(status.applied) +
                   ", the leader on " + std::to_string(first) + " " + std::to_string(wanted.applied));
     }
@@ -508,6 +516,7 @@ void World::CheckSettled(GroupId group) {
   // enough.
   for (const Operation& op : histories_.at(group)) {
     if (!op.write || op.end == Operation::kNever) continue;
+    if (options_.make) break;  // its entries do not tell; the history does
     auto it = index_of_value_[group].find(op.value);
     if (it == index_of_value_[group].end() || it->second > wanted.applied) {
       return Fail("acknowledged write " + std::to_string(op.value) + " is lost");

@@ -62,6 +62,9 @@ struct WorldOptions {
   double failed_sync_percent = 0;
   bool syncs_are_lies = false;
   bool trace = false;  // to stdout
+  // Makes the state of a replica on `disk` below `dir`; RegisterMachine if not set.
+  std::function<std::unique_ptr<Machine>(Disk& disk, const std::string& dir, const Members& first, Watcher)>
+      make;
 };
 
 class World {
@@ -91,7 +94,7 @@ class World {
   // ---- Groups
   GroupId group(size_t i) const { return GroupId(i + 1); }
   raft::Group* replica(GroupId group, size_t machine);  // null if it is not there now
-  RegisterMachine* state(GroupId group, size_t machine);
+  Machine* state(GroupId group, size_t machine);
   int leader(GroupId group);  // the machine of the leader with the highest term, or -1
   ReplicaId replica_on(GroupId group, size_t machine) const;  // none if there is none
   void Campaign(GroupId group, size_t machine);
@@ -128,9 +131,9 @@ class World {
   struct Replica {
     ReplicaId id;
     bool joined = false;  // created empty
-    std::unique_ptr<RegisterMachine> machine;
+    std::unique_ptr<Machine> machine;
   };
-  struct Machine {
+  struct Server {
     std::unique_ptr<test::SimDisk> disk;
     uint64_t epoch = 0;  // counts starts
     Time tick = 0;
@@ -151,7 +154,7 @@ class World {
   void Deliver(size_t from, ReplicaId to, GroupId group, std::string bytes, int kind);
   void Arrive(size_t to, const std::string& bytes, int kind);
   void OpenReplica(size_t machine, GroupId group, bool create);
-  RegisterMachine::Watcher WatcherFor(size_t machine, GroupId group);
+  Watcher WatcherFor(size_t machine, GroupId group);
   void OnApplied(GroupId group, size_t machine, const raft::Entry& entry, uint64_t hash);
   std::string Path(GroupId group, ReplicaId id) const;
   void WithMachine(size_t machine, Time delay, std::function<void()> call);
@@ -163,7 +166,7 @@ class World {
   Time now_ = 0;
   uint64_t events_ = 0, event_number_ = 0;
   std::map<std::pair<Time, uint64_t>, std::function<void()>> queue_;
-  std::vector<Machine> machines_;
+  std::vector<Server> machines_;
   std::set<std::pair<size_t, size_t>> cuts_;
   std::map<GroupId, std::map<ReplicaId, size_t>> routes_;
   std::map<GroupId, Members> first_members_;

@@ -17,7 +17,7 @@ MAY_INCLUDE = {
     "meta": ["base", "kv"],
     "object": ["base"],
     "data": ["base", "object", "meta"],
-    "metaserver": ["base", "kv", "meta", "object"],
+    "metaserver": ["base", "kv", "raft", "meta", "object"],
     "client": ["base", "meta", "data", "object"],
     "fuse": ["base", "client", "meta", "data"],
     "cli": ["base", "kv", "meta", "object", "data", "metaserver", "client", "fuse"],

@@ -48,23 +48,26 @@ struct FakeSyncer final : LogSyncer {
 };
 
 struct FakeMachine final : StateMachine {
-  explicit FakeMachine(SnapshotMeta meta) : meta_(std::move(meta)), applied_(meta_.index) {}
+  explicit FakeMachine(SnapshotMeta meta)
+      : meta_(std::move(meta)), applied_(meta_.index), term_(meta_.term), members_(meta_.members) {}
   SnapshotMeta snapshot() const override { return meta_; }
   Index applied() const override { return applied_; }
   Status Apply(std::span<const Entry> entries) override {
     if (!fail.ok()) return fail;
     for (const Entry& e : entries) {
       applied_ = e.index;
+      term_ = e.term;
       text += BytesOf(e.payload);
     }
     return {};
   }
   void MembersChanged(const Members& members, const MemberChange&) override { members_ = members; }
   void LeadershipChanged(bool leads, Term) override { leads_ = leads; }
-  void TakeSnapshot(const SnapshotMeta& meta, Done done) override {
+  void TakeSnapshot(SnapshotDone done) override {
+    SnapshotMeta meta{.index = applied_, .term = term_, .members = members_};
     pending = [this, meta, done] {
       meta_ = meta;
-      done({});
+      done(meta);
     };
   }
   struct Reader final : SnapshotReader {
@@ -105,8 +108,9 @@ struct FakeMachine final : StateMachine {
 
   SnapshotMeta meta_;
   Index applied_;
-  std::string text;
+  Term term_;
   Members members_;
+  std::string text;
   bool leads_ = false;
   Status fail;
   std::function<void()> pending;
@@ -257,7 +261,7 @@ TEST_F(HostTest, OneSyncForAllGroups) {
   uint64_t syncs = host->syncs(), runs = host->runs();
   size_t done = 0;
   for (Group* g : groups)
-    g->Propose(MakePayload("x"), [&](Result<Index> index) { done += index.has_value(); });
+    EXPECT_TRUE(g->Propose(MakePayload("x"), [&](Result<Index> index) { done += index.has_value(); }).ok());
   Settle();
   EXPECT_EQ(done, 40u);
   EXPECT_EQ(host->syncs(), syncs + 1);
@@ -355,32 +359,54 @@ TEST_F(HostTest, OutcomesOfProposals) {
   Group* group = Lead(machine);
   std::vector<Code> outcomes;
   auto note = [&](Result<Index> index) { outcomes.push_back(index ? Code::kOk : index.error().code()); };
-  group->Propose(MakePayload("one"), note);
+  EXPECT_TRUE(group->Propose(MakePayload("one"), note).ok());
   Settle();
   EXPECT_TRUE(outcomes.empty());  // a majority does not have it
   Ack(k3, 3);
   EXPECT_EQ(outcomes, std::vector{Code::kOk});
   EXPECT_EQ(machine.text, "one");
   // Bounded.
-  group->Propose(MakePayload(std::string(900, 'x')), note);
-  group->Propose(MakePayload(std::string(200, 'y')), note);
+  EXPECT_TRUE(group->Propose(MakePayload(std::string(900, 'x')), note).ok());
+  EXPECT_EQ(group->Propose(MakePayload(std::string(200, 'y')), note).code(), Code::kUnavailable);
+  EXPECT_EQ(group->Propose(MakePayload(std::string(kMaxEntryBytes + 1, 'y')), note).code(), Code::kTooBig);
   host->Pump();
-  EXPECT_EQ(outcomes.back(), Code::kUnavailable);
   // Lost leadership: unknown, never "done" or "not done".
   host->Receive(From(k2, MessageType::kHeartbeat, 3));
   Settle();
-  EXPECT_EQ(outcomes, (std::vector{Code::kOk, Code::kUnavailable, Code::kTimedOut}));
+  EXPECT_EQ(outcomes, (std::vector{Code::kOk, Code::kTimedOut}));
   EXPECT_FALSE(machine.leads_);
-  group->Propose(MakePayload("two"), note);
-  host->Pump();
-  EXPECT_EQ(outcomes.back(), Code::kNotLeader);
+  EXPECT_EQ(group->Propose(MakePayload("two"), note).code(), Code::kNotLeader);
+}
+
+// A change that was evaluated on top of another must not be done without it.
+TEST_F(HostTest, AProposalThatIsDroppedTakesThoseAfterItAlong) {
+  FakeMachine machine(First({k1, k2, k3}));
+  Group* group = Lead(machine);
+  std::vector<Code> outcomes;
+  auto note = [&](Result<Index> index) { outcomes.push_back(index ? Code::kOk : index.error().code()); };
+  ASSERT_TRUE(group->TransferLeadership(k3).ok());  // does not answer
+  Settle();
+  EXPECT_TRUE(group->Propose(MakePayload("one"), note).ok());
+  for (int i = 0; i < 10; ++i) {  // meanwhile the transfer is given up
+    host->Receive(From(k2, MessageType::kHeartbeatReply, 2));
+    host->Tick();
+  }
+  EXPECT_TRUE(group->Propose(MakePayload("two"), note).ok());
+  Settle();
+  EXPECT_EQ(outcomes, (std::vector{Code::kNotLeader, Code::kNotLeader}));
+  EXPECT_TRUE(group->leads());
+  EXPECT_TRUE(group->Propose(MakePayload("three"), note).ok());
+  Settle();
+  Ack(k2, 3);
+  EXPECT_EQ(outcomes.back(), Code::kOk);
+  EXPECT_EQ(machine.text, "three");
 }
 
 TEST_F(HostTest, ADiskThatFailsDoesNotLead) {
   FakeMachine machine(First({k1, k2, k3}));
   Group* group = Lead(machine);
   bool answered = false;
-  group->Propose(MakePayload("x"), [&](Result<Index>) { answered = true; });
+  EXPECT_TRUE(group->Propose(MakePayload("x"), [&](Result<Index>) { answered = true; }).ok());
   host->Pump();
   for (int i = 0; i < 30; ++i) {
     host->Tick();
@@ -489,8 +515,10 @@ TEST_F(HostTest, APanicOfTheEngineStopsOneGroupLoudly) {
   good->Campaign();
   Settle();
   Code outcome = Code::kOk;
-  broken->Propose(MakePayload("x"),
-                  [&](Result<Index> index) { outcome = index ? Code::kOk : index.error().code(); });
+  EXPECT_TRUE(broken
+                  ->Propose(MakePayload("x"),
+                            [&](Result<Index> index) { outcome = index ? Code::kOk : index.error().code(); })
+                  .ok());
   PanicForTest(*engine, kGroup);
   Settle();
   EXPECT_EQ(outcome, Code::kTimedOut);
@@ -498,7 +526,7 @@ TEST_F(HostTest, APanicOfTheEngineStopsOneGroupLoudly) {
   EXPECT_FALSE(one.leads_);
   EXPECT_NE(said.find("Raft group 5 has stopped"), std::string::npos);
   bool done = false;
-  good->Propose(MakePayload("y"), [&](Result<Index> index) { done = index.has_value(); });
+  EXPECT_TRUE(good->Propose(MakePayload("y"), [&](Result<Index> index) { done = index.has_value(); }).ok());
   Settle();
   EXPECT_TRUE(done);
 }
@@ -510,8 +538,10 @@ TEST_F(HostTest, AStateMachineThatFailsStopsItsGroup) {
   Settle();
   machine.fail = {Code::kIo, "no more"};
   Code outcome = Code::kOk;
-  group->Propose(MakePayload("x"),
-                 [&](Result<Index> index) { outcome = index ? Code::kOk : index.error().code(); });
+  EXPECT_TRUE(group
+                  ->Propose(MakePayload("x"),
+                            [&](Result<Index> index) { outcome = index ? Code::kOk : index.error().code(); })
+                  .ok());
   Settle();
   EXPECT_EQ(outcome, Code::kTimedOut);
   EXPECT_EQ(group->status().failure.code(), Code::kIo);
@@ -526,7 +556,7 @@ TEST_F(HostTest, SnapshotsFollowTheirLimitsAndTrimTheLog) {
   group->Campaign();
   Settle();
   for (int i = 0; i < 30; ++i) {
-    group->Propose(MakePayload("x"), [](Result<Index>) {});
+    EXPECT_TRUE(group->Propose(MakePayload("x"), [](Result<Index>) {}).ok());
     Settle();
   }
   ASSERT_TRUE(machine.FinishPending());

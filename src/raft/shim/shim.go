@@ -63,7 +63,7 @@ type group struct {
 	ready    *raft.Ready // handed out and not advanced
 	broken   string      // why the engine panicked; the group takes no more input
 	touched  bool
-	dropped  []uint64 // handles of proposals that the engine did not take
+	dropped  []uint64 // handles of proposals that the engine did not take; the rest of this Run follows them
 	conf     *pb.ConfState
 	progress bool
 }
@@ -205,7 +205,8 @@ func (g *group) command(op uint8, r *reader) {
 		_ = g.node.Step(m) // an error means that the message was ignored
 	case opPropose:
 		handle, size := r.u64(), r.u32()
-		if g.node.Propose(makeData(pb.EntryNormal, handle, size, pb.ConfChange{})) != nil {
+		// A later proposal may rest on one that was dropped. C++ learns of it with this Run's result.
+		if len(g.dropped) > 0 || g.node.Propose(makeData(pb.EntryNormal, handle, size, pb.ConfChange{})) != nil {
 			g.dropped = append(g.dropped, handle)
 		}
 	case opProposeChange:

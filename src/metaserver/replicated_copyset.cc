@@ -1,0 +1,251 @@
+#include "metaserver/replicated_copyset.h"
+
+#include <algorithm>
+
+#include "kv/snapshot.h"
+#include "raft/message.h"
+
+namespace curvefs::metaserver {
+namespace {
+
+constexpr const char* kStore = "/store";
+constexpr const char* kIncoming = "/incoming";
+constexpr const char* kFile = "/snapshot";
+
+class FileReader final : public raft::SnapshotReader {
+ public:
+  FileReader(raft::SnapshotMeta meta, std::unique_ptr<File> file)
+      : meta_(std::move(meta)), file_(std::move(file)) {}
+  const raft::SnapshotMeta& meta() const override { return meta_; }
+  Result<std::string> Read(uint64_t offset, size_t n) override {
+    std::string bytes(n, '\0');
+    CURVEFS_TRY(size_t got, file_->Read(offset, bytes.data(), n));
+    bytes.resize(got);
+    return bytes;
+  }
+
+ private:
+  raft::SnapshotMeta meta_;
+  std::unique_ptr<File> file_;
+};
+
+class FileSink final : public raft::SnapshotSink {
+ public:
+  explicit FileSink(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  Status Append(std::string_view bytes) override {
+    CURVEFS_CHECK_OK(file_->Write(size_, bytes));
+    size_ += bytes.size();
+    return {};
+  }
+  Status Sync() { return file_->Sync(); }
+
+ private:
+  std::unique_ptr<File> file_;
+  uint64_t size_ = 0;
+};
+
+}  // namespace
+
+// The store, whichever it is now.
+class ReplicatedCopyset::StateView final : public kv::View {
+ public:
+  explicit StateView(const std::unique_ptr<kv::KVStore>& store) : store_(store) {}
+  Status Get(std::string_view key, std::string* value) const override { return store_->Get(key, value); }
+  Status Scan(std::string_view begin, std::string_view end, const Visitor& visit) const override {
+    return store_->Scan(begin, end, visit);
+  }
+
+ private:
+  const std::unique_ptr<kv::KVStore>& store_;
+};
+
+ReplicatedCopyset::ReplicatedCopyset(Disk& disk, std::string dir, const meta::FsContext& fs,
+                                     const Clock& clock, Background& background)
+    : disk_(disk), dir_(std::move(dir)), fs_(fs), clock_(clock), background_(background) {
+  state_view_ = std::make_unique<StateView>(store_);
+  overlay_ = std::make_unique<kv::Overlay>(*state_view_);
+}
+
+ReplicatedCopyset::~ReplicatedCopyset() = default;
+
+Result<std::unique_ptr<ReplicatedCopyset>> ReplicatedCopyset::Open(Disk& disk, std::string dir,
+                                                                   const raft::Members& first,
+                                                                   const meta::FsContext& fs,
+                                                                   const Clock& clock,
+                                                                   Background& background) {
+  std::unique_ptr<ReplicatedCopyset> copyset(
+      new ReplicatedCopyset(disk, std::move(dir), fs, clock, background));
+  const std::string& at = copyset->dir_;
+  for (const std::string& path : {at, at + kStore, at + kIncoming}) CURVEFS_CHECK_OK(disk.MakeDir(path));
+  CURVEFS_CHECK_OK(disk.SyncDir(at));
+  const size_t slash = at.rfind('/');
+  CURVEFS_CHECK_OK(disk.SyncDir(slash == 0 ? "/" : at.substr(0, slash)));
+  copyset->store_ = kv::MakeMemoryStore(disk, at + kStore);
+  CURVEFS_CHECK_OK(copyset->store_->Load());
+  CURVEFS_TRY(copyset->snapshot_, Position(*copyset->store_));
+  if (copyset->snapshot_.index == 0 && !first.voters.empty()) {
+    kv::WriteBatch batch;
+    std::string meta;
+    raft::EncodeMeta({.index = 1, .term = 1, .members = first}, &meta);
+    batch.Set(kMembersKey, meta);
+    CURVEFS_CHECK_OK(copyset->store_->Apply(batch.encoded(), 1));
+    CURVEFS_TRY(Seq saved, copyset->store_->Save());
+    CURVEFS_CHECK(saved == 1);
+    CURVEFS_TRY(copyset->snapshot_, Position(*copyset->store_));
+  }
+  copyset->position_ = copyset->snapshot_;
+  return copyset;
+}
+
+// Index, term and members that the state stands at.
+Result<raft::SnapshotMeta> ReplicatedCopyset::Position(const kv::KVStore& store) {
+  std::string value;
+  Status s = store.Get(kMembersKey, &value);
+  if (s.code() == Code::kNotFound) {
+    if (store.applied() == 0) return raft::SnapshotMeta();
+    return Fail(Code::kCorrupt, "the state of a copyset does not say who its members are");
+  }
+  CURVEFS_CHECK_OK(s);
+  CURVEFS_TRY(raft::SnapshotMeta meta, raft::DecodeMeta(value));
+  meta.index = store.applied();
+  return meta;
+}
+
+// ---- Changes
+
+Status ReplicatedCopyset::Propose(const kv::WriteBatch& batch, std::function<void(const Status&)> done) {
+  const uint64_t number = last_proposal_ + 1;
+  auto payload = raft::MakePayload(batch.encoded());
+  CURVEFS_CHECK_OK(
+      group_->Propose(payload, [this, number, payload, done = std::move(done)](Result<raft::Index> index) {
+        --proposed_;
+        overlay_->Forget(*payload, number);
+        const Status s = index ? Status() : index.error();
+        auto waiting = settling_.extract(number);  // who saw this change, or one before it, in the overlay
+        done(s);
+        if (waiting.empty()) return;
+        for (auto& settled : waiting.mapped()) settled(s);
+      }));
+  last_proposal_ = number;
+  ++proposed_;
+  overlay_->Add(batch.encoded(), number);
+  return {};
+}
+
+void ReplicatedCopyset::WhenSettled(std::function<void(const Status&)> done) {
+  if (proposed_ == 0) return group_->Read([done = std::move(done)](Status s) { done(s); });
+  settling_[last_proposal_].push_back(std::move(done));
+}
+
+void ReplicatedCopyset::LeadershipChanged(bool leads, raft::Term) {
+  // What was proposed has been answered before, and is out of the overlay.
+  if (!leads) CURVEFS_CHECK(proposed_ == 0 && overlay_->empty() && settling_.empty());
+}
+
+Status ReplicatedCopyset::Apply(std::span<const raft::Entry> entries) {
+  for (const raft::Entry& e : entries) {
+    const std::string_view payload = raft::BytesOf(e.payload);
+    raft::SnapshotMeta position = position_;
+    position.term = e.term;
+    raft::MemberChange change;
+    const bool data = e.kind == raft::EntryKind::kData;
+    if (!data && raft::DecodeChange(payload, &change)) (void)raft::ApplyChange(change, &position.members);
+    if (data) {
+      if (auto verified = kv::WriteBatch::Verify(payload); !verified) return verified.error();
+    }
+    if (position == position_) {
+      CURVEFS_CHECK_OK(store_->Apply(data ? payload : std::string_view(), e.index));
+      continue;
+    }
+    position.index = e.index;
+    std::string meta;
+    raft::EncodeMeta(position, &meta);
+    kv::WriteBatch batch;
+    batch.Set(kMembersKey, meta);
+    std::string encoded(batch.encoded());
+    if (data) encoded.append(payload);
+    CURVEFS_CHECK_OK(store_->Apply(encoded, e.index));
+    position_ = std::move(position);
+    if (busy_) positions_.push_back(position_);
+  }
+  return {};
+}
+
+void ReplicatedCopyset::MembersChanged(const raft::Members& members, const raft::MemberChange&) {
+  CURVEFS_CHECK(members == position_.members);
+}
+
+// ---- Snapshots
+
+void ReplicatedCopyset::TakeSnapshot(SnapshotDone done) {
+  CURVEFS_CHECK(!busy_);
+  busy_ = true;
+  positions_.assign(1, position_);
+  auto saved = std::make_shared<Result<Seq>>(Seq{0});
+  background_.Run([saved, store = store_.get()] { *saved = store->Save(); },
+                  [this, saved, done = std::move(done)] {
+                    busy_ = false;
+                    if (!*saved) return done(std::unexpected(saved->error()));
+                    // The moment of the snapshot was during the call: find out how things stood then.
+                    auto after = std::find_if(positions_.begin(), positions_.end(),
+                                              [&](const auto& p) { return p.index > **saved; });
+                    snapshot_ = *std::prev(after);
+                    snapshot_.index = **saved;
+                    done(snapshot_);
+                  });
+}
+
+Result<std::unique_ptr<raft::SnapshotReader>> ReplicatedCopyset::OpenSnapshot() {
+  // The file may be a newer one already than snapshot_ says.
+  if (busy_) return Fail(Code::kBusy, "the next snapshot is being made");
+  CURVEFS_TRY(auto file, disk_.Open(dir_ + kStore + kFile, Disk::Mode::kRead));
+  return std::make_unique<FileReader>(snapshot_, std::move(file));
+}
+
+Result<std::unique_ptr<raft::SnapshotSink>> ReplicatedCopyset::ReceiveSnapshot(const raft::SnapshotMeta&) {
+  // A new file, never the old one emptied: after a crash that could be the installed snapshot under its old name.
+  const std::string path = dir_ + kIncoming + kFile;
+  if (Status s = disk_.Remove(path); !s.ok() && s.code() != Code::kNotFound) return Fail(s);
+  CURVEFS_TRY(auto file, disk_.Open(path, Disk::Mode::kCreateNew));
+  return std::make_unique<FileSink>(std::move(file));
+}
+
+void ReplicatedCopyset::Restore(std::unique_ptr<raft::SnapshotSink> sink, const raft::SnapshotMeta& meta,
+                                Done done) {
+  CURVEFS_CHECK(!busy_);
+  busy_ = true;
+  struct Work {
+    Status status;
+    std::unique_ptr<raft::SnapshotSink> sink;
+    std::unique_ptr<kv::KVStore> store;
+  };
+  auto work = std::make_shared<Work>();
+  work->sink = std::move(sink);
+  background_.Run(
+      [this, work, meta] {
+        const std::string incoming = dir_ + kIncoming + kFile;
+        work->status = [&]() -> Status {
+          CURVEFS_CHECK_OK(static_cast<FileSink&>(*work->sink).Sync());
+          // Whole and right before it replaces anything.
+          CURVEFS_CHECK_OK(kv::ReadSnapshot(disk_, incoming, [](std::string_view, std::string_view) {}));
+          CURVEFS_CHECK_OK(disk_.Rename(incoming, dir_ + kStore + kFile));
+          CURVEFS_CHECK_OK(disk_.SyncDir(dir_ + kStore));
+          work->store = kv::MakeMemoryStore(disk_, dir_ + kStore);
+          CURVEFS_CHECK_OK(work->store->Load());
+          CURVEFS_TRY(raft::SnapshotMeta loaded, Position(*work->store));
+          if (loaded != meta)
+            return {Code::kCorrupt, dir_ + ": the snapshot is another one than was announced"};
+          return {};
+        }();
+      },
+      [this, work, meta, done = std::move(done)] {
+        busy_ = false;
+        if (work->status.ok()) {
+          store_ = std::move(work->store);
+          snapshot_ = position_ = meta;
+        }
+        done(work->status);
+      });
+}
+
+}  // namespace curvefs::metaserver

@@ -1,0 +1,157 @@
+// ReplicatedCopyset: a copyset whose log is a Raft group (DESIGN §4); the standalone form is copyset.h.
+//
+// The leader evaluates a change against the committed state with an overlay of what it has proposed and not
+// yet committed, proposes the batch, and answers when the batch is committed and applied. Every replica
+// applies batches of SET and DEL, in the order of the log; it evaluates nothing. On loss of leadership the
+// overlay is dropped, and what waited gets "outcome unknown" or "not leader" (raft/group.h).
+//
+// The state is a KVStore (memory engine). Beside the file system's pairs it holds one of its own,
+// kMembersKey: the members, and the term of the last entry; so the snapshot file alone says everything about
+// where it stands.
+//
+// On disk, below `dir`: store/snapshot, incoming/snapshot (one that arrives).
+//
+// All functions on the loop of the group. Blocking work (saving, verifying) goes through Background.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/disk.h"
+#include "kv/overlay.h"
+#include "kv/store.h"
+#include "meta/txn.h"
+#include "raft/group.h"
+#include "raft/seams.h"
+
+namespace curvefs::metaserver {
+
+// A thread beside the loop, for work that waits for the disk. One piece at a time for each copyset.
+class Background {
+ public:
+  virtual ~Background() = default;
+  // Runs `work` elsewhere, then `then` on the loop.
+  virtual void Run(std::function<void()> work, std::function<void()> then) = 0;
+};
+
+class ReplicatedCopyset final : public raft::StateMachine {
+ public:
+  ~ReplicatedCopyset() override;
+  static constexpr std::string_view kMembersKey{"\0raft", 5};
+
+  // Loads the state in `dir`; with none there, begins with an empty one whose members are `first` (index 1),
+  // or, if there are none in it, as a replica that joins (index 0). All arguments outlive the copyset.
+  static Result<std::unique_ptr<ReplicatedCopyset>> Open(Disk& disk, std::string dir,
+                                                         const raft::Members& first,
+                                                         const meta::FsContext& fs, const Clock& clock,
+                                                         Background& background);
+  // The group that drives it, once the host has made it.
+  void Attach(raft::Group* group) { group_ = group; }
+
+  // Evaluates f(Txn&) -> Result<T> or Status, replicates what it left in the transaction if it succeeded, and
+  // calls done(result) once: its value is committed, or its failure is that of a state that was committed; or
+  // kNotLeader, kUnavailable (nothing happened), kTimedOut (unknown).
+  template <typename F, typename Done>
+  void Change(F&& f, Done done) {
+    using R = decltype(f(std::declval<meta::Txn&>()));
+    if (!group_->leads()) return Finish<R>(std::move(done), Status(Code::kNotLeader));
+    meta::Txn txn(*overlay_, fs_, clock_.Wall());
+    R result = f(txn);
+    if (!Good(result) || txn.empty()) return AfterAll<R>(std::move(result), std::move(done));
+    auto shared = std::make_shared<std::pair<R, Done>>(std::move(result), std::move(done));
+    Status refused = Propose(txn.ToBatch(), [shared](const Status& s) {
+      shared->second(s.ok() ? std::move(shared->first) : R(Convert<R>(s)));
+    });
+    if (!refused.ok()) shared->second(R(Convert<R>(refused)));
+  }
+
+  // Evaluates f(const Reader&) against a state that has all that was committed when Read was called.
+  template <typename F, typename Done>
+  void Read(F f, Done done) {
+    using R = decltype(f(std::declval<const meta::Reader&>()));
+    group_->Read([this, f = std::move(f), done = std::move(done)](const Status& s) {
+      done(s.ok() ? R(f(meta::Reader(*store_, fs_))) : R(Convert<R>(s)));
+    });
+  }
+
+  const kv::KVStore& store() const { return *store_; }
+  size_t proposed_changes() const { return proposed_; }
+
+  // ---- raft::StateMachine
+  raft::SnapshotMeta snapshot() const override { return snapshot_; }
+  raft::Index applied() const override { return store_->applied(); }
+  Status Apply(std::span<const raft::Entry> entries) override;
+  void MembersChanged(const raft::Members& members, const raft::MemberChange& change) override;
+  void LeadershipChanged(bool leads, raft::Term term) override;
+  void TakeSnapshot(SnapshotDone done) override;
+  Result<std::unique_ptr<raft::SnapshotReader>> OpenSnapshot() override;
+  Result<std::unique_ptr<raft::SnapshotSink>> ReceiveSnapshot(const raft::SnapshotMeta& meta) override;
+  void Restore(std::unique_ptr<raft::SnapshotSink> sink, const raft::SnapshotMeta& meta, Done done) override;
+
+ private:
+  ReplicatedCopyset(Disk& disk, std::string dir, const meta::FsContext& fs, const Clock& clock,
+                    Background& background);
+  Status Load();
+  static Result<raft::SnapshotMeta> Position(const kv::KVStore& store);
+  Status Propose(const kv::WriteBatch& batch, std::function<void(const Status&)> done);
+  void WhenSettled(std::function<void(const Status&)> done);
+
+  // Status and Result<T> alike.
+  static bool Good(const Status& s) { return s.ok(); }
+  template <typename T>
+  static bool Good(const Result<T>& r) {
+    return r.has_value();
+  }
+  template <typename R>
+  static auto Convert(const Status& s) {
+    if constexpr (std::is_same_v<R, Status>) {
+      return s;
+    } else {
+      return std::unexpected(s);
+    }
+  }
+  template <typename R, typename Done>
+  static void Finish(Done done, const Status& s) {
+    done(R(Convert<R>(s)));
+  }
+  // A result without changes is true only if all that it looked at becomes true, and this is still the
+  // leader.
+  template <typename R, typename Done>
+  void AfterAll(R result, Done done) {
+    auto shared = std::make_shared<std::pair<R, Done>>(std::move(result), std::move(done));
+    WhenSettled(
+        [shared](const Status& s) { shared->second(s.ok() ? std::move(shared->first) : R(Convert<R>(s))); });
+  }
+
+  Disk& disk_;
+  const std::string dir_;
+  const meta::FsContext& fs_;
+  const Clock& clock_;
+  Background& background_;
+  raft::Group* group_ = nullptr;
+
+  std::unique_ptr<kv::KVStore> store_;
+  raft::SnapshotMeta snapshot_;  // of the file
+  raft::SnapshotMeta position_;  // term and members as of applied(); the index is that of their last change
+  std::vector<raft::SnapshotMeta> positions_;  // since the snapshot that is being saved, or the last
+  bool busy_ = false;                          // the file is being replaced
+
+  // What is proposed and not applied, over the state. A key's change goes when the batch that made it is
+  // applied.
+  class StateView;
+  std::unique_ptr<StateView> state_view_;
+  std::unique_ptr<kv::Overlay> overlay_;
+  uint64_t last_proposal_ = 0;
+  std::map<uint64_t, std::vector<std::function<void(const Status&)>>>
+      settling_;  // by the proposal they wait for
+  size_t proposed_ = 0;
+};
+
+}  // namespace curvefs::metaserver
