@@ -57,6 +57,11 @@ std::string Facts(const FsDir& dir) {
   return text;
 }
 
+// An object store far away takes its time for each request, and many at once.
+constexpr uint32_t kRemotePutThreads = 14;
+constexpr uint32_t kRemoteAheadThreads = 8;
+constexpr uint64_t kRemoteReadAhead = 64 << 20;
+
 }  // namespace
 
 Result<std::unique_ptr<Standalone>> Standalone::Open(std::string dir, StandaloneOptions options) {
@@ -150,6 +155,11 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
     server->Serve(request, reply);
   };
   options.vfs.control_uid = ::geteuid();
+  if (!fs->dir_->description().place.data.empty()) {
+    options.data.put_threads = kRemotePutThreads;
+    options.data.ahead_threads = kRemoteAheadThreads;
+    options.data.readahead_bytes = kRemoteReadAhead;
+  }
   fs->vfs_ = std::make_unique<client::Vfs>(*fs->meta_, *fs->objects_, options.data, options.vfs, clock);
   return fs;
 }

@@ -130,6 +130,8 @@ struct DataCache::Core {
   Result<BufferSlice> ReadPiece(InodeId inode, const meta::ChunkRecord& record, Range range,
                                 bool whole_objects);
   std::vector<Segment> NotYetStored(InodeId inode, Range range) const;
+  bool Anticipate(InodeId inode, Range range, uint64_t length, ReadStream* stream);
+  void ReadStridesAhead(InodeId inode, uint64_t begin, uint64_t n, uint64_t length, const ReadStream& stream);
   void ReadAhead(InodeId inode, Range range, uint64_t length, ReadStream& stream);
   Result<uint64_t> Seek(InodeId inode, uint64_t offset, uint64_t length, bool data);
 

@@ -50,12 +50,15 @@ struct DataStats {
   uint64_t flushes = 0, flush_failures = 0, objects_put = 0, inline_records = 0, compactions = 0, waits = 0;
 };
 
-// Where a reader of an open file has been: detects sequential reading. One per open handle; used by one call
-// at a time or racing harmlessly.
+// Where a reader of an open file has been: detects sequential reading, and runs of it at equal distances
+// (strides). One per open handle; used by one call at a time or racing harmlessly.
 struct ReadStream {
   std::atomic<uint64_t> next_offset{0};
   std::atomic<uint32_t> run{0};  // consecutive sequential reads
   std::atomic<uint64_t> prefetched_to{0};
+  std::atomic<uint64_t> run_begin{0};  // where they began
+  std::atomic<int64_t> stride{0};      // from the beginning of the run before to that
+  std::atomic<uint32_t> strides{0};    // how often in a row it was the same
 };
 
 class DataCache {

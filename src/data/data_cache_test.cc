@@ -264,6 +264,28 @@ TEST_F(DataCacheTest, SequentialReadsFetchEachObjectOnce) {
   EXPECT_GE(stream.prefetched_to, bytes.size());
 }
 
+TEST_F(DataCacheTest, StridedReadersAreReadAheadOf) {
+  Start();
+  constexpr uint64_t kBlocks = 40, kStride = 2 * kBlockSize, kRun = 512 << 10;
+  for (uint64_t i = 0; i < kBlocks; ++i) ASSERT_TRUE(Write(i * kBlockSize, Pattern(kBlockSize)).ok());
+  ASSERT_TRUE(cache_->Flush(kFile, false).ok());
+  ReadStream forth;
+  for (uint64_t at = 0; at + kRun <= kBlocks * kBlockSize; at += kStride) {
+    for (uint64_t part = 0; part < kRun; part += 128 << 10)
+      EXPECT_TRUE(Read(at + part, 128 << 10, &forth) == Pattern(kBlockSize).substr(part, 128 << 10));
+  }
+  EXPECT_GE(cache_->stats().read_hits, 14u * 4) << "of 20 runs, all but the first few";
+  cache_->DropClean();
+  ReadStream random;
+  uint64_t bytes = objects_.read_bytes();
+  for (uint64_t block : {3, 17, 5, 30, 22, 9, 13, 36, 1}) Read(block * kBlockSize, 256 << 10, &random);
+  EXPECT_EQ(objects_.read_bytes() - bytes, 9u * (256 << 10)) << "there is no pattern";
+  bytes = objects_.read_bytes();
+  ReadStream back;
+  for (uint64_t i = kBlocks - 1; i < kBlocks; i -= 2) Read(i * kBlockSize, kRun, &back);
+  EXPECT_GE(objects_.read_bytes() - bytes, 10 * kBlockSize) << "whole objects";
+}
+
 TEST_F(DataCacheTest, WhatASequentialReaderHasPassedMakesRoomFirst) {
   options_.readahead_bytes = 2 * kBlockSize;
   Start();

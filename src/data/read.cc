@@ -11,6 +11,8 @@ namespace {
 constexpr uint64_t kReadWhole = 128 << 10;  // objects up to this size are read whole, and cached
 constexpr uint64_t kOutOfOrder =
     1 << 20;  // requests of one sequential reader may overtake one another by this much
+constexpr uint32_t kStridesFrom = 2;  // equal distances in a row that make a reader strided
+constexpr int64_t kStridesAhead = 4;
 constexpr uint32_t kSequentialFrom = 2;  // reads in a row that make a reader sequential
 constexpr int kMaxAttempts = 5;
 
@@ -38,17 +40,18 @@ void AddUnder(const DirtyMap& map, Range range, std::vector<Segment>* segments) 
 }
 
 // Notes a read; whether the reader goes through the file in order.
-bool IsSequential(ReadStream* stream, Range range) {
-  if (stream == nullptr) return false;
-  const uint64_t next = stream->next_offset.load(std::memory_order_relaxed);
+bool IsSequential(ReadStream& stream, Range range) {
+  const uint64_t next = stream.next_offset.load(std::memory_order_relaxed);
   if (range.begin > next + kOutOfOrder || range.begin + kOutOfOrder < next) {
-    stream->run = 1;
-    stream->prefetched_to = 0;
-    stream->next_offset = range.end;
+    const auto stride = static_cast<int64_t>(range.begin - stream.run_begin.exchange(range.begin));
+    stream.strides = stream.stride.exchange(stride) == stride ? stream.strides + 1 : 0;
+    stream.run = 1;
+    stream.prefetched_to = 0;
+    stream.next_offset = range.end;
     return false;
   }
-  if (range.end > next) stream->next_offset = range.end;
-  return stream->run.fetch_add(1) + 1 >= kSequentialFrom;
+  if (range.end > next) stream.next_offset = range.end;
+  return stream.run.fetch_add(1) + 1 >= kSequentialFrom;
 }
 
 // A missing object must not be taken for a missing inode. kStale: look the records up again.
@@ -138,18 +141,33 @@ Result<BufferList> DataCache::Core::ReadOnce(InodeId inode, Range range, bool se
   return list;
 }
 
+// Finds out how the reader goes through the file, and asks for what it will want next. Whether there is a
+// pattern, so that objects are worth reading whole.
+bool DataCache::Core::Anticipate(InodeId inode, Range range, uint64_t length, ReadStream* stream) {
+  if (stream == nullptr) return false;
+  const uint64_t run_begin = stream->run_begin.load(std::memory_order_relaxed);
+  const uint64_t run_end = stream->next_offset.load(std::memory_order_relaxed);
+  if (IsSequential(*stream, range)) {
+    ReadAhead(inode, range, length, *stream);
+    return true;
+  }
+  // For less than that of each object it is not worth reading them whole.
+  if (stream->strides < kStridesFrom || run_end - run_begin < kReadWhole) return false;
+  ReadStridesAhead(inode, range.begin, run_end - run_begin, length, *stream);
+  return true;
+}
+
 Result<BufferList> DataCache::Core::Read(InodeId inode, uint64_t offset, size_t n, uint64_t length,
                                          ReadStream* stream) {
   if (offset >= length || n == 0) return BufferList{};
   const Range range{offset, offset + std::min<uint64_t>(n, length - offset)};
-  const bool sequential = IsSequential(stream, range);
-  if (sequential) ReadAhead(inode, range, length, *stream);
+  const bool ahead = Anticipate(inode, range, length, stream);
 
   // An object may be compacted away after its record was looked up: then there are new records, of the same
   // content.
   Result<BufferList> result;
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    result = ReadOnce(inode, range, sequential);
+    result = ReadOnce(inode, range, ahead);
     if (result) {
       counters.read_bytes.fetch_add(range.size(), std::memory_order_relaxed);
       return result;
@@ -179,6 +197,24 @@ void DataCache::Core::ReadAhead(InodeId inode, Range range, uint64_t length, Rea
     stream.prefetched_to = p.end();
   }
   stream.prefetched_to = to;
+}
+
+// Asks for the objects under the next runs, each of `n` bytes.
+void DataCache::Core::ReadStridesAhead(InodeId inode, uint64_t begin, uint64_t n, uint64_t length,
+                                       const ReadStream& stream) {
+  const int64_t stride = stream.stride.load(std::memory_order_relaxed);
+  for (int64_t i = 1; i <= kStridesAhead; ++i) {
+    const int64_t at = static_cast<int64_t>(begin) + i * stride;
+    if (at < 0 || static_cast<uint64_t>(at) >= length) return;
+    const auto from = static_cast<uint64_t>(at);
+    auto records = index.Records(inode, from, n);
+    if (!records) return;  // the read itself will say so
+    for (const Piece& p : Resolve(*records, from, n)) {
+      if (p.record < 0) continue;
+      const auto& r = (*records)[static_cast<size_t>(p.record)];
+      if (r.in_object() && !read_cache.Prefetch(RefOf(NameOf(r), r))) return;
+    }
+  }
 }
 
 Result<uint64_t> DataCache::Core::Seek(InodeId inode, uint64_t offset, uint64_t length, bool data) {
