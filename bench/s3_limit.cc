@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/disk.h"
 #include "base/limits.h"
 #include "object/s3/client.h"
 
@@ -46,9 +48,11 @@ int Main(const std::string& endpoint, const std::string& bucket, int threads, in
   auto where = Endpoint::Parse(endpoint);
   if (!where || threads < 1 || seconds < 1) return 2;
   ClientOptions options{.bucket = bucket, .endpoint = *where};
-  options.transport.uploads = options.transport.downloads = static_cast<uint32_t>(threads);
+  for (size_t& lane : options.transport.at_once) lane = static_cast<size_t>(threads);
   auto client = Client::Make(
-      options, [] { return FindCredentials(CredentialPlaces::FromEnvironment()); }, Clock::System());
+      options,
+      [] { return FindCredentials([](const char* name) { return std::getenv(name); }, Disk::Posix()); },
+      Clock::System());
   if (!client) {
     std::fprintf(stderr, "s3_limit: %s\n", client.error().ToString().c_str());
     return 1;
