@@ -9,6 +9,7 @@
 // ManualLoop runs only when a test or a simulator tells it that time has passed.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -29,18 +30,39 @@ class Strand {
   // Runs f() as the only one inside. Must not be called from inside the same strand.
   template <typename F>
   decltype(auto) Run(F&& f) {
-    std::unique_lock lock(mu_);
+    std::unique_lock lock(mu_, std::try_to_lock);
+    if (!lock.owns_lock()) {
+      const Waiting waiting(waiting_);
+      lock.lock();
+    }
     return std::forward<F>(f)();
+  }
+  // For one that has much to do, between its turns: lets in those who wait now. A lock alone would give it
+  // turn after turn, since a thread that is awake takes it sooner than one that must wake up.
+  void LetOthersIn() {
+    for (int i = 0; i < kMostYields && waiting_.load(std::memory_order_relaxed) > 0; ++i)
+      std::this_thread::yield();
   }
   // Runs f() with other readers but no writer inside.
   template <typename F>
   decltype(auto) Read(F&& f) const {
-    std::shared_lock lock(mu_);
+    std::shared_lock lock(mu_, std::try_to_lock);
+    if (!lock.owns_lock()) {
+      const Waiting waiting(waiting_);
+      lock.lock();
+    }
     return std::forward<F>(f)();
   }
 
  private:
+  static constexpr int kMostYields = 10'000;  // others may come for ever
+  struct Waiting {
+    explicit Waiting(std::atomic<int>& n) : count(n) { ++count; }
+    ~Waiting() { --count; }
+    std::atomic<int>& count;
+  };
   mutable std::shared_mutex mu_;
+  mutable std::atomic<int> waiting_{0};
 };
 
 class Loop {

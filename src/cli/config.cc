@@ -69,6 +69,9 @@ constexpr auto kKnobs = std::to_array<Knob>({
     {"inline-max", KnobKind::kSize, &MountConfig::inline_max, 0, kMaxInlineRecord, "",
      "Files up to this size are kept in the metadata and need no object. 0: none are."},
     {"sync-close", KnobKind::kSwitch, &MountConfig::sync_close, 0, 0, "", "Makes close as durable as fsync."},
+    {"trash", KnobKind::kDuration, &MountConfig::trash, 0, uint64_t{3650} * 86'400'000, "",
+     "How long what is deleted stays in /.trash, by the hour, before its space is given back; 0s: it is not "
+     "kept."},
     {"atime", KnobKind::kChoice, &MountConfig::atime, 0, 0, "relatime|noatime|strict",
      "When reading changes the access time: if it is older than the last change or than a day, never, or "
      "always."},

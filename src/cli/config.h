@@ -38,6 +38,7 @@ struct MountConfig {
   std::string encrypt_rsa_key;
   uint64_t inline_max = kDefaultInlineMax;
   bool sync_close = false;
+  Duration trash = Duration();
   std::string atime = "relatime";
   uint64_t threads = 0;
   bool no_writeback_cache = false;

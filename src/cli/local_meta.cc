@@ -46,12 +46,12 @@ Result<meta::Inode> LocalMeta::Link(InodeId inode, InodeId parent, std::string_v
   return copyset_.Change([&](Txn& t) { return meta::Link(t, inode, parent, name); });
 }
 
-Result<meta::Inode> LocalMeta::Unlink(InodeId parent, std::string_view name) {
-  return copyset_.Change([&](Txn& t) { return meta::Unlink(t, parent, name); });
+Result<meta::Inode> LocalMeta::Unlink(InodeId parent, std::string_view name, InodeId trash) {
+  return copyset_.Change([&](Txn& t) { return meta::Unlink(t, parent, name, trash); });
 }
 
-Result<meta::Inode> LocalMeta::RemoveDirectory(InodeId parent, std::string_view name) {
-  return copyset_.Change([&](Txn& t) { return meta::RemoveDirectory(t, parent, name); });
+Result<meta::Inode> LocalMeta::RemoveDirectory(InodeId parent, std::string_view name, InodeId trash) {
+  return copyset_.Change([&](Txn& t) { return meta::RemoveDirectory(t, parent, name, trash); });
 }
 
 Result<meta::RenameReply> LocalMeta::Rename(const meta::RenameRequest& request) {

@@ -26,8 +26,8 @@ class LocalMeta final : public client::MetaClient {
   Result<meta::Inode> Create(const meta::CreateRequest& request) override;
   Result<meta::Inode> CreateUnnamed(const meta::CreateRequest& request) override;
   Result<meta::Inode> Link(InodeId inode, InodeId parent, std::string_view name) override;
-  Result<meta::Inode> Unlink(InodeId parent, std::string_view name) override;
-  Result<meta::Inode> RemoveDirectory(InodeId parent, std::string_view name) override;
+  Result<meta::Inode> Unlink(InodeId parent, std::string_view name, InodeId trash) override;
+  Result<meta::Inode> RemoveDirectory(InodeId parent, std::string_view name, InodeId trash) override;
   Result<meta::RenameReply> Rename(const meta::RenameRequest& request) override;
 
   Result<meta::Inode> SetAttributes(const meta::SetAttrRequest& request) override;

@@ -314,6 +314,7 @@ StandaloneOptions ToStandaloneOptions(const MountRequest& r) {
   o.data.inline_max = c.inline_max;
   o.data.flush_age = c.commit_interval;
   o.vfs.read_only = c.read_only;
+  o.vfs.trash = c.trash;
   o.vfs.sync_close = c.sync_close;
   o.vfs.atime = c.atime == "noatime"  ? client::VfsOptions::Atime::kNoatime
                 : c.atime == "strict" ? client::VfsOptions::Atime::kStrict

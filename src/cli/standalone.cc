@@ -6,10 +6,14 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/log.h"
 #include "cli/control_commands.h"
 
 namespace curvefs::cli {
 namespace {
+
+constexpr size_t kExpireSlice = 1'000;  // names removed before the loop looks at other work
+constexpr Duration kExpireInterval = std::chrono::minutes(1);
 
 uint64_t SplitMix(uint64_t* state) {
   uint64_t z = *state += 0x9e3779b97f4a7c15;
@@ -161,6 +165,10 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
     options.data.readahead_bytes = kRemoteReadAhead;
   }
   fs->vfs_ = std::make_unique<client::Vfs>(*fs->meta_, *fs->objects_, options.data, options.vfs, clock);
+  if (options.vfs.trash.count() > 0 && options.copyset.background && !read_only) {
+    fs->trash_loop_ = std::make_unique<ThreadLoop>("trash");
+    fs->trash_loop_->Post([p = fs.get()] { p->ExpireTrash(); });
+  }
   return fs;
 }
 
@@ -176,9 +184,19 @@ Status Standalone::OpenObjectStore(Disk& disk, const ObjectsOptions& options, bo
   return read_only || place == description.place ? Status() : dir_->SetPlace(place);
 }
 
-Standalone::~Standalone() = default;
+Standalone::~Standalone() {
+  if (trash_loop_) trash_loop_->Stop();
+}
+
+void Standalone::ExpireTrash() {
+  auto removed = vfs_->ExpireTrash(kExpireSlice);
+  if (!removed) Log(LogLevel::kWarning, "emptying the trash: " + removed.error().ToString());
+  trash_loop_->After(removed && *removed == kExpireSlice ? Duration() : kExpireInterval,
+                     [this] { ExpireTrash(); });
+}
 
 Status Standalone::Shutdown() {
+  if (trash_loop_) trash_loop_->Stop();
   Status stored = vfs_->Shutdown();
   if (!stored.ok()) {
     // What could be stored shall at least be found again.

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/disk.h"
+#include "base/loop.h"
 #include "base/status.h"
 #include "cli/control_server.h"
 #include "cli/data_stack.h"
@@ -66,6 +67,7 @@ class Standalone {
  private:
   Standalone() = default;
   Status OpenObjectStore(Disk& disk, const ObjectsOptions& options, bool read_only);
+  void ExpireTrash();
 
   Disk* disk_ = nullptr;
   std::function<bool(uint64_t objects, uint64_t bytes)> draining_;
@@ -77,6 +79,7 @@ class Standalone {
   std::unique_ptr<metaserver::Copyset> copyset_;
   std::unique_ptr<LocalMeta> meta_;
   std::unique_ptr<client::Vfs> vfs_;
+  std::unique_ptr<ThreadLoop> trash_loop_;
 };
 
 }  // namespace curvefs::cli

@@ -71,8 +71,15 @@ std::string RoundedSize(uint64_t bytes) {
 }
 
 Result<Duration> ParseDuration(std::string_view text) {
-  static constexpr std::array<Unit, 8> kUnits = {
-      {{"", 1e9}, {"s", 1e9}, {"sec", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"ns", 1}, {"m", 60e9}, {"h", 3600e9}}};
+  static constexpr std::array<Unit, 9> kUnits = {{{"", 1e9},
+                                                  {"s", 1e9},
+                                                  {"sec", 1e9},
+                                                  {"ms", 1e6},
+                                                  {"us", 1e3},
+                                                  {"ns", 1},
+                                                  {"m", 60e9},
+                                                  {"h", 3600e9},
+                                                  {"d", 86400e9}}};
   double number = 0;
   std::string unit;
   if (Split(text, &number, &unit)) {
@@ -91,8 +98,13 @@ std::string FormatDuration(Duration duration) {
     const char* name;
     int64_t ns;
   };
-  static constexpr std::array<Exact, 5> kUnits = {
-      {{"m", 60'000'000'000}, {"s", 1'000'000'000}, {"ms", 1'000'000}, {"us", 1'000}, {"ns", 1}}};
+  static constexpr std::array<Exact, 7> kUnits = {{{"d", 86'400'000'000'000},
+                                                   {"h", 3'600'000'000'000},
+                                                   {"m", 60'000'000'000},
+                                                   {"s", 1'000'000'000},
+                                                   {"ms", 1'000'000},
+                                                   {"us", 1'000},
+                                                   {"ns", 1}}};
   if (duration.count() == 0) return "0s";
   for (const Exact& u : kUnits) {
     if (duration.count() % u.ns == 0) return std::to_string(duration.count() / u.ns) + u.name;

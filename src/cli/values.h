@@ -17,7 +17,7 @@ std::string FormatSize(uint64_t bytes);
 // For people, rounded: "1.5 GiB".
 std::string RoundedSize(uint64_t bytes);
 
-// "1s", "200ms", "1.5s", "2m", "1h"; a bare number is seconds. kInvalid.
+// "1s", "200ms", "1.5s", "2m", "1h", "7d"; a bare number is seconds. kInvalid.
 Result<Duration> ParseDuration(std::string_view text);
 std::string FormatDuration(Duration duration);
 

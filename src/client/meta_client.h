@@ -63,8 +63,8 @@ class MetaClient {
   virtual Result<meta::Inode> Create(const meta::CreateRequest& request) = 0;
   virtual Result<meta::Inode> CreateUnnamed(const meta::CreateRequest& request) = 0;
   virtual Result<meta::Inode> Link(InodeId inode, InodeId parent, std::string_view name) = 0;
-  virtual Result<meta::Inode> Unlink(InodeId parent, std::string_view name) = 0;
-  virtual Result<meta::Inode> RemoveDirectory(InodeId parent, std::string_view name) = 0;
+  virtual Result<meta::Inode> Unlink(InodeId parent, std::string_view name, InodeId trash) = 0;
+  virtual Result<meta::Inode> RemoveDirectory(InodeId parent, std::string_view name, InodeId trash) = 0;
   virtual Result<meta::RenameReply> Rename(const meta::RenameRequest& request) = 0;
 
   virtual Result<meta::Inode> SetAttributes(const meta::SetAttrRequest& request) = 0;

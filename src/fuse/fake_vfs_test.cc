@@ -150,6 +150,7 @@ Status Vfs::RemoveXattr(const Caller& c, InodeId inode, std::string_view name) {
   Note("removexattr", c, inode, name);
   return Fake().fail;
 }
+void Vfs::Watch(std::function<void(InodeId)>) {}
 Result<StatFs> Vfs::GetStatFs(InodeId) {
   Note("statfs");
   return Outcome(StatFs{40960, 8192, 100, 90});

@@ -167,6 +167,10 @@ void InvalidateAttributes(int fd, InodeId inode) {
   NotifyInvalInode(fd, inode, -1, 0);
 }
 
+void InvalidateDirectory(int fd, InodeId inode) {
+  NotifyInvalInode(fd, inode, 0, 0);
+}
+
 void WriteBackPages(int fd, InodeId inode) {
   NotifyInvalInode(fd, inode, 0, 0);
 }

@@ -88,6 +88,8 @@ class Responder {
 
 // Tells the kernel to forget the attributes of an inode.
 void InvalidateAttributes(int fd, InodeId inode);
+// Attributes, and what the kernel keeps of its entries.
+void InvalidateDirectory(int fd, InodeId inode);
 
 // Tells the kernel to write back the dirty pages of an inode, and to drop them. Returns when that is done, so
 // other threads must be there to serve the WRITEs.

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/blocking.h"
+#include "fuse/reply.h"
 
 namespace curvefs::fuse {
 namespace {
@@ -32,7 +33,8 @@ bool IsPassing(int error) {
 }  // namespace
 
 Session::Session(client::Vfs& vfs, SessionOptions options, std::unique_ptr<Channel> channel)
-    : options_(std::move(options)),
+    : vfs_(vfs),
+      options_(std::move(options)),
       channel_(std::move(channel)),
       log_(options_.log),
       handlers_(vfs,
@@ -44,6 +46,7 @@ Session::Session(client::Vfs& vfs, SessionOptions options, std::unique_ptr<Chann
 Result<std::unique_ptr<Session>> Session::Mount(client::Vfs& vfs, SessionOptions options) {
   CURVEFS_TRY(auto channel, Channel::Mount(options.mountpoint, options.mount));
   std::unique_ptr<Session> session(new Session(vfs, std::move(options), std::move(channel)));
+  vfs.Watch([fd = session->channel_->fd()](InodeId dir) { InvalidateDirectory(fd, dir); });
   CURVEFS_CHECK_OK(session->Handshake());  // on failure ~Session unmounts
   uint32_t read_ahead = session->options_.read_ahead_kib;
   if (read_ahead != 0) session->channel_->RaiseReadAhead(read_ahead);  // a mount by a user does without
@@ -57,6 +60,7 @@ Result<std::unique_ptr<Session>> Session::Attach(client::Vfs& vfs, int fd, Sessi
 }
 
 Session::~Session() {
+  vfs_.Watch(nullptr);
   handlers_.Stop();
   (void)channel_->Unmount(true).ok();
   if (unmounter_.joinable()) unmounter_.join();
@@ -117,6 +121,7 @@ Status Session::Run() {
   workers_.clear();
   handlers_.Stop();
   for (int fd : clones) ::close(fd);
+  vfs_.Watch(nullptr);
   if (abort_) channel_->CloseDevice();  // now the kernel fails whatever still waits
   return failure_;
 }

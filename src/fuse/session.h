@@ -81,6 +81,7 @@ class Session {
   void Unmount();
   void AbortWorkers();
 
+  client::Vfs& vfs_;
   const SessionOptions options_;
   std::unique_ptr<Channel> channel_;
   Log log_;

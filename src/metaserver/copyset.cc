@@ -389,6 +389,7 @@ Status Copyset::ReclaimReleased() {
         return r.error();
       }
       gone = *r;
+      strand_.LetOthersIn();
     }
   }
 }

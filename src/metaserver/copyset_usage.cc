@@ -138,6 +138,7 @@ Status Copyset::BuildUsage() {
       complete = building_usage_->counted_to().value == ~uint64_t{0};
       return added;
     });
+    strand_.LetOthersIn();
   }
   if (!s.ok()) strand_.Run([&] { building_usage_.reset(); });
   return s;

@@ -156,6 +156,31 @@ expect 0 "$curvefs" umount "$mnt"
 expect 0 "$curvefs" mount --standalone "$work/small" "$mnt" --capacity 5M --inodes 3
 expect 0 "$curvefs" umount "$mnt"
 expect 0 "$curvefs" fsck --deep "$work/small"; says clean
+
+# The trash, as the kernel sees it: listed (again, when more comes), restored, purged; not for others.
+expect 0 "$curvefs" mount --standalone "$work/small" "$mnt" --trash 7d
+expect 0 "$curvefs" quota set "$mnt" --inodes 100
+expect 0 cat "$mnt/.config"; says 'trash = "7d"'
+mkdir "$mnt/t"
+rm "$mnt/b"
+hour=$(ls -d "$mnt"/.trash/*)
+holds '[ "$(stat -c %a "$mnt/.trash")" = 700 ]'
+holds '[ "$(ls "$hour" | wc -l)" = 1 ]'
+echo kept >"$mnt/t/x"; echo new >"$mnt/t/y"
+mv "$mnt/t/y" "$mnt/t/x"
+holds '[ "$(ls "$mnt"/.trash/* | grep -c -- -x)" = 1 ]'
+holds '[ "$(cat "$mnt"/.trash/*/*-x)" = kept ]'
+rm -r "$mnt/t"
+holds '[ "$(ls "$mnt"/.trash/* | grep -c -- -)" -ge 4 ]'
+expect 0 sh -c "mv '$mnt'/.trash/*/*-t '$mnt/t' && for f in '$mnt'/.trash/*/*-x; do mv \"\$f\" '$mnt/t/'; done"
+holds 'grep -qx kept "$mnt"/t/*-x'
+expect 1 rmdir "$mnt/.trash"
+expect 0 sh -c "rm -r '$mnt'/.trash/*"
+holds '[ -z "$(ls "$mnt/.trash")" ]'
+if id nobody >/dev/null 2>&1; then expect 2 setpriv --reuid=nobody --clear-groups ls "$mnt/.trash"; fi
+expect 0 "$curvefs" umount "$mnt"
+expect 0 "$curvefs" fsck --deep "$work/small"; says clean
+
 expect 0 "$curvefs" fsck --deep "$fs"; says clean
 
 echo "$checks checks, $failures failed"

@@ -58,7 +58,9 @@ Result<Entry> Vfs::Lookup(const Caller&, InodeId parent, std::string_view name) 
   }
   const bool dirty = c.AnyDirty();
   CURVEFS_TRY(meta::Inode inode, c.meta.Lookup(parent, name));
-  return c.MakeEntry(std::move(inode), dirty);
+  Entry entry = c.MakeEntry(std::move(inode), dirty);
+  entry.cacheable = !c.trash.ChangesByItself(parent) && !c.trash.IsName(parent, name);
+  return entry;
 }
 
 void Vfs::Forget(InodeId inode, uint64_t count) {
@@ -121,7 +123,8 @@ Status Vfs::Unlink(const Caller&, InodeId parent, std::string_view name) {
   Core& c = *core_;
   c.Count(Call::kUnlink);
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(parent, name));
-  CURVEFS_TRY(meta::Inode inode, c.meta.Unlink(parent, name));
+  CURVEFS_TRY(meta::Inode inode,
+              c.trash.Remove([&](InodeId trash) { return c.meta.Unlink(parent, name, trash); }));
   c.AfterUnlink(inode);
   return Status();
 }
@@ -130,7 +133,8 @@ Status Vfs::RmDir(const Caller&, InodeId parent, std::string_view name) {
   Core& c = *core_;
   c.Count(Call::kRmDir);
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(parent, name));
-  CURVEFS_TRY(meta::Inode inode, c.meta.RemoveDirectory(parent, name));
+  CURVEFS_TRY(meta::Inode inode,
+              c.trash.Remove([&](InodeId trash) { return c.meta.RemoveDirectory(parent, name, trash); }));
   c.AfterUnlink(inode);
   return Status();
 }
@@ -148,13 +152,17 @@ Status Vfs::Rename(const Caller& caller, InodeId parent, std::string_view name, 
     if (source && source->is_file() && c.data.IsDirty(source->id))
       CURVEFS_CHECK_OK(c.data.Flush(source->id, false));
   }
-  CURVEFS_TRY(auto reply, c.meta.Rename({.parent = parent,
-                                         .name = name,
-                                         .new_parent = new_parent,
-                                         .new_name = new_name,
-                                         .kind = KindOf(mode),
-                                         .uid = caller.uid,
-                                         .gid = caller.gid}));
+  meta::RenameRequest request{.parent = parent,
+                              .name = name,
+                              .new_parent = new_parent,
+                              .new_name = new_name,
+                              .kind = KindOf(mode),
+                              .uid = caller.uid,
+                              .gid = caller.gid};
+  CURVEFS_TRY(auto reply, c.trash.Remove([&](InodeId trash) {
+    request.trash = trash;
+    return c.meta.Rename(request);
+  }));
   if (reply.replaced) c.AfterUnlink(*reply.replaced);
   return Status();
 }
@@ -194,6 +202,7 @@ Status Vfs::ReadDir(InodeId id, uint64_t cookie, bool attributes,
     if (!visit({"..", dir.parent ? dir.parent : id, S_IFDIR >> 12, 2, nullptr})) return Status();
     cookie = meta::kMaxReservedCookie;
   }
+  const bool in_trash = c.trash.ChangesByItself(id);
   for (uint32_t page = kFirstPage;; page = std::min(page * 2, kLastPage)) {
     const bool dirty = c.AnyDirty();
     CURVEFS_TRY(auto listed, c.meta.List(id, cookie, page, attributes));
@@ -202,6 +211,7 @@ Status Vfs::ReadDir(InodeId id, uint64_t cookie, bool attributes,
       Entry entry;
       if (attributes) {
         entry = c.MakeEntry(std::move(l.inode), dirty);
+        entry.cacheable = !in_trash && !c.trash.IsName(id, l.name);
         e.entry = &entry;
       }
       if (!visit(e)) {

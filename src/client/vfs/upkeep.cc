@@ -44,6 +44,16 @@ Result<ReadCost> Vfs::CostOfReading(InodeId id) {
   return cost;
 }
 
+Result<size_t> Vfs::ExpireTrash(size_t max) {
+  Core& c = *core_;
+  return c.trash.Expire(max, [&c](const meta::Inode& inode) { c.AfterUnlink(inode); });
+}
+
+void Vfs::Watch(std::function<void(InodeId)> watcher) {
+  std::lock_guard lock(core_->watcher_mu);
+  core_->watcher = std::move(watcher);
+}
+
 Result<DirUsage> Vfs::DirectoryUsage(InodeId dir) {
   return core_->UsageOf(dir);
 }

@@ -110,9 +110,10 @@ struct VfsOptions {
   bool read_only = false;
   bool sync_close = false;  // close is as durable as fsync
   enum class Atime { kRelatime, kNoatime, kStrict } atime = Atime::kRelatime;
-  std::string config_text;   // what .config shows
-  ControlService control;    // behind .control; null: there is no such file
-  uint32_t control_uid = 0;  // its owner, who may open it, as root may
+  Duration trash = Duration();  // how long deleted names are kept; 0: not at all
+  std::string config_text;      // what .config shows
+  ControlService control;       // behind .control; null: there is no such file
+  uint32_t control_uid = 0;     // its owner, who may open it, as root may
 };
 
 class Vfs {
@@ -181,6 +182,11 @@ class Vfs {
   void ReleaseDir(InodeId inode, HandleId handle);
   Status FsyncDir(InodeId inode);  // of the root: as SyncFs
 
+  // Removes at most `max` names that have been in the trash for long enough; returns how many it was.
+  Result<size_t> ExpireTrash(size_t max);
+  // `watcher` is called with each directory that changes without the kernel having asked for it. Null: nobody
+  // is told any more; returns when no call is under way.
+  void Watch(std::function<void(InodeId)> watcher);
   // How much lies below a directory, with what is not stored yet. The first time it reads all inodes.
   Result<DirUsage> DirectoryUsage(InodeId dir);
   // For the commands of the mount. What it takes to read a file as it is stored now; of anything but a file,

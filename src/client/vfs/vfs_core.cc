@@ -141,7 +141,8 @@ Status Vfs::Core::CheckWritable(InodeId inode) const {
 
 Status Vfs::Core::CheckNotVirtualName(InodeId parent, std::string_view name) const {
   if (options.read_only) return Code::kReadOnly;
-  if (VirtualFiles::IsName(parent, meta.root(), name)) return Code::kNotPermitted;
+  if (VirtualFiles::IsName(parent, meta.root(), name) || trash.IsName(parent, name))
+    return Code::kNotPermitted;
   return Status();
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "client/vfs/trash.h"
 #include "client/vfs/vfs.h"
 
 namespace curvefs::client {
@@ -238,7 +239,9 @@ struct Vfs::Core {
         clock(c),
         index(m),
         data(index, o, d),
-        control(options.control) {}
+        control(options.control),
+        trash(m, c, options.read_only ? Duration() : options.trash, options.control_uid,
+              [this](InodeId dir) { Changed(dir); }) {}
 
   MetaClient& meta;
   object::ObjectStore& objects;
@@ -250,6 +253,9 @@ struct Vfs::Core {
   OpenFiles files;
   VirtualFiles virtuals;
   ControlFiles control;
+  Trash trash;
+  std::mutex watcher_mu;
+  std::function<void(InodeId)> watcher;
   std::array<std::mutex, 64>
       append_mu;  // by inode: finding the end and writing there is one step. Taken before any other lock
   std::array<std::atomic<uint64_t>, static_cast<size_t>(Call::kCount_)> calls{};
@@ -263,6 +269,11 @@ struct Vfs::Core {
     inode->bytes = std::max(inode->bytes, std::min(inode->bytes + data.DirtyBytes(inode->id), inode->length));
   }
   Result<meta::Inode> Attributes(InodeId inode);
+  // Tells the watcher.
+  void Changed(InodeId dir) {
+    std::lock_guard lock(watcher_mu);
+    if (watcher) watcher(dir);
+  }
   // Whether any file has data that is not stored yet. To be asked before the metadata are read, for
   // MakeEntry.
   bool AnyDirty() const {

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "meta/ops/create.h"
+#include "meta/ops/trash.h"
 
 namespace curvefs::meta {
 namespace {
@@ -70,11 +71,13 @@ Result<Inode> Link(Txn& txn, InodeId id, InodeId parent_id, std::string_view nam
   return inode;
 }
 
-Result<Inode> Unlink(Txn& txn, InodeId parent_id, std::string_view name) {
+Result<Inode> Unlink(Txn& txn, InodeId parent_id, std::string_view name, InodeId trash) {
   CURVEFS_TRY(Inode parent, txn.GetDirectory(parent_id));
   CURVEFS_TRY(Dentry dentry, txn.GetDentry(parent_id, name));
   CURVEFS_TRY(Inode inode, txn.GetInode(dentry.inode));
   if (inode.is_dir()) return Fail(Code::kIsDirectory);
+  CURVEFS_TRY(bool kept, MoveToTrash(txn, &parent, name, &inode, trash));
+  if (kept) return inode;
   CURVEFS_CHECK_OK(txn.RemoveDentry(&parent, name, &inode));
   txn.PassQuotas();
   if (inode.nlink > 0) --inode.nlink;
@@ -85,13 +88,15 @@ Result<Inode> Unlink(Txn& txn, InodeId parent_id, std::string_view name) {
   return inode;
 }
 
-Result<Inode> RemoveDirectory(Txn& txn, InodeId parent_id, std::string_view name) {
+Result<Inode> RemoveDirectory(Txn& txn, InodeId parent_id, std::string_view name, InodeId trash) {
   CURVEFS_TRY(Inode parent, txn.GetDirectory(parent_id));
   CURVEFS_TRY(Dentry dentry, txn.GetDentry(parent_id, name));
   CURVEFS_TRY(Inode inode, txn.GetInode(dentry.inode));
   if (!inode.is_dir()) return Fail(Code::kNotDirectory);
   CURVEFS_TRY(bool has_entries, txn.HasEntries(inode.id));
   if (has_entries) return Fail(Code::kNotEmpty);
+  CURVEFS_TRY(bool kept, MoveToTrash(txn, &parent, name, &inode, trash));
+  if (kept) return inode;
   CURVEFS_CHECK_OK(txn.RemoveDentry(&parent, name, &inode));
   txn.DropQuota(&inode);
   txn.PassQuotas();

@@ -29,7 +29,8 @@ Result<Inode> Link(Txn& txn, InodeId inode, InodeId parent, std::string_view nam
 
 // Removes a name; returns the inode as it is afterwards. With nlink 0 it has become an orphan, to be
 // reclaimed by Reclaim once nobody has it open.
-Result<Inode> Unlink(Txn& txn, InodeId parent, std::string_view name);
-Result<Inode> RemoveDirectory(Txn& txn, InodeId parent, std::string_view name);
+// With `trash` the last name goes there instead (trash.h).
+Result<Inode> Unlink(Txn& txn, InodeId parent, std::string_view name, InodeId trash = InodeId());
+Result<Inode> RemoveDirectory(Txn& txn, InodeId parent, std::string_view name, InodeId trash = InodeId());
 
 }  // namespace curvefs::meta

@@ -1,6 +1,9 @@
 #include "meta/ops/rename.h"
 
+#include <utility>
+
 #include "meta/ops/create.h"
+#include "meta/ops/trash.h"
 
 namespace curvefs::meta {
 namespace {
@@ -13,22 +16,10 @@ struct Parents {
   Inode& to() { return same ? from_copy : to_copy; }
 };
 
-// Whether `dir` is `ancestor` or below it.
-Result<bool> IsBelow(Txn& txn, InodeId dir, InodeId ancestor) {
-  for (InodeId at = dir;;) {
-    if (at == ancestor) return true;
-    if (at == kRootInode || !at) return false;
-    CURVEFS_TRY(Inode inode, txn.GetInode(at));
-    at = inode.parent;
-  }
-}
-
 // Counts the target's name as gone, as unlink or rmdir would. The caller removes the entry and puts the
 // inode.
-Status RemoveTarget(Txn& txn, Inode* target) {
+void RemoveTarget(Txn& txn, Inode* target) {
   if (target->is_dir()) {
-    CURVEFS_TRY(bool has_entries, txn.HasEntries(target->id));
-    if (has_entries) return Code::kNotEmpty;
     target->nlink = 0;
     txn.DropQuota(target);
   } else if (target->nlink > 0) {
@@ -36,7 +27,6 @@ Status RemoveTarget(Txn& txn, Inode* target) {
   }
   target->ctime = txn.now();
   if (target->nlink == 0) txn.PutOrphan(target->id);
-  return Status();
 }
 
 Status AddWhiteout(Txn& txn, const RenameRequest& request, Inode* parent) {
@@ -77,6 +67,7 @@ Result<RenameReply> Rename(Txn& txn, const RenameRequest& request) {
   }
   if (target && target->id == moved.id) return RenameReply{moved, std::nullopt};
 
+  std::optional<Inode> replaced;  // to the trash
   // No loops: neither may end up below itself.
   if (!parents.same) {
     if (moved.is_dir()) {
@@ -91,7 +82,21 @@ Result<RenameReply> Rename(Txn& txn, const RenameRequest& request) {
   if (target && !exchange) {
     if (target->is_dir() && !moved.is_dir()) return Fail(Code::kIsDirectory);
     if (!target->is_dir() && moved.is_dir()) return Fail(Code::kNotDirectory);
-    CURVEFS_CHECK_OK(RemoveTarget(txn, &*target));
+    if (target->is_dir()) {
+      CURVEFS_TRY(bool has_entries, txn.HasEntries(target->id));
+      if (has_entries) return Fail(Code::kNotEmpty);
+    }
+    CURVEFS_TRY(bool kept, MoveToTrash(txn, &parents.to(), request.new_name, &*target, request.trash));
+    if (kept) {
+      // The trash may be one of the parents.
+      CURVEFS_TRY(parents.from_copy, txn.GetDirectory(request.parent));
+      if (!parents.same) {
+        CURVEFS_TRY(parents.to_copy, txn.GetDirectory(request.new_parent));
+      }
+      replaced = std::exchange(target, std::nullopt);
+    } else {
+      RemoveTarget(txn, &*target);
+    }
   }
   if (!parents.same && moved.is_dir() && !(target && target->is_dir()) && parents.to().nlink >= kMaxLinks) {
     return Fail(Code::kTooManyLinks);
@@ -112,7 +117,8 @@ Result<RenameReply> Rename(Txn& txn, const RenameRequest& request) {
   txn.PutInode(moved);
   txn.PutInode(parents.from());
   if (!parents.same) txn.PutInode(parents.to());
-  return RenameReply{moved, exchange ? std::nullopt : target};
+  if (!replaced && !exchange) replaced = std::move(target);
+  return RenameReply{std::move(moved), std::move(replaced)};
 }
 
 }  // namespace curvefs::meta

@@ -17,6 +17,7 @@ struct RenameRequest {
   std::string_view new_name;
   RenameKind kind = RenameKind::kReplace;
   uint32_t uid = 0, gid = 0;  // owner of the whiteout
+  InodeId trash;              // where what is replaced goes; 0: it is removed
 };
 
 struct RenameReply {
