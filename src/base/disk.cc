@@ -229,6 +229,12 @@ class PosixDisk final : public Disk {
     return std::unexpected(Error("stat", path));
   }
 
+  Result<Timestamp> ModifiedAt(const std::string& path) override {
+    struct stat st;
+    if (::stat(path.c_str(), &st) != 0) return std::unexpected(Error("stat", path));
+    return Timestamp::From(st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+  }
+
   Result<DiskSpace> Space(const std::string& path) override {
     struct statvfs st;
     if (Retry([&] { return ::statvfs(path.c_str(), &st); }) != 0)

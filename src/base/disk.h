@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/status.h"
 
 namespace curvefs {
@@ -79,6 +80,10 @@ class Disk {
       const std::string& path) = 0;  // names, sorted, without . and ..
   virtual Result<bool> Exists(const std::string& path) = 0;
   virtual Result<DiskSpace> Space(const std::string& path) = 0;
+  // When the file's content was last changed. kNotFound; kNotSupported: this disk keeps no times.
+  virtual Result<Timestamp> ModifiedAt(const std::string& path) {
+    return Fail(Code::kNotSupported, "no times are kept for " + path);
+  }
 
   // Takes an exclusive lock on the file (made if missing), held until the returned object is destroyed
   // or the process ends. kBusy if another process, or this one, holds it.

@@ -117,7 +117,8 @@ TEST(Strand, WhoHasManyTurnsLetsOthersIn) {
     while (!stop) {
       strand.Run([&] {
         ++turns;
-        for (volatile int i = 0; i < 20'000; i = i + 1) {
+        std::atomic<int> work{0};
+        while (++work < 20'000) {
         }
       });
       strand.LetOthersIn();

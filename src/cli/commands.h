@@ -33,6 +33,7 @@ void AddDump(CLI::App& app, int* exit_code);
 void AddLoad(CLI::App& app, int* exit_code);
 void AddCompact(CLI::App& app, int* exit_code);
 void AddConfig(CLI::App& app, int* exit_code);
+void AddGc(CLI::App& app, int* exit_code);
 void AddQuota(CLI::App& app, int* exit_code);
 void AddVersion(CLI::App& app, int* exit_code);
 

@@ -14,6 +14,10 @@ constexpr int kMaxPasses = 8;  // what a pass repairs shows at most a few more t
 constexpr uint32_t kBatchRecords = 1000;
 constexpr size_t kBatchBytes = 4 << 20;
 
+Checker::Depth DepthOf(bool deep) {
+  return deep ? Checker::Depth::kBytes : Checker::Depth::kSizes;
+}
+
 Status Apply(OfflineStore& store, const Checker& checker) {
   kv::WriteBatch batch;
   for (const auto& [key, value] : checker.repairs()) {
@@ -37,11 +41,11 @@ void KeepFindings(const Checker& checker, FsckReport* report) {
 
 // Passes until one finds nothing more to repair. `keep_objects`: what was cut off the journal may have
 // referred to those that nothing refers to now, so they stay for this time.
-Status Repair(OfflineStore& store, object::ObjectStore& objects, bool deep, bool keep_objects,
-              FsckReport* report) {
+Status Repair(OfflineStore& store, object::ObjectStore& objects, const FsckOptions& options,
+              bool keep_objects, FsckReport* report) {
   uint64_t damaged = 0;  // found by reading the objects, which only the first pass does
   for (int pass = 1; pass < kMaxPasses; ++pass) {
-    Checker checker(store.view(), objects, deep && pass == 1);
+    Checker checker(store.view(), objects, DepthOf(options.deep && pass == 1), options.progress);
     CURVEFS_CHECK_OK(checker.Run());
     if (pass == 1) {
       KeepFindings(checker, report);
@@ -131,7 +135,7 @@ Result<FsckReport> Fsck(Disk& disk, const std::string& path, const FsckOptions& 
     // First a look that changes nothing: metadata that are gone, rather than damaged, cannot be mended, and
     // what is left must stay as it is for whoever puts them back.
     CURVEFS_TRY(auto look, OfflineStore::Open(disk, *dir, {.write = false, .truncate_at_corruption = true}));
-    Checker checker(look->view(), *objects, false);
+    Checker checker(look->view(), *objects, Checker::Depth::kNames);
     CURVEFS_CHECK_OK(checker.Run());
     if (!checker.has_super()) {
       KeepFindings(checker, &report);
@@ -147,7 +151,7 @@ Result<FsckReport> Fsck(Disk& disk, const std::string& path, const FsckOptions& 
   report.journal_batches = store->recovery().batches;
   const std::string& cut = store->recovery().corruption;
   if (options.repair) {
-    CURVEFS_CHECK_OK(Repair(*store, *objects, options.deep, /*keep_objects=*/!cut.empty(), &report));
+    CURVEFS_CHECK_OK(Repair(*store, *objects, options, /*keep_objects=*/!cut.empty(), &report));
     if (!cut.empty()) {
       report.findings.insert(report.findings.begin(),
                              {Finding::Level::kRepairable, "journal", "cut at the corruption: " + cut});
@@ -157,7 +161,7 @@ Result<FsckReport> Fsck(Disk& disk, const std::string& path, const FsckOptions& 
     }
     CURVEFS_CHECK_OK(store->Finish());
   } else {
-    Checker checker(store->view(), *objects, options.deep);
+    Checker checker(store->view(), *objects, DepthOf(options.deep), options.progress);
     CURVEFS_CHECK_OK(checker.Run());
     KeepFindings(checker, &report);
     report.errors_left = report.errors;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@ struct FsckOptions {
   bool repair = false;  // repair what can be repaired; else nothing is changed
   bool deep = false;    // read and verify every object
   Secret secret;        // of an encrypted file system; needed to read its objects
+  std::function<void(uint64_t done, uint64_t total)> progress;  // objects looked at; may be null
 };
 
 // One thing found. `kind` is a fixed word ("link-count"), `what` a sentence with inode and path.

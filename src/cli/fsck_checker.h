@@ -5,12 +5,15 @@
 // the next pass finds. Fsck repeats passes until one has nothing left to repair.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -63,8 +66,12 @@ class Checker {
     bool shared = false;    // there is a record of the files that share it
   };
 
-  Checker(const kv::View& view, object::ObjectStore& objects, bool deep)
-      : view_(view), objects_(objects), deep_(deep) {}
+  // How closely objects are looked at: that they are listed, that their sizes are right, every byte.
+  enum class Depth { kNames, kSizes, kBytes };
+  using Progress = std::function<void(uint64_t done, uint64_t total)>;
+
+  Checker(const kv::View& view, object::ObjectStore& objects, Depth depth, Progress progress = nullptr)
+      : view_(view), objects_(objects), depth_(depth), progress_(std::move(progress)) {}
 
   // An error is one of reading, not one of the file system.
   Status Run();
@@ -78,6 +85,20 @@ class Checker {
   bool has_super() const { return super_.has_value(); }
   const std::map<std::string, std::optional<std::string>>& repairs() const { return repairs_; }
   const std::vector<object::ObjectName>& leaked() const { return leaked_; }
+  // Errors other than missing or damaged objects: with them, what is leaked cannot be trusted.
+  uint64_t metadata_errors() const {
+    uint64_t n = errors_;
+    for (const char* kind : {"missing-object", "damaged-object"}) {
+      if (auto found = counts_.find(kind); found != counts_.end()) n -= found->second;
+    }
+    return n;
+  }
+  uint64_t objects_in_use() const {
+    return std::ranges::count_if(chunks_, [](const auto& c) { return c.second.uses > 0; });
+  }
+  uint64_t objects_waiting() const {
+    return std::ranges::count_if(chunks_, [](const auto& c) { return c.second.freed && c.second.uses == 0; });
+  }
   // Fills in the figures.
   void Describe(FsckReport* report) const;
 
@@ -107,7 +128,9 @@ class Checker {
   // fsck_data.cc: owners of records, reference counts, partitions, objects.
   Status CheckObjects();
   void CheckRefs(const ObjectFacts& object);
-  Status VerifyObject(const ObjectFacts& object);
+  struct Verdict;
+  Status VerifyObjects();
+  Verdict VerifyObject(const ObjectFacts& object) const;
   void CheckPartitions();
 
   void Found(Finding::Level level, std::string_view kind, std::string what);
@@ -122,7 +145,8 @@ class Checker {
 
   const kv::View& view_;
   object::ObjectStore& objects_;
-  const bool deep_;
+  const Depth depth_;
+  const Progress progress_;
   FsId fs_{1};
   uint64_t hash_seed_ = 0;
   std::optional<meta::SuperBlock> super_;

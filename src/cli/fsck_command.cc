@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/fsck.h"
 #include "cli/mounts.h"
+#include "cli/progress_line.h"
 #include "cli/values.h"
 
 namespace curvefs::cli {
@@ -95,7 +96,10 @@ int RunFsck(FsckArgs args) {
       ReadSecret(Disk::Posix(), args.passphrase_file, args.rsa_file, std::getenv(kPassphraseVariable));
   if (!secret) return Complain("fsck", secret.error(), kExitUsage);
   args.options.secret = *std::move(secret);
+  ProgressLine progress("objects looked at");
+  args.options.progress = [&](uint64_t done, uint64_t total) { progress.Show(done, total); };
   auto report = Fsck(Disk::Posix(), AbsolutePath(args.dir), args.options);
+  progress.End();
   if (!report) {
     // Damage that cannot be passed over leaves errors; the message says what --repair would do.
     return Complain("fsck", report.error(),
@@ -118,7 +122,8 @@ void AddFsck(CLI::App& app, int* exit_code) {
   command->add_option("DIR", args->dir, "The directory of the file system")->type_name("")->required();
   command->add_flag("--repair", args->options.repair,
                     "Repair what can be repaired; files without a name go to /lost+found");
-  command->add_flag("--deep", args->options.deep, "Read every object and verify its checksums");
+  command->add_flag("--deep", args->options.deep,
+                    "Read every object, several at a time, and verify its checksums");
   command
       ->add_option("--encrypt-passphrase-file", args->passphrase_file,
                    "The passphrase of an encrypted file system, to read its objects (--deep); or in the "

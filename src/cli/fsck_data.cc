@@ -1,10 +1,21 @@
 // Objects: how often each is used, which are missing, damaged or used by nobody; the counters of partitions.
 #include <algorithm>
+#include <atomic>
+#include <mutex>
 #include <string>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "cli/fsck_checker.h"
 
 namespace curvefs::cli {
+
+namespace {
+
+constexpr size_t kVerifiers = 16;  // objects looked at, or read, at a time
+
+}  // namespace
 
 using Level = Finding::Level;
 
@@ -37,34 +48,80 @@ void Checker::CheckRefs(const ObjectFacts& object) {
   }
 }
 
-Status Checker::VerifyObject(const ObjectFacts& object) {
+// What was found out about one object. Neither ok nor lost: it could not be looked at.
+struct Checker::Verdict {
+  const ObjectFacts* object = nullptr;
+  Status status;
+  const char* kind = nullptr;  // of the finding; null: none
+  bool deep = false;           // found by reading
+};
+
+// Called by several threads at once.
+Checker::Verdict Checker::VerifyObject(const ObjectFacts& object) const {
+  const auto lost = [](const Status& s) { return s.code() == Code::kNotFound || s.code() == Code::kCorrupt; };
+  if (depth_ == Depth::kNames) {
+    if (object.there) return {.object = &object};
+    return {&object, Status(Code::kNotFound, "is missing"), "missing-object"};
+  }
   auto size = objects_.Size(object.name);
-  const std::string what = "object " + object.name.ToString() + " of " + Named(object.user);
   if (!size) {
-    if (size.error().code() == Code::kNotFound) {
-      Found(Level::kLost, "missing-object", what + " is missing");
-    } else if (size.error().code() == Code::kCorrupt) {
-      Found(Level::kLost, "damaged-object", what + ": " + size.error().message());
-    } else {
-      return size.error();
-    }
-    return {};
+    const bool missing = size.error().code() == Code::kNotFound;
+    return {&object, missing ? Status(Code::kNotFound, "is missing") : size.error(),
+            missing              ? "missing-object"
+            : lost(size.error()) ? "damaged-object"
+                                 : nullptr};
   }
   if (*size != object.size) {
-    Found(Level::kLost, "damaged-object",
-          what + " has " + std::to_string(*size) + " bytes instead of " + std::to_string(object.size));
-    return {};
+    return {&object,
+            Status(Code::kCorrupt,
+                   "has " + std::to_string(*size) + " bytes instead of " + std::to_string(object.size)),
+            "damaged-object"};
   }
-  if (!deep_) return {};
-  std::string content(object.size, '\0');
-  Status read = objects_.Read(object.name, object.digest, 0, content.data(), content.size());
-  if (read.code() == Code::kCorrupt || read.code() == Code::kNotFound) {
-    ++deep_errors_;
-    Found(Level::kLost, "damaged-object", what + ": " + read.ToString());
-    return {};
+  if (depth_ != Depth::kBytes) return {.object = &object};
+  auto content = objects_.ReadWhole(object.name, object.digest);
+  if (content) return {.object = &object, .deep = true};
+  return {&object, content.error(), lost(content.error()) ? "damaged-object" : nullptr, true};
+}
+
+// Several at a time: a store far away answers many requests as fast as one. What they find is told in the
+// order of the objects, whoever found it first.
+Status Checker::VerifyObjects() {
+  std::vector<const ObjectFacts*> used;
+  for (const auto& [chunk, object] : chunks_) {
+    if (object.uses > 0) used.push_back(&object);
   }
-  ++verified_;
-  return read;
+  std::ranges::sort(used, {}, [](const ObjectFacts* o) { return o->name; });
+  std::atomic<size_t> next{0};
+  std::atomic<bool> stop{false};
+  std::mutex mu;
+  std::vector<Verdict> bad;  // guarded by mu, as what is counted
+  uint64_t done = 0;
+  auto work = [&] {
+    for (size_t i; !stop && (i = next++) < used.size();) {
+      Verdict verdict = VerifyObject(*used[i]);
+      std::lock_guard lock(mu);
+      verified_ += verdict.status.ok() && verdict.deep;
+      if (!verdict.status.ok() && verdict.kind == nullptr) stop = true;
+      if (!verdict.status.ok()) bad.push_back(std::move(verdict));
+      ++done;
+      if (progress_) progress_(done, used.size());
+    }
+  };
+  std::vector<std::thread> threads;
+  const size_t n = depth_ == Depth::kNames ? 0 : std::min(kVerifiers, used.size());
+  for (size_t i = 1; i < n; ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& t : threads) t.join();
+  std::ranges::sort(bad, {}, [](const Verdict& v) { return v.object->name; });
+  for (const Verdict& v : bad) {
+    if (v.kind == nullptr) return v.status;
+    deep_errors_ += v.deep;
+    const std::string what = v.status.message().empty() ? v.status.ToString() : v.status.message();
+    Found(Level::kLost, v.kind,
+          "object " + v.object->name.ToString() + " of " + Named(v.object->user) + (v.deep ? ": " : " ") +
+              what);
+  }
+  return {};
 }
 
 Status Checker::CheckObjects() {
@@ -90,9 +147,8 @@ Status Checker::CheckObjects() {
   for (auto& [chunk, object] : chunks_) {
     object.name.chunk = ChunkId(chunk);
     CheckRefs(object);
-    if (object.uses > 0) CURVEFS_CHECK_OK(VerifyObject(object));
   }
-  return {};
+  return VerifyObjects();
 }
 
 void Checker::CheckPartitions() {

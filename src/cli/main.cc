@@ -30,6 +30,7 @@ int CurvefsMain(int argc, char** argv) {
   AddLoad(app, &exit_code);
   AddCompact(app, &exit_code);
   AddConfig(app, &exit_code);
+  AddGc(app, &exit_code);
   AddQuota(app, &exit_code);
   AddVersion(app, &exit_code);
   app.footer(

@@ -27,7 +27,9 @@ class TrashTest : public testing::Test {
   void SetUp() override { Open(std::chrono::hours(24)); }
   void TearDown() override { EXPECT_TRUE(fs_->Shutdown().ok()); }
   void Open(Duration keep) {
-    if (fs_) ASSERT_TRUE(fs_->Shutdown().ok());
+    if (fs_) {
+      ASSERT_TRUE(fs_->Shutdown().ok());
+    }
     fs_.reset();
     StandaloneOptions options;
     options.seed = 1;

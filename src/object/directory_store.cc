@@ -105,6 +105,7 @@ class DirectoryStore final : public ObjectStore {
   void Prefetch(const ObjectName& name, uint64_t offset, size_t n) override;
   Status Delete(const ObjectName& name) override;
   Result<ObjectStat> Stat(const ObjectName& name) override;
+  Result<Timestamp> WrittenAt(const ObjectName& name) override { return disk_.ModifiedAt(Path(name)); }
   Status List(ChunkId from, const std::function<bool(const ObjectName&)>& visit, uint64_t* foreign) override;
   Result<DiskSpace> Space() override { return disk_.Space(dir_); }
 

@@ -10,6 +10,10 @@ Status ObjectStore::DeleteMany(std::span<const ObjectName> names) {
   return first;
 }
 
+Result<Timestamp> ObjectStore::WrittenAt(const ObjectName& name) {
+  return Fail(Code::kNotSupported, "the object store cannot say when " + name.ToString() + " was written");
+}
+
 Result<uint64_t> ObjectStore::Size(const ObjectName& name) {
   CURVEFS_TRY(const ObjectStat stat, Stat(name));
   return stat.size;

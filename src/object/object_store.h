@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/disk.h"
 #include "base/ids.h"
 #include "base/status.h"
@@ -73,6 +74,10 @@ class ObjectStore {
   // What is there under this name, as its checksum table says; the data are not read. kNotFound, kCorrupt.
   virtual Result<ObjectStat> Stat(const ObjectName& name) = 0;
   Result<uint64_t> Size(const ObjectName& name);
+
+  // When the object was written, by the clock of the store. kNotFound; kNotSupported: the store cannot tell.
+  // A wrapper forwards it.
+  virtual Result<Timestamp> WrittenAt(const ObjectName& name);
 
   // Calls visit for each object with name.chunk >= from, in order of chunk, until it returns false. Entries
   // that are not objects of ours are passed over and counted in *foreign if given.

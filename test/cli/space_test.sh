@@ -31,7 +31,7 @@ says() { checks=$((checks + 1)); cat "$work/out" "$work/err" | grep -qF -- "$1" 
 holds() { checks=$((checks + 1)); eval "$1" || fail "does not hold: $1"; }
 json() { python3 -c "import json,sys; j=json.load(open('$work/out')); print($1)"; }
 
-for command in compact quota "quota set"; do
+for command in compact gc quota "quota set"; do
   expect 0 "$curvefs" $command --help; says "Examples:"
 done
 
@@ -181,6 +181,26 @@ if id nobody >/dev/null 2>&1; then expect 2 setpriv --reuid=nobody --clear-group
 expect 0 "$curvefs" umount "$mnt"
 expect 0 "$curvefs" fsck --deep "$work/small"; says clean
 
+expect 0 "$curvefs" fsck --deep "$fs"; says clean
+
+# gc: lists, then deletes, what nothing names; keeps what is young; leaves the rest.
+expect 0 "$curvefs" gc "$fs"; says "0 objects that nothing names"
+mkdir -p "$fs/objects/f4240"
+sample=$(find "$fs/objects" -type f | head -1)
+cp "$sample" "$fs/objects/f4240/4096000001_0_0_1_77"
+cp "$sample" "$fs/objects/f4240/4096000002_0_0_1_77"
+touch -d "2 hours ago" "$fs/objects/f4240/4096000001_0_0_1_77"
+expect 0 "$curvefs" gc "$fs"; says "1 objects that nothing names"; says "1 more are younger"
+expect 0 "$curvefs" gc --json "$fs"; holds '[ "$(json "j[\"found\"]")" = 1 ]'
+holds '[ -e "$fs/objects/f4240/4096000001_0_0_1_77" ]'
+expect 0 "$curvefs" gc --delete "$fs"; says "deleted"
+holds '[ ! -e "$fs/objects/f4240/4096000001_0_0_1_77" ] && [ -e "$fs/objects/f4240/4096000002_0_0_1_77" ]'
+expect 0 "$curvefs" gc --delete --older-than 0s "$fs"
+expect 16 "$curvefs" gc --older-than tomorrow "$fs"
+expect 0 "$curvefs" mount --standalone "$fs" "$mnt"
+expect 8 "$curvefs" gc "$fs"; says "in use"
+holds '[ "$(md5sum <"$mnt/dir/random")" = "$sum" ]'
+expect 0 "$curvefs" umount "$mnt"
 expect 0 "$curvefs" fsck --deep "$fs"; says clean
 
 echo "$checks checks, $failures failed"

@@ -32,11 +32,17 @@ class FaultObjectStore final : public object::ObjectStore {
   Status Delete(const object::ObjectName& name) override;
   Status DeleteMany(std::span<const object::ObjectName> names) override;
   Result<object::ObjectStat> Stat(const object::ObjectName& name) override;
+  Result<Timestamp> WrittenAt(const object::ObjectName& name) override {
+    return written_at_ ? written_at_(name) : base_.WrittenAt(name);
+  }
   Status List(ChunkId from, const std::function<bool(const object::ObjectName&)>& visit,
               uint64_t* foreign) override;
   Result<DiskSpace> Space() override;
 
   void SetFaults(ObjectFaults faults);
+  void SetWrittenAt(std::function<Result<Timestamp>(const object::ObjectName&)> f) {
+    written_at_ = std::move(f);
+  }
   // Loses each object that was put and not yet synced with the given probability, as a crash of the machine
   // does.
   void LoseUnsynced(double probability = 1);
@@ -53,6 +59,7 @@ class FaultObjectStore final : public object::ObjectStore {
   uint64_t read_bytes() const;
 
  private:
+  std::function<Result<Timestamp>(const object::ObjectName&)> written_at_;
   bool Happens(double probability);  // mu_ held
   void MaybeYield();
 

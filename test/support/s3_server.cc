@@ -406,6 +406,7 @@ HttpReply S3Server::List(Bucket& bucket, const Query& query) {
     pugi::xml_node entry = root.append_child("Contents");
     Add(entry, "Key", encode ? EncodeForList(it->first) : it->first);
     Add(entry, "Size", std::to_string(it->second.content->size()));
+    Add(entry, "LastModified", "2026-01-31T17:50:30.000Z");
     last = it->first;
   }
   const bool more = it != bucket.end() && it->first.starts_with(prefix);

@@ -239,9 +239,9 @@ struct Vfs::Core {
         clock(c),
         index(m),
         data(index, o, d),
-        control(options.control),
         trash(m, c, options.read_only ? Duration() : options.trash, options.control_uid,
-              [this](InodeId dir) { Changed(dir); }) {}
+              [this](InodeId dir) { Changed(dir); }),
+        control(options.control) {}
 
   MetaClient& meta;
   object::ObjectStore& objects;
@@ -252,7 +252,6 @@ struct Vfs::Core {
   InodeRefs refs;
   OpenFiles files;
   VirtualFiles virtuals;
-  ControlFiles control;
   Trash trash;
   std::mutex watcher_mu;
   std::function<void(InodeId)> watcher;
@@ -260,6 +259,7 @@ struct Vfs::Core {
       append_mu;  // by inode: finding the end and writing there is one step. Taken before any other lock
   std::array<std::atomic<uint64_t>, static_cast<size_t>(Call::kCount_)> calls{};
   std::atomic<uint64_t> bytes_read{0}, bytes_written{0};
+  ControlFiles control;  // last: its commands use the others until they end
   void Count(Call call) { calls[static_cast<size_t>(call)].fetch_add(1, std::memory_order_relaxed); }
 
   // The inode's length and space as a reader sees them now: with what is written but not yet stored.

@@ -390,6 +390,18 @@ Result<ObjectStat> DiskCacheStore::Stat(const ObjectName& name) {
   return stat;
 }
 
+Result<Timestamp> DiskCacheStore::WrittenAt(const ObjectName& name) {
+  ObjectStore* written = nullptr;
+  {
+    std::lock_guard lock(mu_);
+    if (const Entry* e = Find(name); e != nullptr && e->in_write) written = &shelves_[e->disk].disk->write();
+  }
+  if (written == nullptr) return inner_->WrittenAt(name);
+  auto at = written->WrittenAt(name);
+  if (!at && at.error().code() == Code::kNotFound) return inner_->WrittenAt(name);  // uploaded meanwhile
+  return at;
+}
+
 // What waits and what the store lists, merged in order.
 Status DiskCacheStore::List(ChunkId from, const std::function<bool(const ObjectName&)>& visit,
                             uint64_t* foreign) {

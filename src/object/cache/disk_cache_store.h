@@ -84,6 +84,7 @@ class DiskCacheStore final : public ObjectStore {
   Status Delete(const ObjectName& name) override;
   Status DeleteMany(std::span<const ObjectName> names) override;
   Result<ObjectStat> Stat(const ObjectName& name) override;
+  Result<Timestamp> WrittenAt(const ObjectName& name) override;
   Status List(ChunkId from, const std::function<bool(const ObjectName&)>& visit, uint64_t* foreign) override;
   Result<DiskSpace> Space() override { return inner_->Space(); }
 

@@ -32,6 +32,7 @@ class CodedStore final : public ObjectStore {
   Status Delete(const ObjectName& name) override;
   Status DeleteMany(std::span<const ObjectName> names) override;
   Result<ObjectStat> Stat(const ObjectName& name) override;
+  Result<Timestamp> WrittenAt(const ObjectName& name) override { return inner_->WrittenAt(name); }
   Status List(ChunkId from, const std::function<bool(const ObjectName&)>& visit, uint64_t* foreign) override {
     return inner_->List(from, visit, foreign);
   }

@@ -85,6 +85,7 @@ class S3Store final : public ObjectStore {
   Status DeleteMany(std::span<const ObjectName> names) override;
   Result<std::shared_ptr<Buffer>> ReadWhole(const ObjectName& name, uint32_t digest) override;
   Result<ObjectStat> Stat(const ObjectName& name) override;
+  Result<Timestamp> WrittenAt(const ObjectName& name) override;
   Status List(ChunkId from, const std::function<bool(const ObjectName&)>& visit, uint64_t* foreign) override;
   Result<DiskSpace> Space() override { return DiskSpace{kNominalSpace, kNominalSpace}; }
 
@@ -317,6 +318,17 @@ Result<std::shared_ptr<Buffer>> S3Store::ReadWhole(const ObjectName& name, uint3
   Plan whole(0, data->data(), data->size());
   CURVEFS_CHECK_OK(Verify(name, digest, *table, whole, table->data_bytes));
   return data;
+}
+
+Result<Timestamp> S3Store::WrittenAt(const ObjectName& name) {
+  const std::string key = Key(name);
+  Result<Timestamp> found = Fail(Code::kNotFound);
+  CURVEFS_CHECK_OK(ForApplication(client_->List(key, "", [&](const ListedObject& object) {
+    if (object.key != key) return true;
+    found = object.modified.ns != 0 ? Result<Timestamp>(object.modified) : ObjectStore::WrittenAt(name);
+    return false;
+  })));
+  return found;
 }
 
 Status S3Store::List(ChunkId from, const std::function<bool(const ObjectName&)>& visit, uint64_t* foreign) {

@@ -49,6 +49,14 @@ TEST_F(S3StoreTest, TheBytesAreThoseOfAnObjectFile) {
   EXPECT_EQ(server_.Objects().at(key_), std::string(data[0].view()) + trailer.bytes);
 }
 
+TEST_F(S3StoreTest, ItKnowsWhenAnObjectWasWritten) {
+  ASSERT_TRUE(store_->Put(Name(5), One("five")));
+  auto at = store_->WrittenAt(Name(5));
+  ASSERT_TRUE(at) << at.error().ToString();
+  EXPECT_EQ(at->sec(), 1'769'881'830);
+  EXPECT_EQ(store_->WrittenAt(Name(50)).error().code(), Code::kNotFound);
+}
+
 TEST_F(S3StoreTest, AWholeObjectIsOneRequest) {
   for (size_t size : {size_t{1}, size_t{4096}, size_t{10'000}, size_t{1 << 20}, size_t{kBlockSize}}) {
     const std::string bytes = RandomBytes(size);

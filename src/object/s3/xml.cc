@@ -1,5 +1,8 @@
 #include "object/s3/xml.h"
 
+#include <time.h>
+
+#include <cstdio>
 #include <pugixml.hpp>
 #include <sstream>
 
@@ -26,6 +29,17 @@ void AddText(pugi::xml_node parent, const char* name, const std::string& text) {
   parent.append_child(name).text().set(text.c_str());
 }
 
+// "2026-01-31T17:50:30.000Z"; 0 if it is not one.
+Timestamp ParseTime(const char* text) {
+  tm parts{};
+  if (std::sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &parts.tm_year, &parts.tm_mon, &parts.tm_mday,
+                  &parts.tm_hour, &parts.tm_min, &parts.tm_sec) != 6)
+    return {};
+  parts.tm_year -= 1900;
+  parts.tm_mon -= 1;
+  return Timestamp::From(::timegm(&parts), 0);
+}
+
 }  // namespace
 
 Result<ListPage> ParseListPage(std::string_view text) {
@@ -35,8 +49,9 @@ Result<ListPage> ParseListPage(std::string_view text) {
   ListPage page;
   for (pugi::xml_node entry : root.children("Contents")) {
     const std::string_view key = entry.child_value("Key");
-    page.objects.push_back(
-        {encoded ? UriDecode(key) : std::string(key), entry.child("Size").text().as_ullong()});
+    page.objects.push_back({encoded ? UriDecode(key) : std::string(key),
+                            entry.child("Size").text().as_ullong(),
+                            ParseTime(entry.child_value("LastModified"))});
   }
   page.truncated = std::string_view(root.child_value("IsTruncated")) == "true";
   page.next = root.child_value("NextContinuationToken");

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/status.h"
 
 namespace curvefs::object::s3 {
@@ -14,6 +15,7 @@ namespace curvefs::object::s3 {
 struct ListedObject {
   std::string key;
   uint64_t bytes = 0;
+  Timestamp modified;  // 0: not said
 };
 struct ListPage {
   std::vector<ListedObject> objects;
