@@ -118,28 +118,28 @@ Status ReplicatedCopyset::Propose(const kv::WriteBatch& batch, std::function<voi
   auto payload = raft::MakePayload(batch.encoded());
   CURVEFS_CHECK_OK(
       group_->Propose(payload, [this, number, payload, done = std::move(done)](Result<raft::Index> index) {
-        --proposed_;
         overlay_->Forget(*payload, number);
         const Status s = index ? Status() : index.error();
-        auto waiting = settling_.extract(number);  // who saw this change, or one before it, in the overlay
+        auto settled = proposals_.extract(number);
         done(s);
-        if (waiting.empty()) return;
-        for (auto& settled : waiting.mapped()) settled(s);
+        for (auto& saw : settled.mapped()) saw(s);
       }));
   last_proposal_ = number;
-  ++proposed_;
+  proposals_[number];
   overlay_->Add(batch.encoded(), number);
   return {};
 }
 
+// The last proposal that has no outcome, which need not be the last that was made: the engine may have
+// dropped that.
 void ReplicatedCopyset::WhenSettled(std::function<void(const Status&)> done) {
-  if (proposed_ == 0) return group_->Read([done = std::move(done)](Status s) { done(s); });
-  settling_[last_proposal_].push_back(std::move(done));
+  if (proposals_.empty()) return group_->Read([done = std::move(done)](Status s) { done(s); });
+  proposals_.rbegin()->second.push_back(std::move(done));
 }
 
 void ReplicatedCopyset::LeadershipChanged(bool leads, raft::Term) {
   // What was proposed has been answered before, and is out of the overlay.
-  if (!leads) CURVEFS_CHECK(proposed_ == 0 && overlay_->empty() && settling_.empty());
+  if (!leads) CURVEFS_CHECK(proposals_.empty() && overlay_->empty());
 }
 
 Status ReplicatedCopyset::Apply(std::span<const raft::Entry> entries) {
@@ -203,7 +203,8 @@ Result<std::unique_ptr<raft::SnapshotReader>> ReplicatedCopyset::OpenSnapshot() 
 }
 
 Result<std::unique_ptr<raft::SnapshotSink>> ReplicatedCopyset::ReceiveSnapshot(const raft::SnapshotMeta&) {
-  // A new file, never the old one emptied: after a crash that could be the installed snapshot under its old name.
+  // A new file, never the old one emptied: after a crash that could be the installed snapshot under its old
+  // name.
   const std::string path = dir_ + kIncoming + kFile;
   if (Status s = disk_.Remove(path); !s.ok() && s.code() != Code::kNotFound) return Fail(s);
   CURVEFS_TRY(auto file, disk_.Open(path, Disk::Mode::kCreateNew));

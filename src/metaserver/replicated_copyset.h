@@ -82,7 +82,7 @@ class ReplicatedCopyset final : public raft::StateMachine {
   }
 
   const kv::KVStore& store() const { return *store_; }
-  size_t proposed_changes() const { return proposed_; }
+  size_t proposed_changes() const { return proposals_.size(); }
 
   // ---- raft::StateMachine
   raft::SnapshotMeta snapshot() const override { return snapshot_; }
@@ -149,9 +149,9 @@ class ReplicatedCopyset final : public raft::StateMachine {
   std::unique_ptr<StateView> state_view_;
   std::unique_ptr<kv::Overlay> overlay_;
   uint64_t last_proposal_ = 0;
-  std::map<uint64_t, std::vector<std::function<void(const Status&)>>>
-      settling_;  // by the proposal they wait for
-  size_t proposed_ = 0;
+  // Without an outcome, by number, each with what waits for the same because it saw the change in the
+  // overlay.
+  std::map<uint64_t, std::vector<std::function<void(const Status&)>>> proposals_;
 };
 
 }  // namespace curvefs::metaserver

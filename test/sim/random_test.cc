@@ -63,6 +63,14 @@ TEST(Random, Copysets) {
   RunMany("Copysets", {.change_members = true, .copyset = true});
 }
 
+// Lives that ended badly once.
+TEST(Simulator, SeedsThatFoundSomething) {
+  // Reads that waited while the members changed under the leader were forgotten by the engine.
+  EXPECT_EQ(RunSeed({.seed = 31, .change_members = true}).failure, "");
+  // What waited for a proposal that the engine had dropped was never answered.
+  EXPECT_EQ(RunSeed({.seed = 429, .change_members = true, .copyset = true}).failure, "");
+}
+
 TEST(Simulator, TheSameSeedGivesTheSameLife) {
   for (uint64_t seed : {3, 4}) {
     RunResult first = RunSeed({.seed = seed, .change_members = seed == 4});
