@@ -16,18 +16,24 @@ namespace {
 constexpr size_t kPage = 4096;
 constexpr size_t kHugePage = 2 << 20;
 constexpr size_t kPooledFrom = 256 << 10;  // smaller ones are malloc's business
+constexpr size_t kMaxWaste = 64 << 10;
 constexpr size_t kPoolMaxBytes = 96 << 20;
 
-// Free large buffers, by exact size: there are only two or three sizes in use.
+// Free large buffers: there are only a few sizes in use. One that is a little too large will do: a block's
+// buffer and an object's, which has a table behind the block, serve one another.
 class Pool {
  public:
-  char* Take(size_t size) {
+  // Sets *size to what the buffer really has. Null if there is none.
+  char* Take(size_t* size) {
     std::lock_guard lock(mu_);
-    auto newest = std::find_if(free_.rbegin(), free_.rend(), [&](const Entry& e) { return e.size == size; });
+    auto newest = std::find_if(free_.rbegin(), free_.rend(), [&](const Entry& e) {
+      return e.size >= *size && e.size - *size <= kMaxWaste;
+    });
     if (newest == free_.rend()) return nullptr;
     char* data = newest->data;
+    *size = newest->size;
+    bytes_ -= newest->size;
     free_.erase(std::next(newest).base());
-    bytes_ -= size;
     return data;
   }
 
@@ -74,15 +80,16 @@ char* Allocate(size_t size) {
 }  // namespace
 
 std::shared_ptr<Buffer> Buffer::Make(size_t size) {
-  char* data = size >= kPooledFrom ? pool().Take(size) : nullptr;
+  size_t capacity = size;
+  char* data = size >= kPooledFrom ? pool().Take(&capacity) : nullptr;
   if (data == nullptr) data = Allocate(size);
   if (data == nullptr) throw std::bad_alloc();
-  return std::shared_ptr<Buffer>(new Buffer(data, size));
+  return std::shared_ptr<Buffer>(new Buffer(data, size, capacity));
 }
 
 Buffer::~Buffer() {
   if (size_ >= kPooledFrom) {
-    pool().Give(data_, size_);
+    pool().Give(data_, capacity_);
   } else {
     std::free(data_);
   }

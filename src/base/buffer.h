@@ -24,9 +24,10 @@ class Buffer {
   size_t size() const { return size_; }
 
  private:
-  Buffer(char* data, size_t size) : data_(data), size_(size) {}
+  Buffer(char* data, size_t size, size_t capacity) : data_(data), size_(size), capacity_(capacity) {}
   char* data_;
   size_t size_;
+  size_t capacity_;  // what was allocated
 };
 
 // A part of a Buffer. With no buffer it stands for `size` zero bytes (a hole).

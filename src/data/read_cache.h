@@ -69,7 +69,7 @@ class ReadCache {
   using Map = std::map<Key, std::shared_ptr<Entry>>;
 
   static constexpr size_t kMaxQueue = 64;
-  static constexpr size_t kMaxPassed = 8;  // objects
+  static constexpr size_t kMaxPassed = 2;  // objects: their memory, still warm, serves those to come
 
   void ReadAheadMain();
   Result<std::shared_ptr<Buffer>> ReadNow(std::unique_lock<std::mutex>& lock,
