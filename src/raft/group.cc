@@ -666,7 +666,9 @@ void Group::SnapshotTaken(Result<SnapshotMeta> taken) {
     snapshot_ = meta;
     host_.engine_.SnapshotMade(id_, meta);
     const Index keep = host_.options_.keep_entries;
-    const Index upto = meta.index > keep ? meta.index - keep : 0;
+    Index upto = meta.index > keep ? meta.index - keep : 0;
+    // What follows a snapshot under way stays, or its receiver would need the next one at once, for ever.
+    for (const auto& [replica, sender] : senders_) upto = std::min(upto, sender.index());
     LogStore& log = host_.log_;
     auto term = log.TermOf(id_, upto);
     if (upto > log.Info(id_)->base.index && term) {

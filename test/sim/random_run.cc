@@ -42,7 +42,7 @@ class Life {
     options.voters = run.change_members ? 3 : options.machines;
     if (run.copyset) options.make = MakeCopysetMachine;
     options.raft.canary = run.canary;
-    options.raft.transfer = {.chunk_bytes = random.Between(20, 200) * (run.copyset ? 10 : 1),
+    options.raft.transfer = {.chunk_bytes = random.Between(20, 200) * (run.copyset ? 50 : 1),
                              .retry_ticks = 3,
                              .give_up_ticks = 40};
     return options;
