@@ -357,8 +357,10 @@ TEST_F(WritebackTest, DeletingWaitsForTheUploadUnderWay) {
 
 TEST_F(WritebackTest, AnUploadedAndDeletedObjectDoesNotComeBackWithACrash) {
   Open();
+  inner_->HoldPuts(true);  // its name in write/ shall be durable before it goes
   Put(1, "one");
   ASSERT_TRUE(store_->Sync(std::vector{Name(1)}).ok());
+  inner_->HoldPuts(false);
   while (store_->stats().waiting_objects > 0) std::this_thread::yield();  // not Drain: it syncs
   ASSERT_TRUE(store_->Delete(Name(1)).ok());
   Crash();
@@ -370,8 +372,10 @@ TEST_F(WritebackTest, AnUploadedAndDeletedObjectDoesNotComeBackWithACrash) {
 // Canary for the test above: without the sync of the directory it would.
 TEST_F(WritebackTest, CanaryARemovalIsUndoneByACrash) {
   Open();
+  inner_->HoldPuts(true);  // its name in write/ shall be durable before it goes
   Put(1, "one");
   ASSERT_TRUE(store_->Sync(std::vector{Name(1)}).ok());
+  inner_->HoldPuts(false);
   while (store_->stats().waiting_objects > 0) std::this_thread::yield();
   disk_.SetSyncsAreLies(true);
   ASSERT_TRUE(store_->Delete(Name(1)).ok());
@@ -449,6 +453,27 @@ TEST_F(WritebackTest, TornAndDamagedFiles) {
   ASSERT_TRUE(store_->Drain({}).ok());
   EXPECT_TRUE(Inside().empty()) << "wrong bytes are not uploaded";
   EXPECT_TRUE(disk_.Files().contains("/cache/uuid/damaged/1_0_0_1_77"));
+}
+
+// Its file left write/ by a rename, which is not durable with write/ alone.
+TEST_F(WritebackTest, AnObjectSetAsideAndDeletedDoesNotComeBackWithACrash) {
+  Open();
+  Away(true);
+  Put(1, Bytes(50'000, 1));
+  ASSERT_TRUE(store_->Sync(std::vector{Name(1)}).ok());
+  store_.reset();
+  auto content = disk_.Files().at(PathOf(1, "write"));
+  content[20'000] ^= 1;
+  disk_.SetContent(PathOf(1, "write"), content);
+  Open();
+  while (store_->stats().waiting_objects > 0) std::this_thread::yield();  // not Drain: it syncs
+  ASSERT_TRUE(disk_.Files().contains("/cache/uuid/damaged/1_0_0_1_77"));
+  ASSERT_TRUE(store_->Delete(Name(1)).ok());
+  Crash();
+  EXPECT_FALSE(disk_.Files().contains(PathOf(1, "write")));
+  EXPECT_TRUE(disk_.Files().contains("/cache/uuid/damaged/1_0_0_1_77")) << "for people to look at";
+  Open();
+  EXPECT_EQ(store_->stats().waiting_objects, 0u);
 }
 
 TEST_F(WritebackTest, ReadOnlyShowsWhatWaitsAndChangesNothing) {
@@ -595,7 +620,8 @@ std::vector<std::string> RunModel(uint64_t seed, bool lies, bool writeback) {
         },
         nullptr);
     if (!(*again)->DeleteMany(unknown).ok()) wrong.push_back("cannot delete");
-    for (const auto& n : unknown) deleted.insert(n.chunk.value);
+    // These were promised to nobody. Now and then one comes back with a later crash; it is found and deleted
+    // again (and by gc), so it counts as unknown anew, not as wrong.
     if (chance(50) && !(*again)->Drain({}).ok()) wrong.push_back("does not drain");
     if ((*again)->stats().waiting_objects == 0) {
       std::set<uint64_t> inside;
