@@ -185,9 +185,9 @@ expect 32 "$curvefs" mount --standalone "$fs" "$mnt" --meta-memory 64MiB; says "
 expect 32 "$curvefs" mount --standalone "$fs" "$mnt" --meta-engine rocksdb; says "memory engine"
 
 # A directory of a newer format is refused.
-sed -i 's/^format = 1/format = 2/' "$fs/curvefs.toml"
-expect 32 "$curvefs" mount --standalone "$fs" "$mnt"; says "format 2"
-sed -i 's/^format = 2/format = 1/' "$fs/curvefs.toml"
+sed -i 's/^format = 1/format = 99/' "$fs/curvefs.toml"
+expect 32 "$curvefs" mount --standalone "$fs" "$mnt"; says "format 99"
+sed -i 's/^format = 99/format = 1/' "$fs/curvefs.toml"
 
 holds '! mounted'
 echo "$checks checks, $failures failed"
