@@ -61,7 +61,7 @@ Result<ObjectName> NameAt(const std::string& fan_out, const std::string& file) {
 }  // namespace
 
 Status CacheDisk::MakeDirs(const std::string& dir) {
-  for (const std::string& path : {dir, path_, path_ + "/read", path_ + "/write", path_ + "/damaged"}) {
+  for (const std::string& path : {dir, path_, path_ + "/read", path_ + "/write", DamagedDir()}) {
     CURVEFS_TRY(const bool there, disk_.Exists(path));
     if (there) continue;
     CURVEFS_CHECK_OK(disk_.MakeDir(path));
@@ -104,6 +104,7 @@ Status CacheDisk::ScanWrite(bool read_only, Found* found) {
       if (!s.ok() && s.code() != Code::kNotDirectory) return s;
     }
     CURVEFS_CHECK_OK(disk_.SyncDir(dir));
+    CURVEFS_CHECK_OK(disk_.SyncDir(DamagedDir()));  // what was set aside
   }
   CURVEFS_CHECK_OK(Walk(disk_, dir, [&](const std::string& fan_out, const std::string& file) -> Status {
     auto name = NameAt(fan_out, file);
@@ -220,8 +221,9 @@ Status CacheDisk::SyncRemoved(std::span<const ObjectName> names) {
   if (removals_.empty()) return {};
   std::set<std::string> dirs;
   for (const ObjectName& name : names) {
-    std::string dir = ParentOf(path_ + "/write/" + DirectoryStorePath(name));
-    if (removals_.contains({dir, name})) dirs.insert(std::move(dir));
+    for (std::string dir : {ParentOf(path_ + "/write/" + DirectoryStorePath(name)), DamagedDir()}) {
+      if (removals_.contains({dir, name})) dirs.insert(std::move(dir));
+    }
   }
   return SyncRemovedDirs(dirs);
 }
@@ -234,10 +236,14 @@ Status CacheDisk::SyncAllRemoved() {
 }
 
 Status CacheDisk::SetAside(const ObjectName& name) {
-  Status s =
-      disk_.Rename(path_ + "/write/" + DirectoryStorePath(name), path_ + "/damaged/" + name.ToString());
+  Status s = disk_.Rename(path_ + "/write/" + DirectoryStorePath(name), DamagedDir() + "/" + name.ToString());
   (void)read_->Delete(name);  // best effort: it is noticed when it is read
   if (!s.ok() && s.code() != Code::kNotFound) return s;
+  {
+    // A rename is durable only with both of its directories; RemoveWritten notes the other.
+    std::lock_guard lock(removals_mu_);
+    removals_.emplace(DamagedDir(), name);
+  }
   return RemoveWritten(name);
 }
 

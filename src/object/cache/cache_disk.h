@@ -56,7 +56,7 @@ class CacheDisk {
   // Ok at once for names that no crash can bring back.
   Status SyncRemoved(std::span<const ObjectName> names);
   Status SyncAllRemoved();
-  // Puts a damaged file of write/ aside, for people, as damaged/<name>.
+  // Puts a damaged file of write/ aside, for people, as damaged/<name>; durable as RemoveWritten is.
   Status SetAside(const ObjectName& name);
 
   Status SaveOrder(std::span<const CachedObject> objects);
@@ -73,6 +73,7 @@ class CacheDisk {
   static constexpr size_t kMaxUnsyncedRemovals = 1024;
 
   CacheDisk(Disk& disk, std::string path) : disk_(disk), path_(std::move(path)) {}
+  std::string DamagedDir() const { return path_ + "/damaged"; }
   Status MakeDirs(const std::string& dir);
   Status ScanWrite(bool read_only, Found* found);
   Status ScanRead(bool read_only, Found* found);
@@ -88,7 +89,7 @@ class CacheDisk {
 
   // Held over the sync of directories, so that whoever asks after a name finds it either here or durable.
   std::mutex removals_mu_;
-  std::set<std::pair<std::string, ObjectName>> removals_;  // by directory of write/
+  std::set<std::pair<std::string, ObjectName>> removals_;  // by directory: of write/, or damaged/
   std::set<ObjectName> unremoved_;  // few: a disk on which this happens is out of use soon
 };
 
