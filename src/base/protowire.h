@@ -19,12 +19,11 @@ inline void PutVarint(std::string* out, uint64_t v) {
   for (; v >= 0x80; v >>= 7) out->push_back(static_cast<char>(v | 0x80));
   out->push_back(static_cast<char>(v));
 }
-// Takes one off the front; false if it is cut off or too long.
-inline bool TakeVarint(std::string_view* in, uint64_t* v) {
+// Reads one at *p, which it moves on; false if it is cut off or too long.
+inline bool GetVarint(const char** p, const char* end, uint64_t* v) {
   *v = 0;
-  for (int shift = 0; shift < 64 && !in->empty(); shift += 7) {
-    const auto b = static_cast<unsigned char>(in->front());
-    in->remove_prefix(1);
+  for (int shift = 0; shift < 64 && *p < end; shift += 7) {
+    const auto b = static_cast<unsigned char>(*(*p)++);
     *v |= static_cast<uint64_t>(b & 0x7f) << shift;
     if (b < 0x80) return true;
   }
@@ -106,15 +105,7 @@ class ProtoReader {
   bool ok() const { return ok_; }
 
  private:
-  bool Raw(uint64_t* v) {
-    *v = 0;
-    for (int shift = 0; shift < 64 && p_ < end_; shift += 7) {
-      auto b = static_cast<unsigned char>(*p_++);
-      *v |= static_cast<uint64_t>(b & 0x7f) << shift;
-      if (b < 0x80) return true;
-    }
-    return ok_ = false;
-  }
+  bool Raw(uint64_t* v) { return ok_ = GetVarint(&p_, end_, v); }
   const char* p_;
   const char* end_;
   int field_ = 0;

@@ -358,29 +358,24 @@ std::string EncodeShared(const SharedObject& object) {
 Result<SharedObject> DecodeShared(ChunkId chunk, std::string_view value) {
   SharedObject object;
   object.chunk = chunk;
-  std::vector<uint64_t> chunks;
-  ProtoReader r(value);
+  std::vector<uint64_t> inodes, chunks;
   bool ok = true;
+  auto unpack = [&ok](std::string_view packed, std::vector<uint64_t>* out) {
+    const char *p = packed.data(), *end = p + packed.size();
+    for (uint64_t v; ok && p < end;) {
+      ok = GetVarint(&p, end, &v);
+      out->push_back(v);
+    }
+  };
+  ProtoReader r(value);
   while (r.Next()) {
-    std::string_view packed = r.bytes();
-    uint64_t v;
     if (r.field() == 1) object.size = r.number();
-    if (r.field() == 2) {
-      while (ok && !packed.empty()) {
-        ok = TakeVarint(&packed, &v);
-        object.users.push_back({InodeId(v), 0});
-      }
-    }
-    if (r.field() == 3) {
-      while (ok && !packed.empty()) {
-        ok = TakeVarint(&packed, &v);
-        chunks.push_back(v);
-      }
-    }
+    if (r.field() == 2) unpack(r.bytes(), &inodes);
+    if (r.field() == 3) unpack(r.bytes(), &chunks);
   }
-  if (!ok || !r.ok() || object.size == 0 || chunks.size() != object.users.size())
+  if (!ok || !r.ok() || object.size == 0 || chunks.size() != inodes.size())
     return Fail(Malformed("shared object"));
-  for (size_t i = 0; i < chunks.size(); ++i) object.users[i].chunk_index = U32(chunks[i]);
+  for (size_t i = 0; i < chunks.size(); ++i) object.users.push_back({InodeId(inodes[i]), U32(chunks[i])});
   return object;
 }
 

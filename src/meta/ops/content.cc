@@ -228,7 +228,7 @@ struct Place {
 Result<Place> FindPlace(const Txn& txn, const ReplaceRequest& request) {
   const auto& [id, before, after] = request;
   if (before.empty()) return Fail(Code::kInvalid);
-  CURVEFS_TRY([[maybe_unused]] const Inode inode, GetFile(txn, id));
+  if (auto file = GetFile(txn, id); !file) return Fail(file.error());
   const uint32_t index = ChunkOf(txn, before.front().offset);
   CURVEFS_TRY(auto existing, txn.ChunkRecords(id, index));
   std::map<uint64_t, const ChunkRecord*> now;
