@@ -16,7 +16,7 @@ constexpr size_t kDelOverhead = 1 + 4 + 8;
 char* PutBytes(char* p, std::string_view bytes) {
   auto n = static_cast<uint32_t>(bytes.size());
   std::memcpy(p, &n, sizeof n);
-  std::memcpy(p + sizeof n, bytes.data(), n);
+  if (n > 0) std::memcpy(p + sizeof n, bytes.data(), n);  // data() of nothing may be null
   return p + sizeof n + n;
 }
 
