@@ -7,8 +7,10 @@
 #include <cstring>
 #include <deque>
 #include <iterator>
-#include <mutex>
 #include <new>
+#include <vector>
+
+#include "base/mutex.h"
 
 namespace curvefs {
 namespace {
@@ -25,7 +27,7 @@ class Pool {
  public:
   // Sets *size to what the buffer really has. Null if there is none.
   char* Take(size_t* size) {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     auto newest = std::find_if(free_.rbegin(), free_.rend(), [&](const Entry& e) {
       return e.size >= *size && e.size - *size <= kMaxWaste;
     });
@@ -41,7 +43,7 @@ class Pool {
   void Give(char* data, size_t size) {
     std::vector<Entry> dropped;
     {
-      std::lock_guard lock(mu_);
+      MutexLock lock(mu_);
       free_.push_back({data, size});
       bytes_ += size;
       for (; bytes_ > kPoolMaxBytes; free_.pop_front()) {
@@ -57,9 +59,9 @@ class Pool {
     char* data;
     size_t size;
   };
-  std::mutex mu_;
-  std::deque<Entry> free_;  // the longest unused first
-  size_t bytes_ = 0;
+  Mutex mu_;                                // a leaf
+  std::deque<Entry> free_ GUARDED_BY(mu_);  // the longest unused first
+  size_t bytes_ GUARDED_BY(mu_) = 0;
 };
 
 Pool& pool() {

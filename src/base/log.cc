@@ -1,14 +1,15 @@
 #include "base/log.h"
 
 #include <cstdio>
-#include <mutex>
 #include <utility>
+
+#include "base/mutex.h"
 
 namespace curvefs {
 namespace {
 
-std::mutex mu;
-LogSink& sink() {
+Mutex mu;  // held while the sink writes: lines come out one after another
+LogSink& sink() REQUIRES(mu) {
   static LogSink* s = new LogSink;
   return *s;
 }
@@ -16,7 +17,7 @@ LogSink& sink() {
 }  // namespace
 
 void Log(LogLevel level, const std::string& message) {
-  std::lock_guard lock(mu);
+  MutexLock lock(mu);
   if (sink()) {
     sink()(level, message);
   } else if (level != LogLevel::kInfo) {
@@ -25,7 +26,7 @@ void Log(LogLevel level, const std::string& message) {
 }
 
 void SetLogSink(LogSink new_sink) {
-  std::lock_guard lock(mu);
+  MutexLock lock(mu);
   sink() = std::move(new_sink);
 }
 

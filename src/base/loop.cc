@@ -14,39 +14,39 @@ ThreadLoop::~ThreadLoop() {
 }
 
 void ThreadLoop::After(Duration delay, Task task) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   if (stop_) return;
   auto it = tasks_.emplace(clock().Steady() + delay, std::move(task));
-  if (it == tasks_.begin()) wake_.notify_one();
+  if (it == tasks_.begin()) wake_.NotifyOne();
 }
 
 void ThreadLoop::Stop() {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     stop_ = true;
-    wake_.notify_one();
+    wake_.NotifyOne();
   }
   if (thread_.joinable()) thread_.join();
 }
 
 void ThreadLoop::Main() {
-  std::unique_lock lock(mu_);
+  RelockableMutexLock lock(mu_);
   while (!stop_) {
     if (tasks_.empty()) {
-      wake_.wait(lock);
+      wake_.Wait(mu_);
       continue;
     }
     auto due = tasks_.begin()->first;
     if (due > clock().Steady()) {
-      wake_.wait_until(lock, due);
+      wake_.WaitUntil(mu_, due);
       continue;
     }
     Task task = std::move(tasks_.begin()->second);
     tasks_.erase(tasks_.begin());
-    lock.unlock();
+    lock.Unlock();
     task();
     task = nullptr;  // what it holds goes before the lock is taken again
-    lock.lock();
+    lock.Lock();
   }
 }
 

@@ -10,31 +10,28 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
-#include <shared_mutex>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 
 namespace curvefs {
 
-class Strand {
+// To clang it is a lock: what it owns is GUARDED_BY(strand_), and the functions it runs say so:
+//   strand_.Run([&]() REQUIRES(strand_) { ++owned_; });
+//   strand_.Read([&]() REQUIRES_SHARED(strand_) { return owned_; });
+class CAPABILITY("strand") Strand {
  public:
   // Runs f() as the only one inside. Must not be called from inside the same strand.
   template <typename F>
-  decltype(auto) Run(F&& f) {
-    std::unique_lock lock(mu_, std::try_to_lock);
-    if (!lock.owns_lock()) {
-      const Waiting waiting(waiting_);
-      lock.lock();
-    }
+  decltype(auto) Run(F&& f) EXCLUDES(this) NO_THREAD_SAFETY_ANALYSIS {  // what f requires is this strand
+    const Writer inside(*this);
     return std::forward<F>(f)();
   }
   // For one that has much to do, between its turns: lets in those who wait now. A lock alone would give it
@@ -45,12 +42,8 @@ class Strand {
   }
   // Runs f() with other readers but no writer inside.
   template <typename F>
-  decltype(auto) Read(F&& f) const {
-    std::shared_lock lock(mu_, std::try_to_lock);
-    if (!lock.owns_lock()) {
-      const Waiting waiting(waiting_);
-      lock.lock();
-    }
+  decltype(auto) Read(F&& f) const EXCLUDES(this) NO_THREAD_SAFETY_ANALYSIS {
+    const Reader inside(*this);
     return std::forward<F>(f)();
   }
 
@@ -61,7 +54,25 @@ class Strand {
     ~Waiting() { --count; }
     std::atomic<int>& count;
   };
-  mutable std::shared_mutex mu_;
+  struct SCOPED_CAPABILITY Writer {
+    explicit Writer(Strand& s) ACQUIRE(s.mu_) : mu(s.mu_) {
+      if (mu.TryLock()) return;
+      const Waiting waiting(s.waiting_);
+      mu.Lock();
+    }
+    ~Writer() RELEASE() { mu.Unlock(); }
+    SharedMutex& mu;
+  };
+  struct SCOPED_CAPABILITY Reader {
+    explicit Reader(const Strand& s) ACQUIRE_SHARED(s.mu_) : mu(s.mu_) {
+      if (mu.TryLockShared()) return;
+      const Waiting waiting(s.waiting_);
+      mu.LockShared();
+    }
+    ~Reader() RELEASE() { mu.UnlockShared(); }
+    SharedMutex& mu;
+  };
+  mutable SharedMutex mu_;
   mutable std::atomic<int> waiting_{0};
 };
 
@@ -90,10 +101,10 @@ class ThreadLoop final : public Loop {
  private:
   void Main();
 
-  std::mutex mu_;
-  std::condition_variable wake_;
-  std::multimap<SteadyTime, Task> tasks_;  // by due time, equal times in order of arrival
-  bool stop_ = false;
+  Mutex mu_;  // a leaf; not held while a task runs
+  CondVar wake_;
+  std::multimap<SteadyTime, Task> tasks_ GUARDED_BY(mu_);  // by due time, equal times in order of arrival
+  bool stop_ GUARDED_BY(mu_) = false;
   std::thread thread_;
 };
 
