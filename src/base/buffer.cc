@@ -59,9 +59,9 @@ class Pool {
     char* data;
     size_t size;
   };
-  Mutex mu_;                                // a leaf
-  std::deque<Entry> free_ GUARDED_BY(mu_);  // the longest unused first
-  size_t bytes_ GUARDED_BY(mu_) = 0;
+  Mutex mu_;                                        // a leaf
+  std::deque<Entry> free_ CURVEFS_GUARDED_BY(mu_);  // the longest unused first
+  size_t bytes_ CURVEFS_GUARDED_BY(mu_) = 0;
 };
 
 Pool& pool() {

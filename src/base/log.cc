@@ -9,7 +9,7 @@ namespace curvefs {
 namespace {
 
 Mutex mu;  // held while the sink writes: lines come out one after another
-LogSink& sink() REQUIRES(mu) {
+LogSink& sink() CURVEFS_REQUIRES(mu) {
   static LogSink* s = new LogSink;
   return *s;
 }

@@ -23,14 +23,15 @@
 
 namespace curvefs {
 
-// To clang it is a lock: what it owns is GUARDED_BY(strand_), and the functions it runs say so:
-//   strand_.Run([&]() REQUIRES(strand_) { ++owned_; });
-//   strand_.Read([&]() REQUIRES_SHARED(strand_) { return owned_; });
-class CAPABILITY("strand") Strand {
+// To clang it is a lock: what it owns is CURVEFS_GUARDED_BY(strand_), and the functions it runs say so:
+//   strand_.Run([&]() CURVEFS_REQUIRES(strand_) { ++owned_; });
+//   strand_.Read([&]() CURVEFS_REQUIRES_SHARED(strand_) { return owned_; });
+class CURVEFS_CAPABILITY("strand") Strand {
  public:
   // Runs f() as the only one inside. Must not be called from inside the same strand.
   template <typename F>
-  decltype(auto) Run(F&& f) EXCLUDES(this) NO_THREAD_SAFETY_ANALYSIS {  // what f requires is this strand
+  decltype(auto) Run(F&& f)
+      CURVEFS_EXCLUDES(this) CURVEFS_NO_THREAD_SAFETY_ANALYSIS {  // what f requires is this strand
     const Writer inside(*this);
     return std::forward<F>(f)();
   }
@@ -42,7 +43,7 @@ class CAPABILITY("strand") Strand {
   }
   // Runs f() with other readers but no writer inside.
   template <typename F>
-  decltype(auto) Read(F&& f) const EXCLUDES(this) NO_THREAD_SAFETY_ANALYSIS {
+  decltype(auto) Read(F&& f) const CURVEFS_EXCLUDES(this) CURVEFS_NO_THREAD_SAFETY_ANALYSIS {
     const Reader inside(*this);
     return std::forward<F>(f)();
   }
@@ -54,22 +55,22 @@ class CAPABILITY("strand") Strand {
     ~Waiting() { --count; }
     std::atomic<int>& count;
   };
-  struct SCOPED_CAPABILITY Writer {
-    explicit Writer(Strand& s) ACQUIRE(s.mu_) : mu(s.mu_) {
+  struct CURVEFS_SCOPED_CAPABILITY Writer {
+    explicit Writer(Strand& s) CURVEFS_ACQUIRE(s.mu_) : mu(s.mu_) {
       if (mu.TryLock()) return;
       const Waiting waiting(s.waiting_);
       mu.Lock();
     }
-    ~Writer() RELEASE() { mu.Unlock(); }
+    ~Writer() CURVEFS_RELEASE() { mu.Unlock(); }
     SharedMutex& mu;
   };
-  struct SCOPED_CAPABILITY Reader {
-    explicit Reader(const Strand& s) ACQUIRE_SHARED(s.mu_) : mu(s.mu_) {
+  struct CURVEFS_SCOPED_CAPABILITY Reader {
+    explicit Reader(const Strand& s) CURVEFS_ACQUIRE_SHARED(s.mu_) : mu(s.mu_) {
       if (mu.TryLockShared()) return;
       const Waiting waiting(s.waiting_);
       mu.LockShared();
     }
-    ~Reader() RELEASE() { mu.UnlockShared(); }
+    ~Reader() CURVEFS_RELEASE() { mu.UnlockShared(); }
     SharedMutex& mu;
   };
   mutable SharedMutex mu_;
@@ -103,8 +104,9 @@ class ThreadLoop final : public Loop {
 
   Mutex mu_;  // a leaf; not held while a task runs
   CondVar wake_;
-  std::multimap<SteadyTime, Task> tasks_ GUARDED_BY(mu_);  // by due time, equal times in order of arrival
-  bool stop_ GUARDED_BY(mu_) = false;
+  std::multimap<SteadyTime, Task> tasks_
+      CURVEFS_GUARDED_BY(mu_);  // by due time, equal times in order of arrival
+  bool stop_ CURVEFS_GUARDED_BY(mu_) = false;
   std::thread thread_;
 };
 

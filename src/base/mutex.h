@@ -16,7 +16,7 @@
 //    private:
 //     Mutex mu_;
 //     CondVar changed_;  // count_
-//     int count_ GUARDED_BY(mu_) = 0;
+//     int count_ CURVEFS_GUARDED_BY(mu_) = 0;
 //   };
 //
 // No call that blocks on the network, a disk or an object store under one, unless the comment beside the
@@ -32,17 +32,18 @@
 namespace curvefs {
 
 // One holder at a time. Not recursive.
-class CAPABILITY("mutex") Mutex {
+class CURVEFS_CAPABILITY("mutex") Mutex {
  public:
   Mutex() = default;
   Mutex(const Mutex&) = delete;
   Mutex& operator=(const Mutex&) = delete;
 
-  void Lock() ACQUIRE() { mu_.lock(); }
-  void Unlock() RELEASE() { mu_.unlock(); }
-  [[nodiscard]] bool TryLock() TRY_ACQUIRE(true) { return mu_.try_lock(); }
-  // For what clang cannot see: one object's lock that is another's as well. Checks nothing at run time.
-  void AssertHeld() const ASSERT_CAPABILITY(this) {}
+  void Lock() CURVEFS_ACQUIRE() { mu_.lock(); }
+  void Unlock() CURVEFS_RELEASE() { mu_.unlock(); }
+  [[nodiscard]] bool TryLock() CURVEFS_TRY_ACQUIRE(true) { return mu_.try_lock(); }
+  // For what clang cannot see, as in a function that is called by one who holds it. Checks nothing at run
+  // time.
+  void AssertHeld() const CURVEFS_ASSERT_CAPABILITY(this) {}
 
  private:
   friend class CondVar;
@@ -50,28 +51,39 @@ class CAPABILITY("mutex") Mutex {
 };
 
 // One writer or any number of readers.
-class CAPABILITY("mutex") SharedMutex {
+class CURVEFS_CAPABILITY("mutex") SharedMutex {
  public:
   SharedMutex() = default;
   SharedMutex(const SharedMutex&) = delete;
   SharedMutex& operator=(const SharedMutex&) = delete;
 
-  void Lock() ACQUIRE() { mu_.lock(); }
-  void Unlock() RELEASE() { mu_.unlock(); }
-  [[nodiscard]] bool TryLock() TRY_ACQUIRE(true) { return mu_.try_lock(); }
-  void LockShared() ACQUIRE_SHARED() { mu_.lock_shared(); }
-  void UnlockShared() RELEASE_SHARED() { mu_.unlock_shared(); }
-  [[nodiscard]] bool TryLockShared() TRY_ACQUIRE_SHARED(true) { return mu_.try_lock_shared(); }
+  void Lock() CURVEFS_ACQUIRE() { mu_.lock(); }
+  void Unlock() CURVEFS_RELEASE() { mu_.unlock(); }
+  [[nodiscard]] bool TryLock() CURVEFS_TRY_ACQUIRE(true) { return mu_.try_lock(); }
+  void LockShared() CURVEFS_ACQUIRE_SHARED() { mu_.lock_shared(); }
+  void UnlockShared() CURVEFS_RELEASE_SHARED() { mu_.unlock_shared(); }
+  [[nodiscard]] bool TryLockShared() CURVEFS_TRY_ACQUIRE_SHARED(true) { return mu_.try_lock_shared(); }
+  void AssertHeld() const CURVEFS_ASSERT_CAPABILITY(this) {}
+  void AssertHeldShared() const CURVEFS_ASSERT_SHARED_CAPABILITY(this) {}
 
  private:
   std::shared_mutex mu_;
 };
 
-// Holds a mutex as long as it lives.
-class SCOPED_CAPABILITY [[nodiscard]] MutexLock {
+// Not a lock, but to clang the same: a part that only one thread plays at a time, by some other arrangement,
+// and what belongs to whoever plays it.
+class CURVEFS_CAPABILITY("role") Role {
  public:
-  explicit MutexLock(Mutex& mu) ACQUIRE(mu) : mu_(mu) { mu_.Lock(); }
-  ~MutexLock() RELEASE() { mu_.Unlock(); }
+  void Begin() CURVEFS_ACQUIRE() {}
+  void End() CURVEFS_RELEASE() {}
+  void AssertHeld() const CURVEFS_ASSERT_CAPABILITY(this) {}
+};
+
+// Holds a mutex as long as it lives.
+class CURVEFS_SCOPED_CAPABILITY [[nodiscard]] MutexLock {
+ public:
+  explicit MutexLock(Mutex& mu) CURVEFS_ACQUIRE(mu) : mu_(mu) { mu_.Lock(); }
+  ~MutexLock() CURVEFS_RELEASE() { mu_.Unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
 
@@ -80,20 +92,20 @@ class SCOPED_CAPABILITY [[nodiscard]] MutexLock {
 };
 
 // The same, for one who lets go of it now and then, or before the end.
-class SCOPED_CAPABILITY [[nodiscard]] RelockableMutexLock {
+class CURVEFS_SCOPED_CAPABILITY [[nodiscard]] RelockableMutexLock {
  public:
-  explicit RelockableMutexLock(Mutex& mu) ACQUIRE(mu) : mu_(mu), held_(true) { mu_.Lock(); }
-  ~RelockableMutexLock() RELEASE() {
+  explicit RelockableMutexLock(Mutex& mu) CURVEFS_ACQUIRE(mu) : mu_(mu), held_(true) { mu_.Lock(); }
+  ~RelockableMutexLock() CURVEFS_RELEASE() {
     if (held_) mu_.Unlock();
   }
   RelockableMutexLock(const RelockableMutexLock&) = delete;
   RelockableMutexLock& operator=(const RelockableMutexLock&) = delete;
 
-  void Unlock() RELEASE() {
+  void Unlock() CURVEFS_RELEASE() {
     mu_.Unlock();
     held_ = false;
   }
-  void Lock() ACQUIRE() {
+  void Lock() CURVEFS_ACQUIRE() {
     mu_.Lock();
     held_ = true;
   }
@@ -103,10 +115,10 @@ class SCOPED_CAPABILITY [[nodiscard]] RelockableMutexLock {
   bool held_;
 };
 
-class SCOPED_CAPABILITY [[nodiscard]] WriterLock {
+class CURVEFS_SCOPED_CAPABILITY [[nodiscard]] WriterLock {
  public:
-  explicit WriterLock(SharedMutex& mu) ACQUIRE(mu) : mu_(mu) { mu_.Lock(); }
-  ~WriterLock() RELEASE() { mu_.Unlock(); }
+  explicit WriterLock(SharedMutex& mu) CURVEFS_ACQUIRE(mu) : mu_(mu) { mu_.Lock(); }
+  ~WriterLock() CURVEFS_RELEASE() { mu_.Unlock(); }
   WriterLock(const WriterLock&) = delete;
   WriterLock& operator=(const WriterLock&) = delete;
 
@@ -114,10 +126,10 @@ class SCOPED_CAPABILITY [[nodiscard]] WriterLock {
   SharedMutex& mu_;
 };
 
-class SCOPED_CAPABILITY [[nodiscard]] ReaderLock {
+class CURVEFS_SCOPED_CAPABILITY [[nodiscard]] ReaderLock {
  public:
-  explicit ReaderLock(SharedMutex& mu) ACQUIRE_SHARED(mu) : mu_(mu) { mu_.LockShared(); }
-  ~ReaderLock() RELEASE() { mu_.UnlockShared(); }
+  explicit ReaderLock(SharedMutex& mu) CURVEFS_ACQUIRE_SHARED(mu) : mu_(mu) { mu_.LockShared(); }
+  ~ReaderLock() CURVEFS_RELEASE() { mu_.UnlockShared(); }
   ReaderLock(const ReaderLock&) = delete;
   ReaderLock& operator=(const ReaderLock&) = delete;
 
@@ -130,14 +142,14 @@ class SCOPED_CAPABILITY [[nodiscard]] ReaderLock {
 // since clang would not know that it runs under the mutex.
 class CondVar {
  public:
-  void Wait(Mutex& mu) REQUIRES(mu) {
+  void Wait(Mutex& mu) CURVEFS_REQUIRES(mu) {
     std::unique_lock lock(mu.mu_, std::adopt_lock);
     cv_.wait(lock);
     lock.release();
   }
   // False if the time has come.
   template <typename Clock, typename Duration>
-  bool WaitUntil(Mutex& mu, const std::chrono::time_point<Clock, Duration>& time) REQUIRES(mu) {
+  bool WaitUntil(Mutex& mu, const std::chrono::time_point<Clock, Duration>& time) CURVEFS_REQUIRES(mu) {
     std::unique_lock lock(mu.mu_, std::adopt_lock);
     const bool woken = cv_.wait_until(lock, time) == std::cv_status::no_timeout;
     lock.release();

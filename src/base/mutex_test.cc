@@ -35,13 +35,13 @@ class Counter {
  private:
   Mutex mu_;
   CondVar changed_;
-  int count_ GUARDED_BY(mu_) = 0;
+  int count_ CURVEFS_GUARDED_BY(mu_) = 0;
 };
 
 TEST(MutexTest, OneHolderAtATime) {
   struct {
     Mutex mu;
-    int value GUARDED_BY(mu) = 0;
+    int value CURVEFS_GUARDED_BY(mu) = 0;
   } shared;
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {

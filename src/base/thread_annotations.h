@@ -1,14 +1,13 @@
 // What clang checks about locks (-Wthread-safety, an error in the clang preset): which lock guards a member,
-// which one a function wants held, takes or gives back. The names are those of clang's documentation. Other
-// compilers see nothing.
+// which one a function wants held, takes or gives back. The names are those of clang's documentation, with our
+// prefix, since Abseil's headers take the bare ones. Other compilers see nothing.
 //
-//   Mutex mu_ ACQUIRED_AFTER(first_mu_);   // the lock order
-//   int count_ GUARDED_BY(mu_) = 0;        // read and written with mu_ held
-//   char* bytes_ PT_GUARDED_BY(mu_);       // the same for what it points to
-//   void Drop() REQUIRES(mu_);             // the caller holds mu_
+//   Mutex mu_ CURVEFS_ACQUIRED_AFTER(first_mu_);   // the lock order
+//   int count_ CURVEFS_GUARDED_BY(mu_) = 0;        // read and written with mu_ held
+//   void Drop() CURVEFS_REQUIRES(mu_);             // the caller holds mu_
 //
-// A lambda is checked as a function of its own: it says what its caller holds, [&]() REQUIRES(mu_) { … }, or
-// is a loop instead.
+// A lambda is checked as a function of its own, so it says what its caller holds:
+//   [&]() CURVEFS_REQUIRES(mu_) { ++count_; }
 #pragma once
 
 #if defined(__clang__)
@@ -18,30 +17,30 @@
 #endif
 
 // Classes: a lock; one whose constructor takes a lock and whose destructor gives it back.
-#define CAPABILITY(name) CURVEFS_THREAD_ATTRIBUTE(capability(name))
-#define SCOPED_CAPABILITY CURVEFS_THREAD_ATTRIBUTE(scoped_lockable)
+#define CURVEFS_CAPABILITY(name) CURVEFS_THREAD_ATTRIBUTE(capability(name))
+#define CURVEFS_SCOPED_CAPABILITY CURVEFS_THREAD_ATTRIBUTE(scoped_lockable)
 
 // Members.
-#define GUARDED_BY(x) CURVEFS_THREAD_ATTRIBUTE(guarded_by(x))
-#define PT_GUARDED_BY(x) CURVEFS_THREAD_ATTRIBUTE(pt_guarded_by(x))
-#define ACQUIRED_BEFORE(...) CURVEFS_THREAD_ATTRIBUTE(acquired_before(__VA_ARGS__))
-#define ACQUIRED_AFTER(...) CURVEFS_THREAD_ATTRIBUTE(acquired_after(__VA_ARGS__))
+#define CURVEFS_GUARDED_BY(x) CURVEFS_THREAD_ATTRIBUTE(guarded_by(x))
+#define CURVEFS_PT_GUARDED_BY(x) CURVEFS_THREAD_ATTRIBUTE(pt_guarded_by(x))
+#define CURVEFS_ACQUIRED_BEFORE(...) CURVEFS_THREAD_ATTRIBUTE(acquired_before(__VA_ARGS__))
+#define CURVEFS_ACQUIRED_AFTER(...) CURVEFS_THREAD_ATTRIBUTE(acquired_after(__VA_ARGS__))
 
 // Functions: held by the caller all the time; not held; taken; given back.
-#define REQUIRES(...) CURVEFS_THREAD_ATTRIBUTE(requires_capability(__VA_ARGS__))
-#define REQUIRES_SHARED(...) CURVEFS_THREAD_ATTRIBUTE(requires_shared_capability(__VA_ARGS__))
-#define EXCLUDES(...) CURVEFS_THREAD_ATTRIBUTE(locks_excluded(__VA_ARGS__))
-#define ACQUIRE(...) CURVEFS_THREAD_ATTRIBUTE(acquire_capability(__VA_ARGS__))
-#define ACQUIRE_SHARED(...) CURVEFS_THREAD_ATTRIBUTE(acquire_shared_capability(__VA_ARGS__))
-#define TRY_ACQUIRE(...) CURVEFS_THREAD_ATTRIBUTE(try_acquire_capability(__VA_ARGS__))
-#define TRY_ACQUIRE_SHARED(...) CURVEFS_THREAD_ATTRIBUTE(try_acquire_shared_capability(__VA_ARGS__))
-#define RELEASE(...) CURVEFS_THREAD_ATTRIBUTE(release_capability(__VA_ARGS__))
-#define RELEASE_SHARED(...) CURVEFS_THREAD_ATTRIBUTE(release_shared_capability(__VA_ARGS__))
-#define RELEASE_GENERIC(...) CURVEFS_THREAD_ATTRIBUTE(release_generic_capability(__VA_ARGS__))
+#define CURVEFS_REQUIRES(...) CURVEFS_THREAD_ATTRIBUTE(requires_capability(__VA_ARGS__))
+#define CURVEFS_REQUIRES_SHARED(...) CURVEFS_THREAD_ATTRIBUTE(requires_shared_capability(__VA_ARGS__))
+#define CURVEFS_EXCLUDES(...) CURVEFS_THREAD_ATTRIBUTE(locks_excluded(__VA_ARGS__))
+#define CURVEFS_ACQUIRE(...) CURVEFS_THREAD_ATTRIBUTE(acquire_capability(__VA_ARGS__))
+#define CURVEFS_ACQUIRE_SHARED(...) CURVEFS_THREAD_ATTRIBUTE(acquire_shared_capability(__VA_ARGS__))
+#define CURVEFS_TRY_ACQUIRE(...) CURVEFS_THREAD_ATTRIBUTE(try_acquire_capability(__VA_ARGS__))
+#define CURVEFS_TRY_ACQUIRE_SHARED(...) CURVEFS_THREAD_ATTRIBUTE(try_acquire_shared_capability(__VA_ARGS__))
+#define CURVEFS_RELEASE(...) CURVEFS_THREAD_ATTRIBUTE(release_capability(__VA_ARGS__))
+#define CURVEFS_RELEASE_SHARED(...) CURVEFS_THREAD_ATTRIBUTE(release_shared_capability(__VA_ARGS__))
+#define CURVEFS_RELEASE_GENERIC(...) CURVEFS_THREAD_ATTRIBUTE(release_generic_capability(__VA_ARGS__))
 
 // Functions: after the call, the lock counts as held, though clang has not seen it taken; the lock that is
 // returned; not checked, for a reason written beside it.
-#define ASSERT_CAPABILITY(x) CURVEFS_THREAD_ATTRIBUTE(assert_capability(x))
-#define ASSERT_SHARED_CAPABILITY(x) CURVEFS_THREAD_ATTRIBUTE(assert_shared_capability(x))
-#define RETURN_CAPABILITY(x) CURVEFS_THREAD_ATTRIBUTE(lock_returned(x))
-#define NO_THREAD_SAFETY_ANALYSIS CURVEFS_THREAD_ATTRIBUTE(no_thread_safety_analysis)
+#define CURVEFS_ASSERT_CAPABILITY(x) CURVEFS_THREAD_ATTRIBUTE(assert_capability(x))
+#define CURVEFS_ASSERT_SHARED_CAPABILITY(x) CURVEFS_THREAD_ATTRIBUTE(assert_shared_capability(x))
+#define CURVEFS_RETURN_CAPABILITY(x) CURVEFS_THREAD_ATTRIBUTE(lock_returned(x))
+#define CURVEFS_NO_THREAD_SAFETY_ANALYSIS CURVEFS_THREAD_ATTRIBUTE(no_thread_safety_analysis)

@@ -1,15 +1,14 @@
 #include "kv/journal.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <iterator>
-#include <mutex>
 #include <optional>
 #include <random>
 #include <vector>
 
 #include "base/limits.h"
 #include "base/loop.h"
+#include "base/mutex.h"
 #include "kv/journal_format.h"
 #include "kv/journal_recovery.h"
 #include "kv/write_batch.h"
@@ -53,13 +52,12 @@ class FileJournal final : public Journal {
   enum class Spare { kNone, kPreparing, kReady };
 
   std::string Path(const std::string& name) const { return dir_ + "/" + name; }
-  // The following are for the leader only: the one thread that has set syncing_.
-  Status WriteFrames(Frames* frames, FramePosition* done);
-  Status RollOver(Seq first, size_t frame_bytes);
-  Status MakeSegment(Seq first, uint64_t size, bool from_spare);
-  bool TakeSpare(uint64_t size);
+  Status WriteFrames(FramePosition* done) CURVEFS_REQUIRES(leader_);
+  Status RollOver(Seq first, size_t frame_bytes) CURVEFS_REQUIRES(leader_);
+  Status MakeSegment(Seq first, uint64_t size, bool from_spare) CURVEFS_REQUIRES(leader_);
+  bool TakeSpare(uint64_t size) CURVEFS_REQUIRES(leader_);
+  void KeepRest(FramePosition done) CURVEFS_REQUIRES(leader_, mu_);
 
-  void KeepRest(FramePosition done);
   void PrepareSpare();
   uint64_t Salt() const;
   Status ReadOnly() const {
@@ -71,24 +69,25 @@ class FileJournal final : public Journal {
   const JournalOptions options_;
   Barrier barrier_;
 
-  // The leader's.
-  ActiveSegment active_;
-  Frames writing_;  // what it writes
+  Role leader_;  // the one thread that has set syncing_
+  ActiveSegment active_ CURVEFS_GUARDED_BY(leader_);
+  Frames writing_ CURVEFS_GUARDED_BY(leader_);  // what it writes
 
-  mutable std::mutex mu_;  // guards what follows; never held during I/O
-  std::condition_variable synced_;
-  Frames pending_;               // appended since the leader took its own
-  size_t buffered_bytes_ = 0;    // of pending_ and writing_
-  Frames free_;                  // empty, to be used again
-  Seq writing_last_ = 0;         // last frame in writing_
-  bool syncing_ = false;         // there is a leader
-  uint64_t attempts_ = 0;        // finished syncs
-  uint64_t failed_attempt_ = 0;  // the last one that failed, with `failure_`
-  Status failure_;
-  std::vector<Segment> segments_;  // oldest first
-  Spare spare_;
-  std::condition_variable spare_changed_;
-  uint64_t syncs_ = 0, appended_bytes_ = 0, failures_ = 0;
+  mutable Mutex mu_;  // never held during I/O
+  CondVar synced_;
+  Frames pending_ CURVEFS_GUARDED_BY(mu_);               // appended since the leader took its own
+  size_t buffered_bytes_ CURVEFS_GUARDED_BY(mu_) = 0;    // of pending_ and writing_
+  Frames free_ CURVEFS_GUARDED_BY(mu_);                  // empty, to be used again
+  Seq writing_last_ CURVEFS_GUARDED_BY(mu_) = 0;         // last frame in writing_
+  bool syncing_ CURVEFS_GUARDED_BY(mu_) = false;         // there is a leader
+  uint64_t attempts_ CURVEFS_GUARDED_BY(mu_) = 0;        // finished syncs
+  uint64_t failed_attempt_ CURVEFS_GUARDED_BY(mu_) = 0;  // the last one that failed, with `failure_`
+  Status failure_ CURVEFS_GUARDED_BY(mu_);
+  std::vector<Segment> segments_ CURVEFS_GUARDED_BY(mu_);  // oldest first
+  Spare spare_ CURVEFS_GUARDED_BY(mu_);
+  CondVar spare_changed_;
+  uint64_t syncs_ CURVEFS_GUARDED_BY(mu_) = 0,
+                  appended_bytes_ CURVEFS_GUARDED_BY(mu_) = 0, failures_ CURVEFS_GUARDED_BY(mu_) = 0;
 
   std::atomic<Seq> last_;     // written under mu_
   std::atomic<Seq> durable_;  // written by the leader
@@ -104,15 +103,15 @@ Result<Seq> FileJournal::Append(std::string_view encoded) {
   }
   const uint32_t count = options_.content->count(encoded);
   const size_t size = FrameSize(encoded.size());
-  std::unique_lock lock(mu_);
+  RelockableMutexLock lock(mu_);
   while (buffered_bytes_ + size > options_.max_buffer_bytes && buffered_bytes_ > 0) {
     Seq upto = last_.load(std::memory_order_relaxed);
-    lock.unlock();
+    lock.Unlock();
     if (Status s = Sync(upto); !s.ok()) {
       return Fail(Code::kNoSpace, "the journal's buffer of " + std::to_string(options_.max_buffer_bytes) +
                                       " bytes is full and cannot be written: " + s.message());
     }
-    lock.lock();
+    lock.Lock();
   }
   Seq seq = last_.load(std::memory_order_relaxed) + 1;
   if (pending_.empty() || pending_.back().capacity() - pending_.back().size() < size) {
@@ -133,28 +132,29 @@ Result<Seq> FileJournal::Append(std::string_view encoded) {
 Status FileJournal::Sync(Seq upto) {
   if (durable() >= upto) return {};
   if (options_.read_only) return ReadOnly();
-  std::unique_lock lock(mu_);
+  RelockableMutexLock lock(mu_);
   upto = std::min(upto, last_.load(std::memory_order_relaxed));
   while (syncing_) {
     // Somebody leads. Its outcome is ours if our batches are among those that it writes.
     const uint64_t attempt = attempts_ + 1;
     const bool ours = upto <= writing_last_;
-    synced_.wait(lock, [&] { return attempts_ >= attempt; });
+    while (attempts_ < attempt) synced_.Wait(mu_);
     if (durable() >= upto) return {};
     if (ours && failed_attempt_ == attempt) return failure_;
   }
   if (durable() >= upto) return {};
 
   syncing_ = true;
+  leader_.Begin();
   writing_.swap(pending_);
   const Seq last = writing_last_ = last_.load(std::memory_order_relaxed);
-  lock.unlock();
+  lock.Unlock();
 
   FramePosition done;
   Status status = barrier_ ? barrier_(last) : Status();
-  if (status.ok()) status = WriteFrames(&writing_, &done);
+  if (status.ok()) status = WriteFrames(&done);
 
-  lock.lock();
+  lock.Lock();
   KeepRest(done);
   ++attempts_;
   ++syncs_;
@@ -163,13 +163,14 @@ Status FileJournal::Sync(Seq upto) {
     failed_attempt_ = attempts_;
     failure_ = status;
   }
+  leader_.End();
   syncing_ = false;
-  lock.unlock();
-  synced_.notify_all();
+  lock.Unlock();
+  synced_.NotifyAll();
   return status;
 }
 
-// With mu_ held: frees the chunks that are written, and puts what is not before what came meanwhile.
+// Frees the chunks that are written, and puts what is not before what came meanwhile.
 void FileJournal::KeepRest(FramePosition done) {
   for (size_t i = 0; i < done.chunk; ++i) {
     buffered_bytes_ -= writing_[i].size();
@@ -187,14 +188,14 @@ void FileJournal::KeepRest(FramePosition done) {
   writing_.clear();
 }
 
-// Writes and syncs `frames`, segment by segment, raising durable_. *done is the end of what is durable of
-// them, also on failure.
-Status FileJournal::WriteFrames(Frames* frames, FramePosition* done) {
+// Writes and syncs writing_, segment by segment, raising durable_. *done is the end of what is durable of it,
+// also on failure.
+Status FileJournal::WriteFrames(FramePosition* done) {
   std::vector<iovec> pieces;
   std::vector<std::pair<Seq, FramePlace>> places;
-  while (done->chunk < frames->size()) {
+  while (done->chunk < writing_.size()) {
     const Seq first = durable() + 1;
-    const size_t first_size = UnstampedFrameSize((*frames)[done->chunk].data() + done->offset);
+    const size_t first_size = UnstampedFrameSize(writing_[done->chunk].data() + done->offset);
     if (!active_.file || active_.offset + first_size > active_.size) {
       CURVEFS_CHECK_OK(RollOver(first, first_size));
     }
@@ -204,8 +205,8 @@ Status FileJournal::WriteFrames(Frames* frames, FramePosition* done) {
     FramePosition end = *done;
     pieces.clear();
     places.clear();
-    while (end.chunk < frames->size()) {
-      std::string& chunk = (*frames)[end.chunk];
+    while (end.chunk < writing_.size()) {
+      std::string& chunk = writing_[end.chunk];
       const size_t begin = end.offset;
       while (end.offset < chunk.size()) {
         char* frame = chunk.data() + end.offset;
@@ -233,10 +234,11 @@ Status FileJournal::WriteFrames(Frames* frames, FramePosition* done) {
     for (const auto& [seq, place] : places) options_.placed(seq, place);
     durable_.store(last, std::memory_order_release);
     if (preparer_ && active_.offset > active_.size / 2) {
-      std::unique_lock lock(mu_);
-      if (spare_ != Spare::kNone) continue;
-      spare_ = Spare::kPreparing;
-      lock.unlock();
+      {
+        MutexLock lock(mu_);
+        if (spare_ != Spare::kNone) continue;
+        spare_ = Spare::kPreparing;
+      }
       preparer_->Post([this] { PrepareSpare(); });
     }
   }
@@ -262,7 +264,7 @@ Status FileJournal::MakeSegment(Seq first, uint64_t size, bool from_spare) {
                        .salt = Salt(),
                        .size = size,
                        .content = options_.content->number};
-  Status made = [&]() -> Status {
+  Status made = [&]() CURVEFS_REQUIRES(leader_) -> Status {
     CURVEFS_TRY(active_.file, disk_.Open(temporary, Disk::Mode::kCreate));
     if (!from_spare) CURVEFS_CHECK_OK(active_.file->Truncate(0));
     CURVEFS_CHECK_OK(active_.file->Allocate(size));
@@ -279,7 +281,7 @@ Status FileJournal::MakeSegment(Seq first, uint64_t size, bool from_spare) {
   active_.offset = kSegmentHeader;
   active_.size = size;
   active_.salt = header.salt;
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   if (!segments_.empty() && segments_.back().first == first) segments_.pop_back();
   segments_.push_back({first, size, header.salt});
   return {};
@@ -288,8 +290,8 @@ Status FileJournal::MakeSegment(Seq first, uint64_t size, bool from_spare) {
 // True if there is a prepared segment of the wanted size, which is then the caller's. Waits for one being
 // prepared: that is nearer to its end than a new one.
 bool FileJournal::TakeSpare(uint64_t size) {
-  std::unique_lock lock(mu_);
-  spare_changed_.wait(lock, [&] { return spare_ != Spare::kPreparing; });
+  MutexLock lock(mu_);
+  while (spare_ == Spare::kPreparing) spare_changed_.Wait(mu_);
   if (spare_ != Spare::kReady || size != options_.segment_bytes) return false;
   spare_ = Spare::kNone;
   return true;
@@ -307,17 +309,17 @@ void FileJournal::PrepareSpare() {
   }();
   if (!made.ok()) (void)disk_.Remove(temporary);
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     spare_ = made.ok() ? Spare::kReady : Spare::kNone;
   }
-  spare_changed_.notify_all();
+  spare_changed_.NotifyAll();
 }
 
 Status FileJournal::TrimTo(Seq upto) {
   if (options_.read_only) return ReadOnly();
   std::vector<Segment> old;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     size_t n = 0;
     while (n + 1 < segments_.size() && segments_[n + 1].first <= upto + 1) ++n;
     old.assign(segments_.begin(), segments_.begin() + static_cast<ptrdiff_t>(n));
@@ -328,7 +330,7 @@ Status FileJournal::TrimTo(Seq upto) {
   for (size_t i = 0; i < old.size(); ++i) {
     Status removed = disk_.Remove(Path(SegmentName(old[i].first)));
     if (removed.ok() || removed.code() == Code::kNotFound) continue;
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     segments_.insert(segments_.begin(), old.begin() + static_cast<ptrdiff_t>(i), old.end());
     return removed;
   }
@@ -339,7 +341,7 @@ Result<std::string> FileJournal::Read(Seq seq, FramePlace place) const {
   const std::string path = Path(SegmentName(place.segment));
   uint64_t salt = 0;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     auto it = std::find_if(segments_.begin(), segments_.end(),
                            [&](const Segment& s) { return s.first == place.segment; });
     if (it == segments_.end()) return Fail(Code::kNotFound, path + " has been removed");
@@ -361,7 +363,7 @@ Result<std::string> FileJournal::Read(Seq seq, FramePlace place) const {
 }
 
 JournalStats FileJournal::stats() const {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   const Seq durable_now = durable();  // before last(), which it must not pass
   JournalStats stats{.last = last(),
                      .durable = durable_now,

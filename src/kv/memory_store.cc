@@ -6,13 +6,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
-#include <mutex>
 #include <new>
 #include <optional>
-#include <shared_mutex>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/mutex.h"
 #include "kv/snapshot.h"
 #include "kv/store.h"
 
@@ -62,40 +61,54 @@ struct ByKey {
 
 // A shared mutex that lets a waiting writer go before readers that come later; the standard one may let a
 // stream of readers starve it. For one writer at a time.
-class StoreMutex {
+class CURVEFS_CAPABILITY("mutex") StoreMutex {
  public:
-  void lock() {
+  void Lock() CURVEFS_ACQUIRE() CURVEFS_NO_THREAD_SAFETY_ANALYSIS {  // it is made of mu_
     waiting_.store(true, std::memory_order_relaxed);
-    gate_.lock();
-    mu_.lock();
+    gate_.Lock();
+    mu_.Lock();
     waiting_.store(false, std::memory_order_relaxed);
-    gate_.unlock();
+    gate_.Unlock();
   }
-  void unlock() { mu_.unlock(); }
-  void lock_shared() {
-    if (waiting_.load(std::memory_order_relaxed)) std::lock_guard wait(gate_);
-    mu_.lock_shared();
+  void Unlock() CURVEFS_RELEASE() CURVEFS_NO_THREAD_SAFETY_ANALYSIS { mu_.Unlock(); }
+  void LockShared() CURVEFS_ACQUIRE_SHARED() CURVEFS_NO_THREAD_SAFETY_ANALYSIS {
+    if (waiting_.load(std::memory_order_relaxed)) MutexLock wait(gate_);
+    mu_.LockShared();
   }
-  void unlock_shared() { mu_.unlock_shared(); }
+  void UnlockShared() CURVEFS_RELEASE_SHARED() CURVEFS_NO_THREAD_SAFETY_ANALYSIS { mu_.UnlockShared(); }
+  void AssertHeld() const CURVEFS_ASSERT_CAPABILITY(this) {}
 
  private:
   std::atomic<bool> waiting_{false};
-  std::mutex gate_;
-  std::shared_mutex mu_;
+  Mutex gate_;  // taken before mu_
+  SharedMutex mu_;
+};
+
+class CURVEFS_SCOPED_CAPABILITY WriteLock {
+ public:
+  explicit WriteLock(StoreMutex& mu) CURVEFS_ACQUIRE(mu) : mu_(mu) { mu_.Lock(); }
+  ~WriteLock() CURVEFS_RELEASE() { mu_.Unlock(); }
+  WriteLock(const WriteLock&) = delete;
+  WriteLock& operator=(const WriteLock&) = delete;
+
+ private:
+  StoreMutex& mu_;
 };
 
 // Holds the mutex for reading, but for once only in each thread: a visitor of Scan may call Get.
-class ReadLock {
+class CURVEFS_SCOPED_CAPABILITY ReadLock {
  public:
-  explicit ReadLock(StoreMutex& mu) : mu_(mu), outer_(held) {
+  explicit ReadLock(StoreMutex& mu) CURVEFS_ACQUIRE_SHARED(mu) CURVEFS_NO_THREAD_SAFETY_ANALYSIS
+      : mu_(mu),
+        outer_(held) {
     if (outer_ == &mu_) return;
-    mu_.lock_shared();
+    mu_.LockShared();
     held = &mu_;
   }
-  ~ReadLock() {
+  ~ReadLock() CURVEFS_RELEASE() CURVEFS_NO_THREAD_SAFETY_ANALYSIS {
     if (outer_ == &mu_) return;
     held = outer_;
-    mu_.unlock_shared();
+    mu_.UnlockShared();
   }
   ReadLock(const ReadLock&) = delete;
   ReadLock& operator=(const ReadLock&) = delete;
@@ -130,39 +143,42 @@ class MemoryStore final : public KVStore {
     std::map<std::string, std::optional<std::string>, std::less<>> before;
   };
 
-  void Set(std::string_view key, std::string_view value);
-  void Del(std::string_view key);
-  void KeepForSave(std::string_view key, const Pair* old);
+  void Set(std::string_view key, std::string_view value) CURVEFS_REQUIRES(mu_);
+  void Del(std::string_view key) CURVEFS_REQUIRES(mu_);
+  void KeepForSave(std::string_view key, const Pair* old) CURVEFS_REQUIRES(mu_);
   bool NextSlice(std::string* out, std::vector<std::pair<uint32_t, uint32_t>>* lengths);
 
   Disk& disk_;
   const std::string path_;
-  std::mutex save_mu_;  // one Save at a time; taken before mu_
+  Mutex save_mu_ CURVEFS_ACQUIRED_BEFORE(mu_);  // one Save at a time; held over its I/O
 
-  mutable StoreMutex mu_;  // guards what follows
-  absl::btree_set<Pair*, ByKey> pairs_;
-  uint64_t key_value_bytes_ = 0;
-  std::optional<Saving> saving_;
+  mutable StoreMutex mu_;
+  absl::btree_set<Pair*, ByKey> pairs_ CURVEFS_GUARDED_BY(mu_);
+  uint64_t key_value_bytes_ CURVEFS_GUARDED_BY(mu_) = 0;
+  std::optional<Saving> saving_ CURVEFS_GUARDED_BY(mu_);
   std::atomic<Seq> applied_{0};  // written under mu_
 };
 
 Status MemoryStore::Load() {
-  Status read = ReadSnapshot(disk_, path_, [&](std::string_view key, std::string_view value) {
-    if (key == kAppliedKey) {
-      if (value.size() == sizeof(Seq)) applied_ = GetLe<Seq>(value.data());
-      return;
-    }
-    pairs_.insert(pairs_.end(), Pair::Make(key, value));
-    key_value_bytes_ += key.size() + value.size();
-  });
+  WriteLock lock(mu_);  // nobody else is here yet
+  Status read =
+      ReadSnapshot(disk_, path_, [&](std::string_view key, std::string_view value) CURVEFS_REQUIRES(mu_) {
+        if (key == kAppliedKey) {
+          if (value.size() == sizeof(Seq)) applied_ = GetLe<Seq>(value.data());
+          return;
+        }
+        pairs_.insert(pairs_.end(), Pair::Make(key, value));
+        key_value_bytes_ += key.size() + value.size();
+      });
   if (read.code() == Code::kNotFound) return {};
   return read;
 }
 
 Status MemoryStore::Apply(std::string_view encoded, Seq seq) {
   CURVEFS_CHECK(seq > applied());
-  std::lock_guard lock(mu_);
+  WriteLock lock(mu_);
   WriteBatch::ForEachTrusted(encoded, [&](RecordType type, std::string_view key, std::string_view value) {
+    mu_.AssertHeld();
     CURVEFS_CHECK(key != kAppliedKey);
     if (type == RecordType::kSet) {
       Set(key, value);
@@ -211,11 +227,11 @@ void MemoryStore::KeepForSave(std::string_view key, const Pair* old) {
 }
 
 Result<Seq> MemoryStore::Save() {
-  std::lock_guard one(save_mu_);
+  MutexLock one(save_mu_);
   Seq seq;
   uint64_t pairs;
   {
-    std::lock_guard lock(mu_);
+    WriteLock lock(mu_);
     seq = applied();
     pairs = pairs_.size() + 1;
     std::string applied_value;
@@ -239,7 +255,7 @@ Result<Seq> MemoryStore::Save() {
     CURVEFS_CHECK_OK(RunBarrier(seq));
     return writer->Finish();
   }();
-  std::lock_guard lock(mu_);
+  WriteLock lock(mu_);
   saving_.reset();
   if (!status.ok()) return Fail(std::move(status));
   return seq;
@@ -249,7 +265,7 @@ Result<Seq> MemoryStore::Save() {
 bool MemoryStore::NextSlice(std::string* out, std::vector<std::pair<uint32_t, uint32_t>>* lengths) {
   out->clear();
   lengths->clear();
-  std::shared_lock lock(mu_);
+  ReadLock lock(mu_);
   std::string& cursor = saving_->cursor;
   auto& before = saving_->before;
   auto pair = pairs_.upper_bound(std::string_view(cursor));
@@ -280,7 +296,7 @@ bool MemoryStore::NextSlice(std::string* out, std::vector<std::pair<uint32_t, ui
 }
 
 StoreStats MemoryStore::stats() const {
-  std::shared_lock lock(mu_);
+  ReadLock lock(mu_);
   // A B-tree node is about three quarters full; malloc rounds up to 16 bytes and keeps 8 for itself.
   constexpr uint64_t kPerPair = Pair::kOverhead + 8 + 8 + sizeof(Pair*) * 4 / 3;
   return {.pairs = pairs_.size(),

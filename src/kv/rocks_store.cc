@@ -13,10 +13,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 
 #include "base/bytes.h"
+#include "base/mutex.h"
 #include "kv/snapshot.h"
 #include "kv/store.h"
 
@@ -76,27 +75,29 @@ class FlushGate final : public rocksdb::EventListener {
 
   // A flush cannot be refused here, only held up; it goes on once the barrier succeeds.
   void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
-    std::unique_lock lock(mu_);
+    RelockableMutexLock lock(mu_);
     while (!closing_) {
-      lock.unlock();
+      lock.Unlock();
       if (barrier_().ok()) return;
-      lock.lock();
-      changed_.wait_for(lock, kRetryAfter, [&] { return closing_; });
+      lock.Lock();
+      const auto retry_at = std::chrono::steady_clock::now() + kRetryAfter;
+      while (!closing_ && changed_.WaitUntil(mu_, retry_at)) {
+      }
     }
   }
   // Flushes held up go on; the database must have been told before to drop their results.
   void Close() {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     closing_ = true;
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
 
  private:
   static constexpr std::chrono::milliseconds kRetryAfter{100};
   const std::function<Status()> barrier_;
-  std::mutex mu_;
-  std::condition_variable changed_;
-  bool closing_ = false;
+  Mutex mu_;
+  CondVar changed_;
+  bool closing_ CURVEFS_GUARDED_BY(mu_) = false;
 };
 
 class RocksStore final : public KVStore {
