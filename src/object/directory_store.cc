@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <mutex>
 #include <set>
 #include <utility>
 
 #include "base/limits.h"
+#include "base/mutex.h"
 #include "object/object_format.h"
 #include "object/object_store.h"
 #include "object/open_objects.h"
@@ -128,20 +128,20 @@ class DirectoryStore final : public ObjectStore {
 
   // Directories made and made durable. dirs_mu_ is held over the making of one (once in 4096 objects), so
   // that whoever puts a file into a new directory and syncs it finds that the root must be synced as well.
-  std::mutex dirs_mu_;
-  uint64_t made_ = 1;  // counts directories; the first stands for those of an earlier process that may have
-                       // died before its sync
-  uint64_t made_durable_ = 0;
+  Mutex dirs_mu_;
+  // made_ counts them; the first stands for those of an earlier process that may have died before its sync.
+  uint64_t made_ CURVEFS_GUARDED_BY(dirs_mu_) = 1;
+  uint64_t made_durable_ CURVEFS_GUARDED_BY(dirs_mu_) = 0;
 
   // Objects whose sync failed. The kernel may have dropped their pages, or keep them as if written: a second
   // fdatasync would say ok and mean nothing. They are written again under a new file before they count as
   // synced.
-  std::mutex suspects_mu_;
-  std::set<ObjectName> suspects_;
+  Mutex suspects_mu_;
+  std::set<ObjectName> suspects_ CURVEFS_GUARDED_BY(suspects_mu_);
 };
 
 Status DirectoryStore::MakeFanOutDir(uint64_t dir) {
-  std::lock_guard lock(dirs_mu_);
+  MutexLock lock(dirs_mu_);
   CURVEFS_CHECK_OK(disk_.MakeDir(DirPath(dir)));
   ++made_;
   return {};
@@ -222,7 +222,7 @@ Status DirectoryStore::Rewrite(const ObjectName& name) {
     CURVEFS_CHECK_OK(file->Sync());
   }
   CURVEFS_CHECK_OK(disk_.Rename(fresh, Path(name)));
-  std::lock_guard lock(suspects_mu_);
+  MutexLock lock(suspects_mu_);
   suspects_.erase(name);
   return {};
 }
@@ -231,16 +231,17 @@ Status DirectoryStore::Sync(std::span<const ObjectName> names) {
   if (names.empty()) return {};
   std::vector<ObjectName> suspects;
   {
-    std::lock_guard lock(suspects_mu_);
+    MutexLock lock(suspects_mu_);
     if (suspects_.size() > kMaxSuspects) return {Code::kIo, "too many objects could not be synced: " + dir_};
     if (!suspects_.empty()) {
-      std::ranges::copy_if(names, std::back_inserter(suspects),
-                           [&](auto& n) { return suspects_.contains(n); });
+      for (const ObjectName& name : names) {
+        if (suspects_.contains(name)) suspects.push_back(name);
+      }
     }
   }
   uint64_t made, made_durable;
   {
-    std::lock_guard lock(dirs_mu_);
+    MutexLock lock(dirs_mu_);
     made = made_;
     made_durable = made_durable_;
   }
@@ -252,11 +253,11 @@ Status DirectoryStore::Sync(std::span<const ObjectName> names) {
     result = names.size() > kSyncOneByOne ? disk_.SyncAll(dir_) : SyncEach(names, made != made_durable);
   }
   if (result.ok()) {
-    std::lock_guard lock(dirs_mu_);
+    MutexLock lock(dirs_mu_);
     made_durable_ = std::max(made_durable_, made);
     return {};
   }
-  std::lock_guard lock(suspects_mu_);
+  MutexLock lock(suspects_mu_);
   suspects_.insert(names.begin(), names.end());
   return {result.code() == Code::kNotFound ? Code::kIo : result.code(),
           "cannot make objects durable below " + dir_ + ": " + result.ToString()};
@@ -349,7 +350,7 @@ void DirectoryStore::Prefetch(const ObjectName& name, uint64_t offset, size_t n)
 Status DirectoryStore::Delete(const ObjectName& name) {
   open_.Erase(name);
   {
-    std::lock_guard lock(suspects_mu_);
+    MutexLock lock(suspects_mu_);
     suspects_.erase(name);
   }
   Status s = disk_.Remove(Path(name));

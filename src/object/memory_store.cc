@@ -1,9 +1,8 @@
 #include <map>
 #include <memory>
-#include <mutex>
-#include <shared_mutex>
 
 #include "base/limits.h"
+#include "base/mutex.h"
 #include "object/object_format.h"
 #include "object/object_store.h"
 
@@ -20,13 +19,13 @@ class MemoryObjectStore final : public ObjectStore {
     object->data.resize(size);
     CopyOut(data, object->data.data());
     object->digest = MakeTrailer(data).digest;
-    std::lock_guard lock(mu_);
+    WriterLock lock(mu_);
     objects_[name] = std::move(object);
     return objects_[name]->digest;
   }
 
   Status Sync(std::span<const ObjectName> names) override {
-    std::shared_lock lock(mu_);
+    ReaderLock lock(mu_);
     for (const auto& name : names) {
       if (!objects_.contains(name)) {
         return {Code::kIo, "object " + name.ToString() + " was to be synced but is not there"};
@@ -52,7 +51,7 @@ class MemoryObjectStore final : public ObjectStore {
   void Prefetch(const ObjectName&, uint64_t, size_t) override {}
 
   Status Delete(const ObjectName& name) override {
-    std::lock_guard lock(mu_);
+    WriterLock lock(mu_);
     objects_.erase(name);
     return {};
   }
@@ -67,7 +66,7 @@ class MemoryObjectStore final : public ObjectStore {
     if (foreign != nullptr) *foreign = 0;
     std::vector<ObjectName> names;  // visit may call us
     {
-      std::shared_lock lock(mu_);
+      ReaderLock lock(mu_);
       ObjectName first;
       first.chunk = from;
       for (auto it = objects_.lower_bound(first); it != objects_.end(); ++it) names.push_back(it->first);
@@ -86,13 +85,13 @@ class MemoryObjectStore final : public ObjectStore {
     uint32_t digest = 0;
   };
   std::shared_ptr<const Object> Find(const ObjectName& name) const {
-    std::shared_lock lock(mu_);
+    ReaderLock lock(mu_);
     auto it = objects_.find(name);
     return it == objects_.end() ? nullptr : it->second;
   }
 
-  mutable std::shared_mutex mu_;
-  std::map<ObjectName, std::shared_ptr<const Object>> objects_;
+  mutable SharedMutex mu_;  // a leaf
+  std::map<ObjectName, std::shared_ptr<const Object>> objects_ CURVEFS_GUARDED_BY(mu_);
 };
 
 }  // namespace

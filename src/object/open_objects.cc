@@ -3,7 +3,7 @@
 namespace curvefs::object {
 
 std::shared_ptr<const OpenObject> OpenObjects::Find(const ObjectName& name) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   auto it = by_name_.find(name);
   if (it == by_name_.end()) return nullptr;
   by_use_.splice(by_use_.begin(), by_use_, it->second);
@@ -12,7 +12,7 @@ std::shared_ptr<const OpenObject> OpenObjects::Find(const ObjectName& name) {
 
 void OpenObjects::Insert(const ObjectName& name, std::shared_ptr<const OpenObject> object) {
   std::shared_ptr<const OpenObject> closed;  // outside the lock
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   if (auto it = by_name_.find(name); it != by_name_.end()) {
     closed = std::exchange(it->second->second, std::move(object));
     by_use_.splice(by_use_.begin(), by_use_, it->second);
@@ -28,7 +28,7 @@ void OpenObjects::Insert(const ObjectName& name, std::shared_ptr<const OpenObjec
 
 void OpenObjects::Erase(const ObjectName& name) {
   std::shared_ptr<const OpenObject> closed;
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   auto it = by_name_.find(name);
   if (it == by_name_.end()) return;
   closed = std::move(it->second->second);

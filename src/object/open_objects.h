@@ -5,11 +5,11 @@
 #include <cstddef>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 #include <utility>
 
 #include "base/disk.h"
+#include "base/mutex.h"
 #include "object/object_format.h"
 #include "object/object_store.h"
 
@@ -40,9 +40,9 @@ class OpenObjects {
   using Entry = std::pair<ObjectName, std::shared_ptr<const OpenObject>>;
 
   const size_t limit_;
-  std::mutex mu_;
-  std::list<Entry> by_use_;  // most recent first
-  std::unordered_map<ObjectName, std::list<Entry>::iterator, Hash> by_name_;
+  Mutex mu_;                                         // a leaf
+  std::list<Entry> by_use_ CURVEFS_GUARDED_BY(mu_);  // most recent first
+  std::unordered_map<ObjectName, std::list<Entry>::iterator, Hash> by_name_ CURVEFS_GUARDED_BY(mu_);
 };
 
 }  // namespace curvefs::object

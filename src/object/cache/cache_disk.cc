@@ -186,7 +186,7 @@ Status CacheDisk::LinkForReading(const ObjectName& name) {
 Status CacheDisk::RemoveWritten(const ObjectName& name) {
   Status s = write_->Delete(name);
   // After the removal: a sync of the directory before it says nothing about it.
-  std::lock_guard lock(removals_mu_);
+  MutexLock lock(removals_mu_);
   if (!s.ok()) {
     unremoved_.insert(name);
     return s;
@@ -211,13 +211,15 @@ Status CacheDisk::SyncRemovedDirs(const std::set<std::string>& dirs) {
 Status CacheDisk::SyncRemoved(std::span<const ObjectName> names) {
   std::vector<ObjectName> again;
   {
-    std::lock_guard lock(removals_mu_);
+    MutexLock lock(removals_mu_);
     if (!unremoved_.empty()) {
-      std::ranges::copy_if(names, std::back_inserter(again), [&](auto& n) { return unremoved_.contains(n); });
+      for (const ObjectName& name : names) {
+        if (unremoved_.contains(name)) again.push_back(name);
+      }
     }
   }
   for (const ObjectName& name : again) CURVEFS_CHECK_OK(RemoveWritten(name));
-  std::lock_guard lock(removals_mu_);
+  MutexLock lock(removals_mu_);
   if (removals_.empty()) return {};
   std::set<std::string> dirs;
   for (const ObjectName& name : names) {
@@ -229,7 +231,7 @@ Status CacheDisk::SyncRemoved(std::span<const ObjectName> names) {
 }
 
 Status CacheDisk::SyncAllRemoved() {
-  std::lock_guard lock(removals_mu_);
+  MutexLock lock(removals_mu_);
   std::set<std::string> dirs;
   for (const auto& [dir, name] : removals_) dirs.insert(dir);
   return SyncRemovedDirs(dirs);
@@ -241,7 +243,7 @@ Status CacheDisk::SetAside(const ObjectName& name) {
   if (!s.ok() && s.code() != Code::kNotFound) return s;
   {
     // A rename is durable only with both of its directories; RemoveWritten notes the other.
-    std::lock_guard lock(removals_mu_);
+    MutexLock lock(removals_mu_);
     removals_.emplace(DamagedDir(), name);
   }
   return RemoveWritten(name);

@@ -10,7 +10,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <span>
 #include <string>
@@ -18,6 +17,7 @@
 #include <vector>
 
 #include "base/disk.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "object/cache/cache_order.h"
 #include "object/object_store.h"
@@ -78,7 +78,7 @@ class CacheDisk {
   Status ScanWrite(bool read_only, Found* found);
   Status ScanRead(bool read_only, Found* found);
   std::vector<CachedObject> LoadOrder();
-  Status SyncRemovedDirs(const std::set<std::string>& dirs);  // removals_mu_ held
+  Status SyncRemovedDirs(const std::set<std::string>& dirs) CURVEFS_REQUIRES(removals_mu_);
 
   Disk& disk_;
   const std::string path_;
@@ -88,9 +88,11 @@ class CacheDisk {
   std::atomic<bool> out_{false};
 
   // Held over the sync of directories, so that whoever asks after a name finds it either here or durable.
-  std::mutex removals_mu_;
-  std::set<std::pair<std::string, ObjectName>> removals_;  // by directory: of write/, or damaged/
-  std::set<ObjectName> unremoved_;  // few: a disk on which this happens is out of use soon
+  Mutex removals_mu_;
+  // By directory: of write/, or damaged/.
+  std::set<std::pair<std::string, ObjectName>> removals_ CURVEFS_GUARDED_BY(removals_mu_);
+  // Few: a disk on which this happens is out of use soon.
+  std::set<ObjectName> unremoved_ CURVEFS_GUARDED_BY(removals_mu_);
 };
 
 }  // namespace curvefs::object

@@ -51,7 +51,7 @@ Result<std::unique_ptr<DiskCacheStore>> DiskCacheStore::Open(Disk& disk, std::un
 
 // What lies on a disk at the start.
 void DiskCacheStore::Adopt(uint16_t disk, const CacheDisk::Found& found) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   Shelf& shelf = shelves_[disk];
   for (const CachedObject& object : found.cached) {
     auto [it, fresh] = entries_.try_emplace(object.name);
@@ -101,12 +101,12 @@ void DiskCacheStore::Start() {
 
 DiskCacheStore::~DiskCacheStore() {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     stop_ = true;
   }
-  upload_work_.notify_all();
-  fill_work_.notify_all();
-  changed_.notify_all();
+  upload_work_.NotifyAll();
+  fill_work_.NotifyAll();
+  changed_.NotifyAll();
   for (auto& thread : threads_) thread.join();
 }
 
@@ -117,13 +117,15 @@ DiskCacheStore::Entry* DiskCacheStore::Find(const ObjectName& name) {
   return it == entries_.end() ? nullptr : &it->second;
 }
 
-// Returns when no thread is at work on the object's files.
-void DiskCacheStore::AwaitIdle(std::unique_lock<std::mutex>& lock, const ObjectName& name) {
-  changed_.wait(lock, [&] {
-    if (filling_.contains(name)) return false;
-    const Entry* e = Find(name);
-    return e == nullptr || ((e->state == State::kClean || e->state == State::kWaiting) && e->pins == 0);
-  });
+// Whether no thread is at work on the object's files.
+bool DiskCacheStore::Idle(const ObjectName& name) {
+  if (filling_.contains(name)) return false;
+  const Entry* e = Find(name);
+  return e == nullptr || ((e->state == State::kClean || e->state == State::kWaiting) && e->pins == 0);
+}
+
+void DiskCacheStore::AwaitIdle(const ObjectName& name) {
+  while (!Idle(name)) changed_.Wait(mu_);
 }
 
 void DiskCacheStore::AddClean(const ObjectName& name, Entry* entry) {
@@ -182,7 +184,7 @@ bool DiskCacheStore::MakeRoom(uint16_t disk, uint64_t bytes) {
   std::vector<ObjectName> victims;
   bool room;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     const uint64_t limit = options_.size_bytes / shelves_.size();
     const uint64_t over = shelf.bytes + bytes > limit ? shelf.bytes + bytes - limit : 0;
     uint64_t need = std::max(over, lacking);
@@ -208,7 +210,7 @@ void DiskCacheStore::EvictFrom(uint16_t disk, uint64_t bytes) {
   Shelf& shelf = shelves_[disk];
   std::vector<ObjectName> victims;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     for (uint64_t freed = 0; freed < bytes && !shelf.by_use.empty();) {
       auto it = entries_.find(shelf.by_use.back());
       freed += it->second.bytes;
@@ -221,7 +223,7 @@ void DiskCacheStore::EvictFrom(uint16_t disk, uint64_t bytes) {
 }
 
 void DiskCacheStore::GiveBack(uint16_t disk, uint64_t bytes) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   shelves_[disk].bytes -= bytes;
 }
 
@@ -235,7 +237,7 @@ DiskCacheStore::Local DiskCacheStore::ReadLocal(const ObjectName& name,
     CacheDisk* disk;
     bool written;
     {
-      std::lock_guard lock(mu_);
+      MutexLock lock(mu_);
       Entry* e = Find(name);
       if (e == nullptr || e->state == State::kLeaving || !(e->in_read || e->in_write)) return Local::kMiss;
       disk = shelves_[e->disk].disk.get();
@@ -249,7 +251,7 @@ DiskCacheStore::Local DiskCacheStore::ReadLocal(const ObjectName& name,
     *result = read(written ? disk->write() : disk->read());
     if (result->ok()) return Local::kDone;
     disk->Note(*result);
-    std::unique_lock lock(mu_);
+    RelockableMutexLock lock(mu_);
     auto it = entries_.find(name);
     if (it == entries_.end() || it->second.in_write != written) continue;  // uploaded, or deleted, meanwhile
     if (written) return Local::kDone;
@@ -258,7 +260,7 @@ DiskCacheStore::Local DiskCacheStore::ReadLocal(const ObjectName& name,
     if (!bad || it->second.state != State::kClean) return Local::kMiss;
     ++stats_.damaged;
     Take(it);
-    lock.unlock();
+    lock.Unlock();
     (void)disk->read().Delete(name);  // best effort: it is noticed again
     return Local::kMiss;
   }
@@ -273,11 +275,11 @@ Result<std::shared_ptr<Buffer>> DiskCacheStore::Fetch(const ObjectName& name, ui
   flight->digest = digest;
   flight->n = whole ? ~uint64_t{0} : n;
   {
-    std::unique_lock lock(mu_);
+    MutexLock lock(mu_);
     auto [it, first] = flights_.try_emplace(name, flight);
     if (!first && it->second->digest == digest && it->second->n >= n) {
       flight = it->second;
-      changed_.wait(lock, [&] { return flight->done; });
+      while (!flight->done) changed_.Wait(mu_);
       if (!flight->status.ok()) return Fail(flight->status);
       return flight->bytes;
     }
@@ -298,7 +300,7 @@ Result<std::shared_ptr<Buffer>> DiskCacheStore::Fetch(const ObjectName& name, ui
     if (whole) Enqueue(name, std::move(data), FileBytes((*result)->size()));
   }
   if (flight != nullptr) {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     flight->done = true;
     if (result) {
       flight->bytes = *result;
@@ -306,7 +308,7 @@ Result<std::shared_ptr<Buffer>> DiskCacheStore::Fetch(const ObjectName& name, ui
       flight->status = result.error();
     }
     flights_.erase(name);
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
   return result;
 }
@@ -322,7 +324,7 @@ Status DiskCacheStore::Read(const ObjectName& name, uint32_t digest, uint64_t of
   }
   bool whole;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     if (local == Local::kDone) {
       ++stats_.hits;
       stats_.hit_bytes += n;
@@ -355,7 +357,7 @@ Result<std::shared_ptr<Buffer>> DiskCacheStore::ReadWhole(const ObjectName& name
     return inside ? std::move(inside) : Fail(std::move(s));
   }
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     ++(local == Local::kDone ? stats_.hits : stats_.misses);
     if (bytes != nullptr) stats_.hit_bytes += bytes->size();
   }
@@ -369,7 +371,7 @@ Result<std::shared_ptr<Buffer>> DiskCacheStore::ReadWhole(const ObjectName& name
 void DiskCacheStore::Prefetch(const ObjectName& name, uint64_t offset, size_t n) {
   ObjectStore* store = inner_.get();
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     if (const Entry* e = Find(name); e != nullptr && (e->in_read || e->in_write)) {
       CacheDisk& disk = *shelves_[e->disk].disk;
       store = e->in_write ? &disk.write() : &disk.read();
@@ -381,7 +383,7 @@ void DiskCacheStore::Prefetch(const ObjectName& name, uint64_t offset, size_t n)
 Result<ObjectStat> DiskCacheStore::Stat(const ObjectName& name) {
   ObjectStore* written = nullptr;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     if (const Entry* e = Find(name); e != nullptr && e->in_write) written = &shelves_[e->disk].disk->write();
   }
   if (written == nullptr) return inner_->Stat(name);
@@ -393,7 +395,7 @@ Result<ObjectStat> DiskCacheStore::Stat(const ObjectName& name) {
 Result<Timestamp> DiskCacheStore::WrittenAt(const ObjectName& name) {
   ObjectStore* written = nullptr;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     if (const Entry* e = Find(name); e != nullptr && e->in_write) written = &shelves_[e->disk].disk->write();
   }
   if (written == nullptr) return inner_->WrittenAt(name);
@@ -407,7 +409,7 @@ Status DiskCacheStore::List(ChunkId from, const std::function<bool(const ObjectN
                             uint64_t* foreign) {
   std::vector<ObjectName> waiting;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     if (waiting_ > 0) {
       for (const auto& [name, e] : entries_) {
         if (name.chunk >= from && (e.state == State::kWaiting || e.state == State::kUploading)) {
@@ -435,20 +437,20 @@ Status DiskCacheStore::List(ChunkId from, const std::function<bool(const ObjectN
 // ---- filling the read cache
 
 void DiskCacheStore::Enqueue(const ObjectName& name, BufferList data, uint64_t bytes) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   if (stop_ || options_.read_only || fill_bytes_ + bytes > kMaxFillQueue || fills_.size() >= kMaxFills) {
     ++stats_.fills_skipped;
     return;
   }
   fill_bytes_ += bytes;
   fills_.push_back({name, std::move(data), bytes});
-  fill_work_.notify_one();
+  fill_work_.NotifyOne();
 }
 
 // Writes the object to a disk, unless it is on one. `name` is in filling_, or will be after the first lock.
 Status DiskCacheStore::FillNow(const ObjectName& name, const BufferList& data, uint64_t bytes) {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     if (entries_.contains(name) || !filling_.insert(name).second) return {};
   }
   const int shelf = ShelfFor(name);
@@ -465,9 +467,9 @@ Status DiskCacheStore::FillNow(const ObjectName& name, const BufferList& data, u
       if (s.code() == Code::kNoSpace) EvictFrom(disk, 2 * bytes);
     }
   }
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   filling_.erase(name);
-  changed_.notify_all();
+  changed_.NotifyAll();
   if (!s.ok()) {
     ++stats_.fills_skipped;
     return s;
@@ -482,39 +484,39 @@ Status DiskCacheStore::FillNow(const ObjectName& name, const BufferList& data, u
 }
 
 void DiskCacheStore::FillMain() {
-  std::unique_lock lock(mu_);
+  RelockableMutexLock lock(mu_);
   while (true) {
-    fill_work_.wait(lock, [&] { return stop_ || !fills_.empty(); });
+    while (!stop_ && fills_.empty()) fill_work_.Wait(mu_);
     if (stop_) return;
     Fill fill = std::move(fills_.front());
     fills_.pop_front();
     ++fills_at_work_;
-    lock.unlock();
+    lock.Unlock();
     (void)FillNow(fill.name, fill.data, fill.bytes);  // best effort, and counted
     fill.data.clear();
-    lock.lock();
+    lock.Lock();
     fill_bytes_ -= fill.bytes;
     --fills_at_work_;
-    changed_.notify_all();
+    changed_.NotifyAll();
     if (stats_.fills >= save_at_) {
       save_at_ = stats_.fills + kFillsPerSave;
-      lock.unlock();
+      lock.Unlock();
       SaveOrder();
-      lock.lock();
+      lock.Lock();
     }
   }
 }
 
 void DiskCacheStore::AwaitFills() {
-  std::unique_lock lock(mu_);
-  changed_.wait(lock, [&] { return stop_ || (fills_.empty() && fills_at_work_ == 0); });
+  MutexLock lock(mu_);
+  while (!stop_ && !(fills_.empty() && fills_at_work_ == 0)) changed_.Wait(mu_);
 }
 
 void DiskCacheStore::SaveOrder() {
   for (Shelf& shelf : shelves_) {
     std::vector<CachedObject> order;
     {
-      std::lock_guard lock(mu_);
+      MutexLock lock(mu_);
       order.reserve(shelf.by_use.size());
       for (auto it = shelf.by_use.rbegin(); it != shelf.by_use.rend(); ++it) {
         order.push_back({*it, entries_.at(*it).bytes});
@@ -527,7 +529,7 @@ void DiskCacheStore::SaveOrder() {
 // ---- warming up
 
 bool DiskCacheStore::Cached(const ObjectName& name) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   const Entry* e = Find(name);
   return e != nullptr && e->state != State::kLeaving && (e->in_write || !shelves_[e->disk].disk->out());
 }
@@ -543,7 +545,7 @@ Status DiskCacheStore::Warm(const ObjectName& name, uint32_t digest) {
 bool DiskCacheStore::Evict(const ObjectName& name) {
   CacheDisk* disk;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     auto it = entries_.find(name);
     if (it == entries_.end() || it->second.state != State::kClean || options_.read_only) return false;
     disk = shelves_[it->second.disk].disk.get();
@@ -557,7 +559,7 @@ bool DiskCacheStore::Evict(const ObjectName& name) {
 }
 
 DiskCacheStats DiskCacheStore::stats() const {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   DiskCacheStats s = stats_;
   for (const Shelf& shelf : shelves_) {
     s.bytes += shelf.bytes;

@@ -16,17 +16,14 @@
 //
 // A disk that fails, or is full, costs speed, never data that are in the store.
 //
-// Threads: as ObjectStore. Lock order: none of its locks is held over I/O of the store or of a disk, and mu_
-// is a leaf.
+// Threads: as ObjectStore. None of its locks is held over I/O of the store or of a disk, and mu_ is a leaf.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <thread>
@@ -36,6 +33,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/disk.h"
+#include "base/mutex.h"
 #include "object/cache/cache_disk.h"
 #include "object/object_store.h"
 
@@ -135,10 +133,10 @@ class DiskCacheStore final : public ObjectStore {
     size_t operator()(const ObjectName& n) const noexcept;
   };
   using Entries = std::unordered_map<ObjectName, Entry, NameHash>;
-  struct Shelf {  // one disk's share
-    std::unique_ptr<CacheDisk> disk;
-    std::list<ObjectName> by_use;  // the clean ones, most recent first
-    uint64_t bytes = 0;            // of all, with what is reserved for writes under way
+  struct Shelf {                      // one disk's share
+    std::unique_ptr<CacheDisk> disk;  // fixed; the rest is guarded by mu_
+    std::list<ObjectName> by_use;     // the clean ones, most recent first
+    uint64_t bytes = 0;               // of all, with what is reserved for writes under way
     uint64_t clean_bytes = 0;
   };
   struct Flight {  // a read of [0, n) that others may share
@@ -160,13 +158,13 @@ class DiskCacheStore final : public ObjectStore {
   void Adopt(uint16_t disk, const CacheDisk::Found& found);
   void Start();
 
-  // mu_ held for those that take a lock or say so.
-  Entry* Find(const ObjectName& name);
-  void AwaitIdle(std::unique_lock<std::mutex>& lock, const ObjectName& name);
-  void AddClean(const ObjectName& name, Entry* entry);
-  void Take(Entries::iterator it);
+  Entry* Find(const ObjectName& name) CURVEFS_REQUIRES(mu_);
+  bool Idle(const ObjectName& name) CURVEFS_REQUIRES(mu_);
+  void AwaitIdle(const ObjectName& name) CURVEFS_REQUIRES(mu_);
+  void AddClean(const ObjectName& name, Entry* entry) CURVEFS_REQUIRES(mu_);
+  void Take(Entries::iterator it) CURVEFS_REQUIRES(mu_);
   int ShelfFor(const ObjectName& name) const;
-  bool Touch(const ObjectName& name);
+  bool Touch(const ObjectName& name) CURVEFS_REQUIRES(mu_);
 
   bool MakeRoom(uint16_t disk, uint64_t bytes);
   void EvictFrom(uint16_t disk, uint64_t bytes);
@@ -181,33 +179,34 @@ class DiskCacheStore final : public ObjectStore {
   void FillMain();
   void UploadMain();
   Status Upload(const ObjectName& name, CacheDisk& disk, uint32_t digest, bool* damaged);
-  void EndUpload(std::unique_lock<std::mutex>& lock, const ObjectName& name, Status status, bool damaged);
+  void EndUpload(const ObjectName& name, Status status, bool damaged) CURVEFS_REQUIRES(mu_);
 
   const std::unique_ptr<ObjectStore> inner_;
   const DiskCacheOptions options_;
-  std::vector<Shelf> shelves_;  // `disk` of each is fixed; the rest under mu_
-  std::mutex mark_mu_;          // held over before_writeback
-  bool marked_ = false, mark_failure_logged_ = false;
+  std::vector<Shelf> shelves_;
+  Mutex mark_mu_;  // held over before_writeback
+  bool marked_ CURVEFS_GUARDED_BY(mark_mu_) = false;
+  bool mark_failure_logged_ CURVEFS_GUARDED_BY(mark_mu_) = false;
 
-  mutable std::mutex mu_;
-  std::condition_variable changed_;      // an entry's state, a flight, the fills, what waits
-  std::condition_variable upload_work_;  // something to upload, or the end
-  std::condition_variable fill_work_;
-  Entries entries_;
-  std::deque<ObjectName> uploads_;  // some may have been deleted since
-  uint64_t waiting_ = 0, waiting_bytes_ = 0;
-  uint32_t failures_in_a_row_ = 0;
-  SteadyTime retry_at_{};  // no upload begins before
-  std::unordered_map<ObjectName, std::shared_ptr<Flight>, NameHash> flights_;
-  std::deque<Fill> fills_;
-  std::set<ObjectName> filling_;  // being written to a disk now
-  uint64_t fill_bytes_ = 0;       // in fills_, and of those at work
-  uint32_t fills_at_work_ = 0;
-  uint64_t save_at_ = kFillsPerSave;
-  std::deque<ObjectName> touched_order_;
-  std::set<ObjectName> touched_;
-  DiskCacheStats stats_;
-  bool stop_ = false;
+  mutable Mutex mu_;
+  CondVar changed_;      // an entry's state, a flight, the fills, what waits
+  CondVar upload_work_;  // something to upload, or the end
+  CondVar fill_work_;
+  Entries entries_ CURVEFS_GUARDED_BY(mu_);
+  std::deque<ObjectName> uploads_ CURVEFS_GUARDED_BY(mu_);  // some may have been deleted since
+  uint64_t waiting_ CURVEFS_GUARDED_BY(mu_) = 0, waiting_bytes_ CURVEFS_GUARDED_BY(mu_) = 0;
+  uint32_t failures_in_a_row_ CURVEFS_GUARDED_BY(mu_) = 0;
+  SteadyTime retry_at_ CURVEFS_GUARDED_BY(mu_){};  // no upload begins before
+  std::unordered_map<ObjectName, std::shared_ptr<Flight>, NameHash> flights_ CURVEFS_GUARDED_BY(mu_);
+  std::deque<Fill> fills_ CURVEFS_GUARDED_BY(mu_);
+  std::set<ObjectName> filling_ CURVEFS_GUARDED_BY(mu_);  // being written to a disk now
+  uint64_t fill_bytes_ CURVEFS_GUARDED_BY(mu_) = 0;       // in fills_, and of those at work
+  uint32_t fills_at_work_ CURVEFS_GUARDED_BY(mu_) = 0;
+  uint64_t save_at_ CURVEFS_GUARDED_BY(mu_) = kFillsPerSave;
+  std::deque<ObjectName> touched_order_ CURVEFS_GUARDED_BY(mu_);
+  std::set<ObjectName> touched_ CURVEFS_GUARDED_BY(mu_);
+  DiskCacheStats stats_ CURVEFS_GUARDED_BY(mu_);
+  bool stop_ CURVEFS_GUARDED_BY(mu_) = false;
   std::vector<std::thread> threads_;
 };
 

@@ -20,7 +20,7 @@ SteadyTime Now() {
 // Whether objects may wait: it is noted outside that the store alone is not all.
 bool DiskCacheStore::MayWait() {
   if (!options_.writeback || options_.read_only) return false;
-  std::lock_guard lock(mark_mu_);
+  MutexLock lock(mark_mu_);
   if (marked_) return true;
   Status s = options_.before_writeback ? options_.before_writeback() : Status();
   marked_ = s.ok();
@@ -45,7 +45,7 @@ Result<uint32_t> DiskCacheStore::Put(const ObjectName& name, const BufferList& d
   if (const int disk = MayWait() ? ShelfFor(name) : -1; disk >= 0) {
     auto digest = PutWaiting(name, data, static_cast<uint16_t>(disk));
     if (digest) return digest;
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     ++stats_.put_through;
   }
   CURVEFS_TRY(const uint32_t digest, inner_->Put(name, data));
@@ -59,7 +59,7 @@ Result<uint32_t> DiskCacheStore::PutWaiting(const ObjectName& name, const Buffer
   const uint64_t bytes = size + TrailerBytes(size);
   CacheDisk& disk = *shelves_[shelf].disk;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     if (waiting_ >= kMaxWaitingObjects) return Fail(Code::kNoSpace);
   }
   if (!MakeRoom(shelf, bytes)) return Fail(Code::kNoSpace);
@@ -77,7 +77,7 @@ Result<uint32_t> DiskCacheStore::PutWaiting(const ObjectName& name, const Buffer
     linked = disk.LinkForReading(name);
   }
   disk.Note(linked);
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   Entry& e = entries_[name];
   e.disk = shelf;
   e.state = State::kWaiting;
@@ -88,7 +88,7 @@ Result<uint32_t> DiskCacheStore::PutWaiting(const ObjectName& name, const Buffer
   ++waiting_;
   waiting_bytes_ += bytes;
   uploads_.push_back(name);
-  upload_work_.notify_one();
+  upload_work_.NotifyOne();
   return digest;
 }
 
@@ -96,7 +96,7 @@ Status DiskCacheStore::Sync(std::span<const ObjectName> names) {
   std::map<uint16_t, std::vector<ObjectName>> written;
   std::vector<ObjectName> inside;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     for (const ObjectName& name : names) {
       Entry* e = Find(name);
       if (e != nullptr && e->in_write && e->state != State::kLeaving) {
@@ -115,11 +115,11 @@ Status DiskCacheStore::Sync(std::span<const ObjectName> names) {
     if (result.ok()) result = std::move(s);
   }
   if (!written.empty()) {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     for (const auto& [shelf, group] : written) {
       for (const ObjectName& name : group) --entries_.at(name).pins;
     }
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
   if (!result.ok() || inside.empty()) return result;
   return inner_->Sync(inside);
@@ -127,32 +127,32 @@ Status DiskCacheStore::Sync(std::span<const ObjectName> names) {
 
 // Takes an object off the disks. *may_be_inside: the store may have it too.
 Status DiskCacheStore::DropLocal(const ObjectName& name, bool* may_be_inside) {
-  std::unique_lock lock(mu_);
+  RelockableMutexLock lock(mu_);
   *may_be_inside = true;
-  std::erase_if(fills_, [&](const Fill& fill) {
+  std::erase_if(fills_, [&](const Fill& fill) CURVEFS_REQUIRES(mu_) {
     if (fill.name != name) return false;
     fill_bytes_ -= fill.bytes;
     return true;
   });
-  AwaitIdle(lock, name);
+  AwaitIdle(name);
   auto it = entries_.find(name);
   if (it == entries_.end()) return {};
   if (options_.read_only) return {Code::kReadOnly, "the cache is opened for reading only"};
   CacheDisk& disk = *shelves_[it->second.disk].disk;
   if (it->second.state == State::kClean) {
     Take(it);
-    lock.unlock();
+    lock.Unlock();
     disk.Note(disk.read().Delete(name));  // best effort: if it stays, it is evicted one day
     return {};
   }
   Entry& e = it->second;
   *may_be_inside = e.tried;
   e.state = State::kLeaving;
-  lock.unlock();
+  lock.Unlock();
   Status s = disk.RemoveWritten(name);
   if (s.ok()) disk.Note(disk.read().Delete(name));
   disk.Note(s);
-  lock.lock();
+  lock.Lock();
   if (s.ok()) {
     --waiting_;
     waiting_bytes_ -= e.bytes;
@@ -161,9 +161,9 @@ Status DiskCacheStore::DropLocal(const ObjectName& name, bool* may_be_inside) {
   } else {
     e.state = State::kWaiting;
     uploads_.push_back(name);
-    upload_work_.notify_one();
+    upload_work_.NotifyOne();
   }
-  changed_.notify_all();
+  changed_.NotifyAll();
   return s;
 }
 
@@ -214,14 +214,14 @@ Status DiskCacheStore::Upload(const ObjectName& name, CacheDisk& disk, uint32_t 
 }
 
 void DiskCacheStore::UploadMain() {
-  std::unique_lock lock(mu_);
+  RelockableMutexLock lock(mu_);
   while (!stop_) {
     if (uploads_.empty()) {
-      upload_work_.wait(lock);
+      upload_work_.Wait(mu_);
       continue;
     }
     if (Now() < retry_at_) {
-      upload_work_.wait_until(lock, retry_at_);
+      upload_work_.WaitUntil(mu_, retry_at_);
       continue;
     }
     const ObjectName name = uploads_.front();
@@ -232,23 +232,22 @@ void DiskCacheStore::UploadMain() {
     e->tried = true;
     CacheDisk& disk = *shelves_[e->disk].disk;
     const uint32_t digest = e->digest;
-    lock.unlock();
+    lock.Unlock();
     bool damaged = false;
     const Status s = Upload(name, disk, digest, &damaged);
-    lock.lock();
-    EndUpload(lock, name, s, damaged);
+    lock.Lock();
+    EndUpload(name, s, damaged);
   }
 }
 
 // The entry is in kUploading, so nobody else takes it away.
-void DiskCacheStore::EndUpload(std::unique_lock<std::mutex>& lock, const ObjectName& name, Status status,
-                               bool damaged) {
+void DiskCacheStore::EndUpload(const ObjectName& name, Status status, bool damaged) {
   Entry& e = entries_.at(name);
   CacheDisk& disk = *shelves_[e.disk].disk;
   if (status.ok() || damaged) {
-    changed_.wait(lock, [&] { return e.pins == 0; });
+    while (e.pins > 0) changed_.Wait(mu_);
     e.in_write = false;  // from here on it is read in read/, or in the store
-    lock.unlock();
+    mu_.Unlock();
     if (damaged) {
       Log(LogLevel::kError,
           "object " + name.ToString() + " was damaged on the cache disk before it was uploaded (" +
@@ -257,7 +256,7 @@ void DiskCacheStore::EndUpload(std::unique_lock<std::mutex>& lock, const ObjectN
     }
     Status removed = damaged ? disk.SetAside(name) : disk.RemoveWritten(name);
     disk.Note(removed);
-    lock.lock();
+    mu_.Lock();
     if (!removed.ok()) {
       e.in_write = true;
       status = removed;
@@ -291,26 +290,28 @@ void DiskCacheStore::EndUpload(std::unique_lock<std::mutex>& lock, const ObjectN
               " objects wait on the cache disk and it is tried again and again: " + status.ToString());
     }
   }
-  changed_.notify_all();
-  upload_work_.notify_one();
+  changed_.NotifyAll();
+  upload_work_.NotifyOne();
 }
 
 Status DiskCacheStore::Drain(const std::function<bool(uint64_t objects, uint64_t bytes)>& go_on) {
   constexpr auto kTell = std::chrono::milliseconds(200);
-  std::unique_lock lock(mu_);
+  RelockableMutexLock lock(mu_);
   retry_at_ = {};
-  upload_work_.notify_all();
+  upload_work_.NotifyAll();
   while (waiting_ > 0) {
     const uint64_t objects = waiting_, bytes = waiting_bytes_;
-    lock.unlock();
+    lock.Unlock();
     if (options_.upload_threads == 0 || options_.read_only || (go_on && !go_on(objects, bytes))) {
       return {Code::kInterrupted, std::to_string(objects) + " objects (" + std::to_string(bytes) +
                                       " bytes) still wait for their upload"};
     }
-    lock.lock();
-    changed_.wait_for(lock, kTell, [&] { return waiting_ == 0; });
+    lock.Lock();
+    const SteadyTime tell_at = Now() + kTell;
+    while (waiting_ > 0 && changed_.WaitUntil(mu_, tell_at)) {
+    }
   }
-  lock.unlock();
+  lock.Unlock();
   for (Shelf& shelf : shelves_) CURVEFS_CHECK_OK(shelf.disk->SyncAllRemoved());
   return {};
 }

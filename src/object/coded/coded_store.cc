@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cstring>
 #include <list>
-#include <mutex>
 #include <unordered_map>
 #include <utility>
+
+#include "base/mutex.h"
 
 namespace curvefs::object {
 namespace {
@@ -66,13 +67,13 @@ class CodedStore final : public ObjectStore {
 
   const std::unique_ptr<ObjectStore> inner_;
   const CodedOptions options_;
-  std::mutex mu_;
-  std::list<Remembered> by_use_;  // most recent first
-  std::unordered_map<Key, std::list<Remembered>::iterator, KeyHash> layouts_;
+  Mutex mu_;                                              // a leaf
+  std::list<Remembered> by_use_ CURVEFS_GUARDED_BY(mu_);  // most recent first
+  std::unordered_map<Key, std::list<Remembered>::iterator, KeyHash> layouts_ CURVEFS_GUARDED_BY(mu_);
 };
 
 CodedStore::Layout CodedStore::Find(const Key& key) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   auto it = layouts_.find(key);
   if (it == layouts_.end()) return nullptr;
   by_use_.splice(by_use_.begin(), by_use_, it->second);
@@ -80,7 +81,7 @@ CodedStore::Layout CodedStore::Find(const Key& key) {
 }
 
 void CodedStore::Remember(const Key& key, Layout layout) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   if (layouts_.contains(key)) return;
   by_use_.emplace_front(key, std::move(layout));
   layouts_[key] = by_use_.begin();

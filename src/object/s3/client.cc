@@ -148,7 +148,7 @@ void Client::Execute(std::span<Request*> requests) {
   for (;;) {
     Credentials credentials;
     {
-      std::lock_guard lock(mu_);
+      MutexLock lock(mu_);
       credentials = credentials_;
     }
     std::vector<Exchange*> exchanges;
@@ -203,7 +203,7 @@ bool Client::Judge(Request* r, const Credentials& used) {
 // Whether there are other keys now than those that were used.
 bool Client::Reread(const Credentials& used) {
   auto fresh = source_();
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   if (fresh) credentials_ = *std::move(fresh);
   return !(credentials_ == used);
 }
@@ -213,7 +213,7 @@ Duration Client::Pause(size_t tries) {
   Duration most = options_.first_pause;
   for (size_t i = 1; i < tries && most < options_.longest_pause; ++i) most *= 2;
   most = std::min(most, options_.longest_pause);
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return most / 2 + Duration(static_cast<int64_t>(random_() % static_cast<uint64_t>(most.count() / 2 + 1)));
 }
 

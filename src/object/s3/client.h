@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <random>
 #include <span>
 #include <string>
@@ -23,6 +22,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "object/s3/credentials.h"
 #include "object/s3/errors.h"
@@ -121,9 +121,9 @@ class Client {
   std::atomic<bool> no_delete_many_ = false;
   std::atomic<uint64_t> retries_ = 0, failures_ = 0;
 
-  mutable std::mutex mu_;  // a leaf
-  Credentials credentials_;
-  std::mt19937_64 random_;
+  mutable Mutex mu_;  // a leaf
+  Credentials credentials_ CURVEFS_GUARDED_BY(mu_);
+  std::mt19937_64 random_ CURVEFS_GUARDED_BY(mu_);
 };
 
 }  // namespace curvefs::object::s3

@@ -5,7 +5,7 @@
 namespace curvefs::object::s3 {
 
 std::shared_ptr<const ChecksumTable> TableCache::Find(const std::string& key) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   auto found = by_key_.find(key);
   if (found == by_key_.end()) return nullptr;
   by_use_.splice(by_use_.begin(), by_use_, found->second);
@@ -13,7 +13,7 @@ std::shared_ptr<const ChecksumTable> TableCache::Find(const std::string& key) {
 }
 
 void TableCache::Insert(const std::string& key, std::shared_ptr<const ChecksumTable> table) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   EraseLocked(key);
   by_use_.push_front({key, std::move(table)});
   by_key_[key] = by_use_.begin();
@@ -22,7 +22,7 @@ void TableCache::Insert(const std::string& key, std::shared_ptr<const ChecksumTa
 }
 
 void TableCache::Erase(const std::string& key) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   EraseLocked(key);
 }
 
@@ -35,7 +35,7 @@ void TableCache::EraseLocked(const std::string& key) {
 }
 
 size_t TableCache::bytes() const {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return bytes_;
 }
 

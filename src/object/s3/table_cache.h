@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <unordered_map>
 
+#include "base/mutex.h"
 #include "object/object_format.h"
 
 namespace curvefs::object::s3 {
@@ -30,13 +30,13 @@ class TableCache {
     std::shared_ptr<const ChecksumTable> table;
     size_t bytes() const { return 2 * key.size() + table->units.size() * sizeof(uint32_t) + 200; }
   };
-  void EraseLocked(const std::string& key);
+  void EraseLocked(const std::string& key) CURVEFS_REQUIRES(mu_);
 
   const size_t limit_;
-  mutable std::mutex mu_;    // a leaf
-  std::list<Entry> by_use_;  // most recent first
-  std::unordered_map<std::string, std::list<Entry>::iterator> by_key_;
-  size_t bytes_ = 0;
+  mutable Mutex mu_;                                 // a leaf
+  std::list<Entry> by_use_ CURVEFS_GUARDED_BY(mu_);  // most recent first
+  std::unordered_map<std::string, std::list<Entry>::iterator> by_key_ CURVEFS_GUARDED_BY(mu_);
+  size_t bytes_ CURVEFS_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace curvefs::object::s3

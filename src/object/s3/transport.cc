@@ -6,14 +6,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cctype>
-#include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <list>
-#include <mutex>
 #include <thread>
 
 #include "base/blocking.h"
+#include "base/mutex.h"
 #include "base/status.h"
 
 namespace curvefs::object::s3 {
@@ -25,9 +24,9 @@ constexpr long kLimitedBuffer = 16 << 10;  // with a bandwidth limit: smaller st
 constexpr Duration kLongestNap = std::chrono::seconds(1);
 
 struct Batch {  // of exchanges that one thread waits for
-  std::mutex mu;
-  std::condition_variable done;
-  size_t left = 0;
+  Mutex mu;     // a leaf
+  CondVar done;
+  size_t left CURVEFS_GUARDED_BY(mu) = 0;
 };
 
 // A token bucket that may be overdrawn by one step. Used by the driver thread only.
@@ -143,9 +142,9 @@ class Transport::Driver {
   const TransportOptions options_;
   CURLM* multi_;
 
-  std::mutex mu_;
-  std::array<std::deque<Waiting>, 3> waiting_;  // by Lane. Guarded by mu_
-  bool stop_ = false;                           // guarded by mu_
+  Mutex mu_;                                                            // a leaf
+  std::array<std::deque<Waiting>, 3> waiting_ CURVEFS_GUARDED_BY(mu_);  // by Lane
+  bool stop_ CURVEFS_GUARDED_BY(mu_) = false;
 
   // Of the driver thread.
   std::list<Running> running_;
@@ -179,7 +178,7 @@ Transport::Driver::Driver(TransportOptions options)
 
 Transport::Driver::~Driver() {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     stop_ = true;
   }
   curl_multi_wakeup(multi_);
@@ -192,15 +191,18 @@ Transport::Driver::~Driver() {
 void Transport::Driver::Run(std::span<Exchange* const> exchanges) {
   AboutToBlock();
   Batch batch;
-  batch.left = exchanges.size();
+  {
+    MutexLock lock(batch.mu);
+    batch.left = exchanges.size();
+  }
   {
     const SteadyTime now = Now();
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     for (Exchange* e : exchanges) waiting_[static_cast<size_t>(e->lane)].push_back({e, &batch, now});
   }
   curl_multi_wakeup(multi_);
-  std::unique_lock lock(batch.mu);
-  batch.done.wait(lock, [&] { return batch.left == 0; });
+  MutexLock lock(batch.mu);
+  while (batch.left > 0) batch.done.Wait(batch.mu);
 }
 
 void Transport::Driver::Main() {
@@ -216,7 +218,7 @@ void Transport::Driver::Main() {
     now_ = Now();
     GiveUpLate();
     {
-      std::lock_guard lock(mu_);
+      MutexLock lock(mu_);
       if (stop_ && running_.empty()) return;
       bool more = false;  // a place became free
       for (size_t lane = 0; lane < waiting_.size(); ++lane)
@@ -239,11 +241,11 @@ Duration Transport::Driver::Nap() const {
 }
 
 void Transport::Driver::StartWaiting() {
-  for (size_t lane = 0; lane < waiting_.size(); ++lane) {
+  for (size_t lane = 0; lane < running_in_.size(); ++lane) {
     while (running_in_[lane] < options_.at_once[lane]) {
       Waiting next;
       {
-        std::lock_guard lock(mu_);
+        MutexLock lock(mu_);
         if (waiting_[lane].empty()) break;
         next = waiting_[lane].front();
         waiting_[lane].pop_front();
@@ -493,8 +495,8 @@ void Transport::Driver::End(Running* r, CURLcode code, const char* why) {
   --running_in_[static_cast<size_t>(e->lane)];
   Batch* batch = r->batch;
   running_.remove_if([r](const Running& other) { return &other == r; });
-  std::lock_guard lock(batch->mu);
-  if (--batch->left == 0) batch->done.notify_one();
+  MutexLock lock(batch->mu);
+  if (--batch->left == 0) batch->done.NotifyOne();
 }
 
 Transport::Transport(TransportOptions options) : driver_(std::make_unique<Driver>(std::move(options))) {}
