@@ -7,7 +7,7 @@
 namespace curvefs::data {
 
 bool Budget::TryTake(uint64_t n) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   if (n > limit_ - used_) return false;
   used_ += n;
   peak_ = std::max(peak_, used_);
@@ -16,23 +16,23 @@ bool Budget::TryTake(uint64_t n) {
 
 void Budget::GiveBack(uint64_t n) {
   if (n == 0) return;
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   CURVEFS_CHECK(n <= used_);
   used_ -= n;
   failures_ = 0;
-  if (waiters_ > 0) freed_.notify_all();
+  if (waiters_ > 0) freed_.NotifyAll();
 }
 
 void Budget::BeginWait() {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   ++waiters_;
 }
 
 Status Budget::Wait(uint64_t n) {
   CURVEFS_CHECK(n <= limit_);
   AboutToBlock();
-  std::unique_lock lock(mu_);
-  freed_.wait(lock, [&] { return n <= limit_ - used_ || failures_ >= 2; });
+  MutexLock lock(mu_);
+  while (n > limit_ - used_ && failures_ < 2) freed_.Wait(mu_);
   --waiters_;
   if (n <= limit_ - used_) return {};
   failures_ = 1;  // the next writer waits for another attempt
@@ -40,24 +40,24 @@ Status Budget::Wait(uint64_t n) {
 }
 
 void Budget::FlushFailed(const Status& error) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   error_ = error;
   ++failures_;
-  freed_.notify_all();
+  freed_.NotifyAll();
 }
 
 uint64_t Budget::used() const {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return used_;
 }
 
 uint64_t Budget::peak() const {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return peak_;
 }
 
 bool Budget::has_waiters() const {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return waiters_ > 0;
 }
 

@@ -1,10 +1,9 @@
 // Budget: the memory that dirty data may take. Whoever wants more waits until some is given back.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "base/status.h"
 
 namespace curvefs::data {
@@ -33,13 +32,13 @@ class Budget {
 
  private:
   const uint64_t limit_;
-  mutable std::mutex mu_;
-  std::condition_variable freed_;
-  uint64_t used_ = 0;
-  uint64_t peak_ = 0;
-  uint32_t waiters_ = 0;
-  uint32_t failures_ = 0;  // flushes failed since bytes were last given back
-  Status error_;           // of the last one
+  mutable Mutex mu_;
+  CondVar freed_;
+  uint64_t used_ CURVEFS_GUARDED_BY(mu_) = 0;
+  uint64_t peak_ CURVEFS_GUARDED_BY(mu_) = 0;
+  uint32_t waiters_ CURVEFS_GUARDED_BY(mu_) = 0;
+  uint32_t failures_ CURVEFS_GUARDED_BY(mu_) = 0;  // flushes failed since bytes were last given back
+  Status error_ CURVEFS_GUARDED_BY(mu_);           // of the last one
 };
 
 }  // namespace curvefs::data

@@ -45,7 +45,7 @@ void DataCache::Core::ConsiderCompaction(InodeId inode, const std::vector<ChunkL
     const bool now = WorthCompacting(load, options.inline_max);
     if (!now && !WorthTidying(load, options.inline_max)) continue;
     const SteadyTime due = clock.Steady() + (now ? kNow : kIdle);
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     const ChunkOfFile chunk{inode, load.chunk_index};
     auto it = compactions_.find(chunk);
     if (it != compactions_.end()) {
@@ -59,38 +59,38 @@ void DataCache::Core::ConsiderCompaction(InodeId inode, const std::vector<ChunkL
       compactions_[chunk] = due;
     }
     const auto added = compactions_by_time_.emplace(due, chunk);
-    if (added == compactions_by_time_.begin()) compactor_work_.notify_one();
+    if (added == compactions_by_time_.begin()) compactor_work_.NotifyOne();
   }
 }
 
 void DataCache::Core::CompactorMain() {
-  std::unique_lock lock(mu_);
+  RelockableMutexLock lock(mu_);
   SteadyTime next_repack = clock.Steady() + kIdle;
   while (!stop_) {
     if (clock.Steady() >= next_repack) {
-      lock.unlock();
+      lock.Unlock();
       (void)Repack();  // best effort, as below
-      lock.lock();
+      lock.Lock();
       next_repack = clock.Steady() + kIdle;
       continue;
     }
     if (compactions_by_time_.empty()) {
-      compactor_work_.wait_until(lock, next_repack);
+      compactor_work_.WaitUntil(mu_, next_repack);
       continue;
     }
     auto next = compactions_by_time_.begin();
     if (next->first > clock.Steady()) {
       const SteadyTime due = std::min(next->first, next_repack);  // the entry may go while we wait
-      compactor_work_.wait_until(lock, due);
+      compactor_work_.WaitUntil(mu_, due);
       continue;
     }
     const auto [inode, chunk_index] = next->second;
     compactions_.erase(next->second);
     compactions_by_time_.erase(next);
-    lock.unlock();
+    lock.Unlock();
     // Best effort: the data is right as it is, and the next flush of the chunk asks again.
     (void)Compact(inode, chunk_index, /*asked_for=*/false);
-    lock.lock();
+    lock.Lock();
   }
 }
 
@@ -102,7 +102,7 @@ Status DataCache::Core::Compact(InodeId inode, uint32_t chunk_index, bool asked_
   FilePtr file = FindOrMake(inode);
   Status s = CompactOnce(*file, chunk_index, asked_for, /*exclusive=*/false);
   if (s.code() == Code::kBusy || s.code() == Code::kStale) {
-    std::lock_guard flush_lock(file->flush_mu);
+    TurnLock flush_lock(file->flush_mu);
     s = CompactOnce(*file, chunk_index, asked_for, /*exclusive=*/true);
   }
   Release(std::move(file));
@@ -166,7 +166,7 @@ Status DataCache::Core::ReplaceOne(ChunkIndex::Replacement replacement) {
 }
 
 bool DataCache::Core::stopping() const {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return stop_;
 }
 

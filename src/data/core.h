@@ -3,11 +3,9 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <span>
@@ -17,6 +15,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "data/budget.h"
 #include "data/data_cache.h"
 #include "data/dirty_map.h"
@@ -36,24 +35,29 @@ struct DataCache::Core {
 
     // Held while data of the file is stored and its records are committed, by Flush, Change and the end of
     // Compact. First in the lock order; held over I/O.
-    Turn flush_mu;
+    Turn flush_mu CURVEFS_ACQUIRED_BEFORE(mu);
 
     // Second in the lock order. No I/O under it. The maps are changed under it; `flushing` and `leaving` only
     // by the holder of flush_mu.
-    mutable std::mutex mu;
-    DirtyMap dirty;
-    DirtyMap flushing;  // being stored; readable until its records are committed
-    DirtyMap
-        leaving;  // dropped by a Change that is not yet committed; readable, but no longer counted as content
-    SteadyTime oldest;                 // when the first of `dirty` was written
-    std::atomic<uint64_t> waiting{0};  // bytes in `dirty`, for whoever does not hold mu
-    bool forgotten = false;
+    mutable Mutex mu;
+    DirtyMap dirty CURVEFS_GUARDED_BY(mu);
+    DirtyMap flushing CURVEFS_GUARDED_BY(mu);  // being stored; readable until its records are committed
+    // Dropped by a Change that is not yet committed; readable, but no longer counted as content.
+    DirtyMap leaving CURVEFS_GUARDED_BY(mu);
+    SteadyTime oldest CURVEFS_GUARDED_BY(mu);  // when the first of `dirty` was written
+    std::atomic<uint64_t> waiting{0};          // bytes in `dirty`, for whoever does not hold mu
+    bool forgotten CURVEFS_GUARDED_BY(mu) = false;
     std::atomic<uint32_t> failures{0};  // flushes that failed in a row
 
     // Guarded by Core::mu_.
     bool scheduled = false;  // in due_, at `due`
     SteadyTime due;
     bool urgent = false;  // in urgent_
+
+    // `flushing`, for the holder of flush_mu, who needs no lock to look at it.
+    const DirtyMap& being_stored() const CURVEFS_REQUIRES(flush_mu) CURVEFS_NO_THREAD_SAFETY_ANALYSIS {
+      return flushing;
+    }
   };
   using FilePtr = std::shared_ptr<File>;
   using ChunkOfFile = std::pair<InodeId, uint32_t>;
@@ -77,30 +81,32 @@ struct DataCache::Core {
 
   // flush.cc
   Status FlushFile(const FilePtr& file, FlushMode mode);
-  bool BeginFlush(File& file, FlushMode mode);
-  Status EndFlush(const FilePtr& file, Status s);
+  bool BeginFlush(File& file, FlushMode mode) CURVEFS_REQUIRES(file.flush_mu);
+  Status EndFlush(const FilePtr& file, Status s) CURVEFS_REQUIRES(file->flush_mu);
   Status FlushAll();
   void Schedule(const FilePtr& file, SteadyTime due);
   void ScheduleFullBlocks(const FilePtr& file);
   Status WaitForMemory(uint64_t n);
   void FlusherMain();
-  FilePtr NextToFlush(std::unique_lock<std::mutex>& lock, FlushMode* mode);
+  FilePtr NextToFlush(FlushMode* mode) CURVEFS_REQUIRES(mu_);
   void FlushInBackground(const FilePtr& file, FlushMode mode);
-  Status StoreFlushing(File& file, bool durable_soon);
-  Status StoreInline(File& file);
+  Status StoreFlushing(File& file, bool durable_soon) CURVEFS_REQUIRES(file.flush_mu);
+  Status StoreInline(File& file) CURVEFS_REQUIRES(file.flush_mu);
   static meta::ChunkRecord ZeroRecord(Range range);
-  Result<std::optional<meta::ChunkRecord>> SmallFile(const File& file);
-  Status StoreObjects(File& file);
-  Result<std::vector<meta::ChunkRecord>> PutObjects(const File& file, std::span<const PlannedObject> plan);
+  Result<std::optional<meta::ChunkRecord>> SmallFile(const File& file) CURVEFS_REQUIRES(file.flush_mu);
+  Status StoreObjects(File& file) CURVEFS_REQUIRES(file.flush_mu);
+  Result<std::vector<meta::ChunkRecord>> PutObjects(const File& file, std::span<const PlannedObject> plan)
+      CURVEFS_REQUIRES(file.flush_mu);
   // Records ready to be committed, and the parts of `flushing` that they store.
   struct Stored {
     File* file = nullptr;
     std::vector<meta::ChunkRecord> records;
     std::vector<Range> done;
   };
-  std::vector<Status> Commit(std::vector<Stored> stored);
+  std::vector<Status> Commit(std::vector<Stored> stored);  // flush_mu of all of them is held
   void LetGo(const Stored& stored, const std::vector<ChunkLoad>& loads);
-  Status CommitRecords(File& file, std::vector<meta::ChunkRecord> records, std::vector<Range> done);
+  Status CommitRecords(File& file, std::vector<meta::ChunkRecord> records, std::vector<Range> done)
+      CURVEFS_REQUIRES(file.flush_mu);
   Result<std::vector<meta::ChunkRecord>> PutObject(InodeId inode, const PlannedObject& plan,
                                                    const BufferList& bytes, ChunkId chunk,
                                                    uint32_t compaction);
@@ -110,7 +116,7 @@ struct DataCache::Core {
   object::ObjectName NameOf(const meta::ChunkRecord& record) const;
 
   // pack.cc
-  void TakeSmallDue(std::vector<FilePtr>* group);
+  void TakeSmallDue(std::vector<FilePtr>* group) CURVEFS_REQUIRES(mu_);
   std::vector<FilePtr> FlushTogether(const std::vector<FilePtr>& files);
   void FlushGroup(const std::vector<FilePtr>& group);
   struct Member;
@@ -161,22 +167,22 @@ struct DataCache::Core {
   // Files by inode. A shard's lock comes after File::flush_mu and before File::mu.
   static constexpr size_t kShards = 64;
   struct Shard {
-    mutable std::mutex mu;
-    std::unordered_map<InodeId, FilePtr> files;
+    mutable Mutex mu;
+    std::unordered_map<InodeId, FilePtr> files CURVEFS_GUARDED_BY(mu);
   };
   Shard shards[kShards];
   Shard& ShardOf(InodeId inode) { return shards[inode.value % kShards]; }
   const Shard& ShardOf(InodeId inode) const { return shards[inode.value % kShards]; }
 
   // Third in the lock order, after File::mu: what the background threads have to do.
-  mutable std::mutex mu_;
-  std::condition_variable flusher_work_;
-  std::multimap<SteadyTime, FilePtr> due_;
-  std::deque<FilePtr> urgent_;
-  std::condition_variable compactor_work_;
-  std::map<ChunkOfFile, SteadyTime> compactions_;  // when each is due
-  std::multimap<SteadyTime, ChunkOfFile> compactions_by_time_;
-  bool stop_ = false;
+  mutable Mutex mu_;
+  CondVar flusher_work_;
+  std::multimap<SteadyTime, FilePtr> due_ CURVEFS_GUARDED_BY(mu_);
+  std::deque<FilePtr> urgent_ CURVEFS_GUARDED_BY(mu_);
+  CondVar compactor_work_;
+  std::map<ChunkOfFile, SteadyTime> compactions_ CURVEFS_GUARDED_BY(mu_);  // when each is due
+  std::multimap<SteadyTime, ChunkOfFile> compactions_by_time_ CURVEFS_GUARDED_BY(mu_);
+  bool stop_ CURVEFS_GUARDED_BY(mu_) = false;
   std::vector<std::thread> threads_;
 
   // Free space of the store, as last asked, less what was put since.

@@ -39,11 +39,11 @@ DataCache::Core::Core(ChunkIndex& i, object::ObjectStore& o, DataOptions opts)
 
 DataCache::Core::~Core() {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     stop_ = true;
   }
-  flusher_work_.notify_all();
-  compactor_work_.notify_all();
+  flusher_work_.NotifyAll();
+  compactor_work_.NotifyAll();
   for (auto& t : threads_) t.join();
 }
 

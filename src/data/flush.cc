@@ -45,7 +45,7 @@ std::string Joined(const std::vector<Segment>& segments, size_t n) {
 void DataCache::Core::Schedule(const FilePtr& file, SteadyTime due) {
   bool first;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     if (file->scheduled) {
       if (file->due <= due) return;
       auto [from, to] = due_.equal_range(file->due);
@@ -56,7 +56,7 @@ void DataCache::Core::Schedule(const FilePtr& file, SteadyTime due) {
     auto added = due_.emplace(due, file);
     first = added == due_.begin();
   }
-  if (first) flusher_work_.notify_one();
+  if (first) flusher_work_.NotifyOne();
 }
 
 // Waits for memory, with the flushers knowing that somebody does.
@@ -64,25 +64,25 @@ Status DataCache::Core::WaitForMemory(uint64_t n) {
   counters.waits.fetch_add(1, std::memory_order_relaxed);
   budget.BeginWait();
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
   }  // a flusher that has seen no waiter is asleep by now, and hears us
-  flusher_work_.notify_all();
+  flusher_work_.NotifyAll();
   return budget.Wait(n);
 }
 
 void DataCache::Core::ScheduleFullBlocks(const FilePtr& file) {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     if (file->urgent) return;
     file->urgent = true;
     urgent_.push_back(file);
   }
-  flusher_work_.notify_one();
+  flusher_work_.NotifyOne();
 }
 
 // The next file to work on: one with a full block, one whose data is old enough, or, when memory runs short,
 // the oldest. Null when the threads have to end.
-DataCache::Core::FilePtr DataCache::Core::NextToFlush(std::unique_lock<std::mutex>& lock, FlushMode* mode) {
+DataCache::Core::FilePtr DataCache::Core::NextToFlush(FlushMode* mode) {
   while (!stop_) {
     if (!urgent_.empty()) {
       FilePtr file = std::move(urgent_.front());
@@ -92,7 +92,7 @@ DataCache::Core::FilePtr DataCache::Core::NextToFlush(std::unique_lock<std::mute
       return file;
     }
     if (due_.empty()) {
-      flusher_work_.wait(lock);
+      flusher_work_.Wait(mu_);
       continue;
     }
     auto next = due_.begin();
@@ -106,7 +106,7 @@ DataCache::Core::FilePtr DataCache::Core::NextToFlush(std::unique_lock<std::mute
       }
       if (pick == due_.end()) {
         const SteadyTime due = next->first;  // the entry may go while we wait
-        flusher_work_.wait_until(lock, due);
+        flusher_work_.WaitUntil(mu_, due);
         continue;
       }
       next = pick;
@@ -124,7 +124,7 @@ void DataCache::Core::FlushInBackground(const FilePtr& file, FlushMode mode) {
   if (mode == FlushMode::kAll && file->failures == 0 && !budget.pressed()) {
     SteadyTime due;
     {
-      std::lock_guard lock(file->mu);
+      MutexLock lock(file->mu);
       if (file->dirty.empty()) return;
       due = file->oldest + options.flush_age;
     }
@@ -139,13 +139,13 @@ void DataCache::Core::FlushInBackground(const FilePtr& file, FlushMode mode) {
 }
 
 void DataCache::Core::FlusherMain() {
-  std::unique_lock lock(mu_);
+  RelockableMutexLock lock(mu_);
   FlushMode mode;
   std::vector<FilePtr> group;
-  while (FilePtr file = NextToFlush(lock, &mode)) {
+  while (FilePtr file = NextToFlush(&mode)) {
     group.push_back(std::move(file));
     if (mode == FlushMode::kAll) TakeSmallDue(&group);
-    lock.unlock();
+    lock.Unlock();
     if (group.size() == 1) {
       FlushInBackground(group.front(), mode);
     } else {
@@ -153,7 +153,7 @@ void DataCache::Core::FlusherMain() {
     }
     for (FilePtr& f : group) Release(std::move(f));
     group.clear();
-    lock.lock();
+    lock.Lock();
   }
 }
 
@@ -171,14 +171,14 @@ Status DataCache::Core::FlushAll() {
 // ---- one file ----
 
 Status DataCache::Core::FlushFile(const FilePtr& file, FlushMode mode) {
-  std::lock_guard flush_lock(file->flush_mu);
+  TurnLock flush_lock(file->flush_mu);
   if (!BeginFlush(*file, mode)) return {};
   return EndFlush(file, StoreFlushing(*file, mode == FlushMode::kDurableSoon));
 }
 
 // Moves what is to be stored to `flushing`; false if there is nothing. flush_mu is held until EndFlush.
 bool DataCache::Core::BeginFlush(File& file, FlushMode mode) {
-  std::lock_guard lock(file.mu);
+  MutexLock lock(file.mu);
   if (mode == FlushMode::kFullBlocks) {
     for (const Range& block : file.dirty.FullBlocks())
       file.dirty.Remove(block.begin, block.end, &file.flushing);
@@ -195,7 +195,7 @@ bool DataCache::Core::BeginFlush(File& file, FlushMode mode) {
 // How it went: what is not stored goes back.
 Status DataCache::Core::EndFlush(const FilePtr& file, Status s) {
   counters.flushes.fetch_add(1, std::memory_order_relaxed);
-  std::lock_guard lock(file->mu);
+  MutexLock lock(file->mu);
   counters.flushing_bytes -= file->flushing.bytes();  // nothing, if all went well
   if (s.code() == Code::kNotFound || file->forgotten) {
     file->flushing.Clear();  // the inode has been deleted
@@ -215,7 +215,6 @@ Status DataCache::Core::EndFlush(const FilePtr& file, Status s) {
 }
 
 Status DataCache::Core::StoreFlushing(File& file, bool durable_soon) {
-  // `flushing` is changed by nobody but us while we hold flush_mu, so it may be looked at without the lock.
   CURVEFS_TRY(auto small, SmallFile(file));
   if (small) {
     const Range all{0, small->len};
@@ -223,16 +222,16 @@ Status DataCache::Core::StoreFlushing(File& file, bool durable_soon) {
     records.push_back(*std::move(small));
     return CommitRecords(file, std::move(records), {all});
   }
-  if (durable_soon && file.flushing.bytes() <= options.staged_max) return StoreInline(file);
+  if (durable_soon && file.being_stored().bytes() <= options.staged_max) return StoreInline(file);
   return StoreObjects(file);
 }
 
 // If the file, with what is now added, is small enough to live in the metadata, the record of all its
 // content.
 Result<std::optional<meta::ChunkRecord>> DataCache::Core::SmallFile(const File& file) {
-  if (file.flushing.end() > options.inline_max) return std::nullopt;
+  if (file.being_stored().end() > options.inline_max) return std::nullopt;
   CURVEFS_TRY(const auto records, index.Records(file.inode, 0, options.inline_max + 1));
-  uint64_t end = file.flushing.end();
+  uint64_t end = file.being_stored().end();
   for (const auto& r : records) {
     if (r.in_object() || r.end() > options.inline_max) return std::nullopt;
     // Damaged content must not be given a new, right, checksum.
@@ -246,7 +245,7 @@ Result<std::optional<meta::ChunkRecord>> DataCache::Core::SmallFile(const File& 
     if (r.is_inline())
       std::memcpy(content.data() + p.offset, r.inline_data.data() + (p.offset - r.offset), p.len);
   }
-  for (const Segment& s : file.flushing.Collect(0, end)) {
+  for (const Segment& s : file.being_stored().Collect(0, end)) {
     if (s.bytes.is_zero()) {
       std::memset(content.data() + s.offset, 0, s.bytes.size);
     } else {
@@ -267,16 +266,16 @@ Status DataCache::Core::StoreInline(File& file) {
   constexpr uint64_t kAll = ~uint64_t{0};
   std::vector<meta::ChunkRecord> records;
   std::vector<Range> done;
-  auto add = [&](meta::ChunkRecord record, Range range) -> Status {
+  auto add = [&](meta::ChunkRecord record, Range range) CURVEFS_REQUIRES(file.flush_mu) -> Status {
     records.push_back(std::move(record));
     done.push_back(range);
     if (records.size() < kMaxRecordsPerAppend) return {};
     return CommitRecords(file, std::exchange(records, {}), std::exchange(done, {}));
   };
-  const auto zeros = CutAt(file.flushing.Runs(0, kAll, true), kChunkSize, kChunkSize);
+  const auto zeros = CutAt(file.being_stored().Runs(0, kAll, true), kChunkSize, kChunkSize);
   for (const Range& part : zeros) CURVEFS_CHECK_OK(add(ZeroRecord(part), part));
-  for (const Range& part : CutAt(file.flushing.Runs(0, kAll, false), kChunkSize, kMaxInlineRecord)) {
-    std::string bytes = Joined(file.flushing.Collect(part.begin, part.end), part.size());
+  for (const Range& part : CutAt(file.being_stored().Runs(0, kAll, false), kChunkSize, kMaxInlineRecord)) {
+    std::string bytes = Joined(file.being_stored().Collect(part.begin, part.end), part.size());
     CURVEFS_CHECK_OK(add(InlineRecord(part.begin, std::move(bytes)), part));
   }
   return CommitRecords(file, std::move(records), std::move(done));
@@ -287,10 +286,11 @@ Result<std::vector<meta::ChunkRecord>> DataCache::Core::PutObjects(const File& f
                                                                    std::span<const PlannedObject> plan) {
   CURVEFS_TRY(const ChunkId chunk, index.NewChunks(static_cast<uint32_t>(plan.size())));
   std::vector<Result<std::vector<meta::ChunkRecord>>> puts(plan.size());
+  const DirtyMap& flushing = file.being_stored();
   putters.Run(plan.size(), [&](size_t i) {
     BufferList bytes;
     for (const Range& part : plan[i].parts) {
-      for (Segment& s : file.flushing.Collect(part.begin, part.end)) bytes.push_back(std::move(s.bytes));
+      for (Segment& s : flushing.Collect(part.begin, part.end)) bytes.push_back(std::move(s.bytes));
     }
     puts[i] = PutObject(file.inode, plan[i], bytes, ChunkId(chunk.value + i), 0);
   });
@@ -310,8 +310,8 @@ Result<std::vector<meta::ChunkRecord>> DataCache::Core::PutObjects(const File& f
 
 Status DataCache::Core::StoreObjects(File& file) {
   constexpr uint64_t kAll = ~uint64_t{0};
-  const auto zeros = CutAt(file.flushing.Runs(0, kAll, true), kChunkSize, kChunkSize);
-  const auto plan = PlanObjects(file.flushing.Runs(0, kAll, false));
+  const auto zeros = CutAt(file.being_stored().Runs(0, kAll, true), kChunkSize, kChunkSize);
+  const auto plan = PlanObjects(file.being_stored().Runs(0, kAll, false));
   for (size_t i = 0; i < zeros.size(); i += kMaxRecordsPerAppend) {
     const std::vector<Range> part(
         zeros.begin() + static_cast<ptrdiff_t>(i),
@@ -355,13 +355,14 @@ std::vector<Status> DataCache::Core::Commit(std::vector<Stored> stored) {
   for (size_t i = 0; i < stored.size(); ++i) {
     auto& records = stored[i].records;
     std::ranges::copy_if(records, std::back_inserter(objects_put[i]), &meta::ChunkRecord::in_object);
+    File& file = *stored[i].file;
     {
-      std::lock_guard lock(stored[i].file->mu);
-      if (stored[i].file->forgotten) continue;
+      MutexLock lock(file.mu);
+      if (file.forgotten) continue;
     }
     inline_records += static_cast<uint64_t>(std::ranges::count_if(records, &meta::ChunkRecord::is_inline));
     std::ranges::sort(records, {}, &meta::ChunkRecord::offset);  // the last one's end raises the length
-    files.push_back({stored[i].file->inode, std::move(records)});
+    files.push_back({file.inode, std::move(records)});
     places.push_back(i);
   }
   Status failure;
@@ -397,14 +398,14 @@ std::vector<Status> DataCache::Core::Commit(std::vector<Stored> stored) {
 
 // The records are committed.
 void DataCache::Core::LetGo(const Stored& stored, const std::vector<ChunkLoad>& loads) {
+  File& file = *stored.file;
   {
-    std::lock_guard lock(stored.file->mu);
-    DirtyMap& flushing = stored.file->flushing;
-    const uint64_t before = flushing.bytes();
-    for (const Range& range : stored.done) flushing.Remove(range.begin, range.end, nullptr);
-    counters.flushing_bytes -= before - flushing.bytes();
+    MutexLock lock(file.mu);
+    const uint64_t before = file.flushing.bytes();
+    for (const Range& range : stored.done) file.flushing.Remove(range.begin, range.end, nullptr);
+    counters.flushing_bytes -= before - file.flushing.bytes();
   }
-  ConsiderCompaction(stored.file->inode, loads);
+  ConsiderCompaction(file.inode, loads);
 }
 
 object::ObjectName DataCache::Core::NameOf(const meta::ChunkRecord& r) const {

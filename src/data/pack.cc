@@ -25,7 +25,7 @@ struct DataCache::Core::Member {
   uint64_t bytes = 0;        // thereof
 };
 
-// Adds files that are due soon to the one that is due now, as long as all fit into one object. Under mu_.
+// Adds files that are due soon to the one that is due now, as long as all fit into one object.
 void DataCache::Core::TakeSmallDue(std::vector<FilePtr>* group) {
   uint64_t bytes = group->front()->waiting;
   if (bytes > kMaxWaiting || group->front()->failures != 0) return;
@@ -56,22 +56,23 @@ void DataCache::Core::FlushGroup(const std::vector<FilePtr>& group) {
 
 // Takes the file's dirty bytes to be stored together with others'. False if that is done, or failed, already.
 Result<bool> DataCache::Core::Join(Member* member) {
-  File& file = *member->file;
-  if (!BeginFlush(file, FlushMode::kAll)) return false;
-  member->stored.file = &file;
-  auto small = SmallFile(file);
-  if (!small) return Fail(EndFlush(member->file, small.error()));
+  const FilePtr& file = member->file;
+  file->flush_mu.AssertHeld();
+  if (!BeginFlush(*file, FlushMode::kAll)) return false;
+  member->stored.file = file.get();
+  auto small = SmallFile(*file);
+  if (!small) return Fail(EndFlush(file, small.error()));
   if (*small) {
     member->stored.done.push_back({0, (*small)->len});
     member->stored.records.push_back(**std::move(small));
     return true;
   }
   constexpr uint64_t kAll = ~uint64_t{0};
-  member->parts = CutAt(file.flushing.Runs(0, kAll, false), kChunkSize, kBlockSize);
-  const auto zeros = CutAt(file.flushing.Runs(0, kAll, true), kChunkSize, kChunkSize);
+  member->parts = CutAt(file->being_stored().Runs(0, kAll, false), kChunkSize, kBlockSize);
+  const auto zeros = CutAt(file->being_stored().Runs(0, kAll, true), kChunkSize, kChunkSize);
   for (const Range& part : member->parts) member->bytes += part.size();
   if (member->parts.size() + zeros.size() > kMaxParts || member->bytes > kMaxWaiting) {
-    CURVEFS_CHECK_OK(EndFlush(member->file, StoreFlushing(file, /*durable_soon=*/false)));
+    CURVEFS_CHECK_OK(EndFlush(file, StoreFlushing(*file, /*durable_soon=*/false)));
     return false;
   }
   for (const Range& part : zeros) member->stored.records.push_back(ZeroRecord(part));
@@ -87,7 +88,10 @@ Status DataCache::Core::PutTogether(std::vector<Member>& members) {
   for (const Member& m : members) {
     if (first == nullptr && !m.parts.empty()) first = &m;
     for (const Range& part : m.parts) {
-      for (Segment& s : m.file->flushing.Collect(part.begin, part.end)) bytes.push_back(std::move(s.bytes));
+      const File& file = *m.file;
+      file.flush_mu.AssertHeld();
+      for (Segment& s : file.being_stored().Collect(part.begin, part.end))
+        bytes.push_back(std::move(s.bytes));
     }
   }
   if (first == nullptr) return {};
@@ -114,7 +118,9 @@ void DataCache::Core::StoreTogether(std::vector<Member> members, std::vector<Fil
     statuses = Commit(std::move(stored));
   }
   for (size_t i = 0; i < members.size(); ++i) {
-    if (!EndFlush(members[i].file, statuses[i]).ok()) left->push_back(members[i].file);
+    const FilePtr& file = members[i].file;
+    file->flush_mu.AssertHeld();
+    if (!EndFlush(file, statuses[i]).ok()) left->push_back(file);
   }
 }
 

@@ -68,7 +68,7 @@ ObjectRef RefOf(const object::ObjectName& name, const meta::ChunkRecord& r) {
 std::vector<Segment> DataCache::Core::NotYetStored(InodeId inode, Range range) const {
   const FilePtr file = Find(inode);
   if (file == nullptr) return {};
-  std::lock_guard lock(file->mu);
+  MutexLock lock(file->mu);
   auto segments = file->dirty.Collect(range.begin, range.end);
   AddUnder(file->flushing, range, &segments);
   AddUnder(file->leaving, range, &segments);

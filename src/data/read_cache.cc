@@ -17,15 +17,15 @@ ReadCache::ReadCache(object::ObjectStore& objects, uint64_t limit_bytes, uint32_
 
 ReadCache::~ReadCache() {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     stop_ = true;
   }
-  work_.notify_all();
+  work_.NotifyAll();
   for (auto& t : threads_) t.join();
 }
 
 std::shared_ptr<Buffer> ReadCache::Find(const object::ObjectName& name, bool sequential) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   auto it = entries_.find({name.inode, name});
   if (it == entries_.end() || it->second->state != State::kReady) return nullptr;
   if (!sequential) Use(*it->second);
@@ -40,7 +40,7 @@ void ReadCache::Use(Entry& entry) {
 
 void ReadCache::PassedBy(const object::ObjectName& name) {
   std::vector<std::shared_ptr<Buffer>> evicted;  // freed after the lock
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   auto it = entries_.find({name.inode, name});
   if (it == entries_.end() || it->second->state != State::kReady || it->second->passed_by) return;
   passed_.splice(passed_.begin(), by_use_, it->second->by_use);
@@ -60,15 +60,15 @@ void ReadCache::EvictTo(uint64_t limit, std::vector<std::shared_ptr<Buffer>>* ev
   while (bytes_ > limit && !by_use_.empty()) Drop(entries_.find(by_use_.back()), evicted);
 }
 
-Result<std::shared_ptr<Buffer>> ReadCache::ReadNow(std::unique_lock<std::mutex>& lock,
-                                                   const std::shared_ptr<Entry>& entry) {
+// The lock is let go of while it reads.
+Result<std::shared_ptr<Buffer>> ReadCache::ReadNow(const std::shared_ptr<Entry>& entry) {
   entry->state = State::kReading;
   const ObjectRef object = entry->object;
-  lock.unlock();
+  mu_.Unlock();
   auto bytes = Buffer::Make(object.size);
   Status s = objects_.Read(object.name, object.digest, 0, bytes->data(), object.size);
   std::vector<std::shared_ptr<Buffer>> evicted;  // freed after the lock
-  lock.lock();
+  mu_.Lock();
   const Key key{object.name.inode, object.name};
   auto it = entries_.find(key);
   const bool wanted = it != entries_.end() && it->second == entry;  // not forgotten meanwhile
@@ -87,17 +87,17 @@ Result<std::shared_ptr<Buffer>> ReadCache::ReadNow(std::unique_lock<std::mutex>&
     if (wanted) entries_.erase(it);
   }
   entry->state = State::kReady;
-  read_done_.notify_all();
-  lock.unlock();
+  read_done_.NotifyAll();
+  mu_.Unlock();
   evicted.clear();
-  lock.lock();
+  mu_.Lock();
   if (!s.ok()) return Fail(std::move(s));
   return bytes;
 }
 
 Result<std::shared_ptr<Buffer>> ReadCache::Get(const ObjectRef& object) {
   const Key key{object.name.inode, object.name};
-  std::unique_lock lock(mu_);
+  RelockableMutexLock lock(mu_);
   auto [it, fresh] = entries_.try_emplace(key);
   if (fresh) {
     it->second = std::make_shared<Entry>();
@@ -107,17 +107,17 @@ Result<std::shared_ptr<Buffer>> ReadCache::Get(const ObjectRef& object) {
   // The object of a name never changes; what differs is what the metadata says of it, and that is an error to
   // be found by reading.
   if (entry->object.digest != object.digest || entry->object.size != object.size) {
-    lock.unlock();
+    lock.Unlock();
     auto bytes = Buffer::Make(object.size);
     CURVEFS_CHECK_OK(objects_.Read(object.name, object.digest, 0, bytes->data(), object.size));
     return bytes;
   }
-  if (entry->state == State::kQueued) return ReadNow(lock, entry);
+  if (entry->state == State::kQueued) return ReadNow(entry);
   if (entry->state == State::kReading) {
-    read_done_.wait(lock, [&] { return entry->state == State::kReady; });
+    while (entry->state != State::kReady) read_done_.Wait(mu_);
     if (!entry->error.ok()) return Fail(entry->error);
     if (entry->bytes == nullptr) {  // read and evicted again before we woke
-      lock.unlock();
+      lock.Unlock();
       auto bytes = Buffer::Make(object.size);
       CURVEFS_CHECK_OK(objects_.Read(object.name, object.digest, 0, bytes->data(), object.size));
       return bytes;
@@ -130,33 +130,33 @@ Result<std::shared_ptr<Buffer>> ReadCache::Get(const ObjectRef& object) {
 
 bool ReadCache::Prefetch(const ObjectRef& object) {
   const Key key{object.name.inode, object.name};
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   if (entries_.contains(key)) return true;
   if (queue_.size() >= kMaxQueue || stop_) return false;
   auto entry = std::make_shared<Entry>();
   entry->object = object;
   entries_[key] = entry;
   queue_.push_back(std::move(entry));
-  work_.notify_one();
+  work_.NotifyOne();
   return true;
 }
 
 void ReadCache::ReadAheadMain() {
-  std::unique_lock lock(mu_);
+  MutexLock lock(mu_);
   while (true) {
-    work_.wait(lock, [&] { return stop_ || !queue_.empty(); });
+    while (!stop_ && queue_.empty()) work_.Wait(mu_);
     if (stop_) return;
     auto entry = std::move(queue_.front());
     queue_.pop_front();
     if (entry->state != State::kQueued) continue;  // a reader was faster
     // Best effort: a failed read is repeated, and reported, by the reader that needs it.
-    (void)ReadNow(lock, entry);
+    (void)ReadNow(entry);
   }
 }
 
 void ReadCache::Forget(InodeId inode) {
   std::vector<std::shared_ptr<Buffer>> evicted;
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   Key first;
   first.inode = inode;
   for (auto it = entries_.lower_bound(first); it != entries_.end() && it->first.inode == inode;) {
@@ -173,12 +173,12 @@ void ReadCache::Forget(InodeId inode) {
 
 void ReadCache::Clear() {
   std::vector<std::shared_ptr<Buffer>> evicted;
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   EvictTo(0, &evicted);
 }
 
 uint64_t ReadCache::bytes() const {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return bytes_;
 }
 

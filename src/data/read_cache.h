@@ -5,17 +5,16 @@
 // read-ahead: what has not been begun it reads itself.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <list>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "base/buffer.h"
+#include "base/mutex.h"
 #include "object/object_store.h"
 
 namespace curvefs::data {
@@ -72,24 +71,23 @@ class ReadCache {
   static constexpr size_t kMaxPassed = 2;  // objects: their memory, still warm, serves those to come
 
   void ReadAheadMain();
-  Result<std::shared_ptr<Buffer>> ReadNow(std::unique_lock<std::mutex>& lock,
-                                          const std::shared_ptr<Entry>& entry);
-  void EvictTo(uint64_t limit, std::vector<std::shared_ptr<Buffer>>* evicted);
-  void Use(Entry& entry);
-  void Drop(Map::iterator it, std::vector<std::shared_ptr<Buffer>>* evicted);
+  Result<std::shared_ptr<Buffer>> ReadNow(const std::shared_ptr<Entry>& entry) CURVEFS_REQUIRES(mu_);
+  void EvictTo(uint64_t limit, std::vector<std::shared_ptr<Buffer>>* evicted) CURVEFS_REQUIRES(mu_);
+  void Use(Entry& entry) CURVEFS_REQUIRES(mu_);
+  void Drop(Map::iterator it, std::vector<std::shared_ptr<Buffer>>* evicted) CURVEFS_REQUIRES(mu_);
 
   object::ObjectStore& objects_;
   const uint64_t limit_;
 
-  mutable std::mutex mu_;  // a leaf
-  std::condition_variable work_;
-  std::condition_variable read_done_;
-  Map entries_;
-  std::list<Key> by_use_;  // the ready ones, most recent first
-  std::list<Key> passed_;  // the same, of those passed by
-  std::deque<std::shared_ptr<Entry>> queue_;
-  uint64_t bytes_ = 0;  // of the ready ones
-  bool stop_ = false;
+  mutable Mutex mu_;  // a leaf; guards the entries, too
+  CondVar work_;
+  CondVar read_done_;
+  Map entries_ CURVEFS_GUARDED_BY(mu_);
+  std::list<Key> by_use_ CURVEFS_GUARDED_BY(mu_);  // the ready ones, most recent first
+  std::list<Key> passed_ CURVEFS_GUARDED_BY(mu_);  // the same, of those passed by
+  std::deque<std::shared_ptr<Entry>> queue_ CURVEFS_GUARDED_BY(mu_);
+  uint64_t bytes_ CURVEFS_GUARDED_BY(mu_) = 0;  // of the ready ones
+  bool stop_ CURVEFS_GUARDED_BY(mu_) = false;
   std::vector<std::thread> threads_;
 };
 

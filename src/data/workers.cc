@@ -15,49 +15,49 @@ Workers::Workers(uint32_t threads, const std::string& name) {
 
 Workers::~Workers() {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     stop_ = true;
   }
-  work_.notify_all();
+  work_.NotifyAll();
   for (auto& t : threads_) t.join();
 }
 
 // Runs one part of the job, if there is one left to be begun.
-bool Workers::TakePart(Job& job, std::unique_lock<std::mutex>& lock) {
+bool Workers::TakePart(Job& job) {
   if (job.next == job.n) return false;
   const size_t i = job.next++;
-  lock.unlock();
+  mu_.Unlock();
   (*job.part)(i);
-  lock.lock();
-  if (--job.unfinished == 0) finished_.notify_all();
+  mu_.Lock();
+  if (--job.unfinished == 0) finished_.NotifyAll();
   return true;
 }
 
 void Workers::Main() {
-  std::unique_lock lock(mu_);
+  MutexLock lock(mu_);
   while (true) {
-    work_.wait(lock, [&] { return stop_ || !jobs_.empty(); });
+    while (!stop_ && jobs_.empty()) work_.Wait(mu_);
     if (stop_) return;
     const auto job = jobs_.front();
     // The jobs take turns.
     jobs_.pop_front();
     if (job->next + 1 < job->n) jobs_.push_back(job);
-    TakePart(*job, lock);
+    TakePart(*job);
   }
 }
 
 void Workers::Run(size_t n, const std::function<void(size_t)>& part) {
   if (n == 0) return;
   auto job = std::make_shared<Job>(Job{.part = &part, .n = n, .unfinished = n});
-  std::unique_lock lock(mu_);
+  MutexLock lock(mu_);
   if (n > 1 && !threads_.empty()) {
     jobs_.push_back(job);
-    work_.notify_all();
+    work_.NotifyAll();
   }
-  while (TakePart(*job, lock)) {
+  while (TakePart(*job)) {
   }
   std::erase(jobs_, job);
-  finished_.wait(lock, [&] { return job->unfinished == 0; });
+  while (job->unfinished > 0) finished_.Wait(mu_);
 }
 
 }  // namespace curvefs::data

@@ -2,15 +2,15 @@
 // are under way at once.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "base/mutex.h"
 
 namespace curvefs::data {
 
@@ -33,13 +33,13 @@ class Workers {
     size_t unfinished;  // parts that have not returned
   };
   void Main();
-  bool TakePart(Job& job, std::unique_lock<std::mutex>& lock);
+  bool TakePart(Job& job) CURVEFS_REQUIRES(mu_);
 
-  std::mutex mu_;
-  std::condition_variable work_;
-  std::condition_variable finished_;
-  std::deque<std::shared_ptr<Job>> jobs_;  // with parts to be begun
-  bool stop_ = false;
+  Mutex mu_;  // guards the jobs, too
+  CondVar work_;
+  CondVar finished_;
+  std::deque<std::shared_ptr<Job>> jobs_ CURVEFS_GUARDED_BY(mu_);  // with parts to be begun
+  bool stop_ CURVEFS_GUARDED_BY(mu_) = false;
   std::vector<std::thread> threads_;
 };
 

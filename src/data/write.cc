@@ -18,14 +18,14 @@ constexpr Duration kSpacePollInterval = std::chrono::milliseconds(100);
 
 DataCache::Core::FilePtr DataCache::Core::Find(InodeId inode) const {
   const Shard& shard = ShardOf(inode);
-  std::lock_guard lock(shard.mu);
+  MutexLock lock(shard.mu);
   auto it = shard.files.find(inode);
   return it == shard.files.end() ? nullptr : it->second;
 }
 
 DataCache::Core::FilePtr DataCache::Core::FindOrMake(InodeId inode) {
   Shard& shard = ShardOf(inode);
-  std::lock_guard lock(shard.mu);
+  MutexLock lock(shard.mu);
   FilePtr& file = shard.files[inode];
   if (file == nullptr) file = std::make_shared<File>(inode, budget);
   return file;
@@ -33,11 +33,11 @@ DataCache::Core::FilePtr DataCache::Core::FindOrMake(InodeId inode) {
 
 void DataCache::Core::Release(FilePtr file) {
   Shard& shard = ShardOf(file->inode);
-  std::lock_guard lock(shard.mu);
+  MutexLock lock(shard.mu);
   // Ours and the map's: nobody else has it, and nobody can get it without the shard's lock.
   if (file.use_count() > 2) return;
   {
-    std::lock_guard file_lock(file->mu);
+    MutexLock file_lock(file->mu);
     if (!file->dirty.empty() || !file->flushing.empty() || !file->leaving.empty()) return;
   }
   auto it = shard.files.find(file->inode);
@@ -47,7 +47,7 @@ void DataCache::Core::Release(FilePtr file) {
 std::vector<DataCache::Core::FilePtr> DataCache::Core::AllFiles() const {
   std::vector<FilePtr> files;
   for (const Shard& shard : shards) {
-    std::lock_guard lock(shard.mu);
+    MutexLock lock(shard.mu);
     for (const auto& [inode, file] : shard.files) files.push_back(file);
   }
   return files;
@@ -93,7 +93,7 @@ Status DataCache::Core::WritePiece(InodeId inode, uint64_t offset, const BufferS
   while (true) {
     uint64_t cost;
     {
-      std::lock_guard lock(file->mu);
+      MutexLock lock(file->mu);
       if (file->forgotten) return {};  // deleted while we waited
       cost = file->dirty.Cost(offset, data);
       if (budget.TryTake(cost)) {
@@ -105,7 +105,7 @@ Status DataCache::Core::WritePiece(InodeId inode, uint64_t offset, const BufferS
         const uint64_t block = offset / kBlockSize * kBlockSize;
         if (end >= block + kBlockSize && file->dirty.Covers(block, block + kBlockSize))
           ScheduleFullBlocks(file);
-        if (budget.pressed()) flusher_work_.notify_one();
+        if (budget.pressed()) flusher_work_.NotifyOne();
         return {};
       }
     }
@@ -116,14 +116,14 @@ Status DataCache::Core::WritePiece(InodeId inode, uint64_t offset, const BufferS
 uint64_t DataCache::Core::DirtyBytes(InodeId inode) const {
   const FilePtr file = Find(inode);
   if (file == nullptr) return 0;
-  std::lock_guard lock(file->mu);
+  MutexLock lock(file->mu);
   return file->dirty.bytes() + file->flushing.bytes();
 }
 
 uint64_t DataCache::Core::DirtyEnd(InodeId inode) const {
   const FilePtr file = Find(inode);
   if (file == nullptr) return 0;
-  std::lock_guard lock(file->mu);
+  MutexLock lock(file->mu);
   return std::max(file->dirty.end(), file->flushing.end());
 }
 
@@ -133,13 +133,13 @@ Status DataCache::Core::Change(InodeId inode, uint64_t offset, uint64_t len,
   const uint64_t end = len > ~uint64_t{0} - offset ? ~uint64_t{0} : offset + len;
   Status s;
   {
-    std::lock_guard flush_lock(file->flush_mu);
+    TurnLock flush_lock(file->flush_mu);
     {
-      std::lock_guard lock(file->mu);
+      MutexLock lock(file->mu);
       if (offset < end) file->dirty.Remove(offset, end, &file->leaving);
     }
     s = commit();
-    std::lock_guard lock(file->mu);
+    MutexLock lock(file->mu);
     if (s.ok() || file->forgotten) {
       file->leaving.Clear();
     } else if (!file->leaving.empty()) {
@@ -155,7 +155,7 @@ void DataCache::Core::Forget(InodeId inode) {
   FilePtr file;
   {
     Shard& shard = ShardOf(inode);
-    std::lock_guard lock(shard.mu);
+    MutexLock lock(shard.mu);
     if (auto it = shard.files.find(inode); it != shard.files.end()) {
       file = std::move(it->second);
       shard.files.erase(it);
@@ -163,7 +163,7 @@ void DataCache::Core::Forget(InodeId inode) {
   }
   if (file != nullptr) {
     // What is being flushed is dropped by whoever flushes it, when it finds the inode gone or this mark.
-    std::lock_guard lock(file->mu);
+    MutexLock lock(file->mu);
     file->forgotten = true;
     file->dirty.Clear();
   }
