@@ -12,15 +12,16 @@ import tempfile
 # The table of docs/ARCHITECTURE.md: a folder may include itself and these.
 MAY_INCLUDE = {
     "base": [],
+    "net": ["base"],
     "kv": ["base"],
-    "raft": ["base", "kv"],
+    "raft": ["base", "kv", "net"],
     "meta": ["base", "kv"],
     "object": ["base"],
     "data": ["base", "object", "meta"],
-    "metaserver": ["base", "kv", "raft", "meta", "object"],
-    "client": ["base", "meta", "data", "object"],
+    "metaserver": ["base", "net", "kv", "raft", "meta", "object"],
+    "client": ["base", "net", "meta", "data", "object"],
     "fuse": ["base", "client", "meta", "data"],
-    "cli": ["base", "kv", "meta", "object", "data", "metaserver", "client", "fuse"],
+    "cli": ["base", "net", "kv", "raft", "meta", "object", "data", "metaserver", "client", "fuse"],
 }
 # Beyond that a folder's tests may use any folder, and test/support.
 ERRNO_FOLDERS = {"base", "fuse", "cli"}
