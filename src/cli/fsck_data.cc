@@ -1,12 +1,12 @@
 // Objects: how often each is used, which are missing, damaged or used by nobody; the counters of partitions.
 #include <algorithm>
 #include <atomic>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "cli/fsck_checker.h"
 
 namespace curvefs::cli {
@@ -93,13 +93,13 @@ Status Checker::VerifyObjects() {
   std::ranges::sort(used, {}, [](const ObjectFacts* o) { return o->name; });
   std::atomic<size_t> next{0};
   std::atomic<bool> stop{false};
-  std::mutex mu;
+  Mutex mu;
   std::vector<Verdict> bad;  // guarded by mu, as what is counted
   uint64_t done = 0;
   auto work = [&] {
     for (size_t i; !stop && (i = next++) < used.size();) {
       Verdict verdict = VerifyObject(*used[i]);
-      std::lock_guard lock(mu);
+      MutexLock lock(mu);
       verified_ += verdict.status.ok() && verdict.deep;
       if (!verdict.status.ok() && verdict.kind == nullptr) stop = true;
       if (!verdict.status.ok()) bad.push_back(std::move(verdict));

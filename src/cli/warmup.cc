@@ -1,15 +1,14 @@
 #include "cli/warmup.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <set>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "cli/standalone.h"
 #include "cli/walk_tree.h"
 #include "meta/extents.h"
@@ -38,37 +37,43 @@ class Work {
 
   // Waits while too many are queued; at most so long, then false: ask again.
   bool Add(const Wanted& wanted) {
-    std::unique_lock lock(mu_);
-    if (!room_.wait_for(lock, kTellEvery, [&] { return queue_.size() < kMaxQueue; })) return false;
+    MutexLock lock(mu_);
+    const auto until = std::chrono::steady_clock::now() + kTellEvery;
+    while (queue_.size() >= kMaxQueue) {
+      if (!room_.WaitUntil(mu_, until) && queue_.size() >= kMaxQueue) return false;
+    }
     if (!seen_.insert(wanted.name.chunk).second) return true;
     ++objects_;
     bytes_ += wanted.bytes;
     queue_.push_back(wanted);
-    work_.notify_one();
+    work_.NotifyOne();
     return true;
   }
   void AddFile() {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     ++files_;
   }
   // False: not yet.
   bool AwaitEmpty() {
-    std::unique_lock lock(mu_);
-    return room_.wait_for(lock, kTellEvery, [&] { return queue_.empty() && busy_ == 0; });
+    MutexLock lock(mu_);
+    const auto until = std::chrono::steady_clock::now() + kTellEvery;
+    while (!(queue_.empty() && busy_ == 0) && room_.WaitUntil(mu_, until)) {
+    }
+    return queue_.empty() && busy_ == 0;
   }
   void Finish(bool drop) {
     {
-      std::lock_guard lock(mu_);
+      MutexLock lock(mu_);
       if (drop) queue_.clear();
       stop_ = true;
     }
-    work_.notify_all();
+    work_.NotifyAll();
     for (auto& t : threads_) {
       if (t.joinable()) t.join();
     }
   }
   ControlFields Sums() {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     return {{"files", files_},
             {"objects", objects_},
             {"bytes", bytes_},
@@ -82,14 +87,14 @@ class Work {
 
  private:
   void Main() {
-    std::unique_lock lock(mu_);
+    RelockableMutexLock lock(mu_);
     while (true) {
-      work_.wait(lock, [&] { return stop_ || !queue_.empty(); });
+      while (!stop_ && queue_.empty()) work_.Wait(mu_);
       if (queue_.empty()) return;
       const Wanted wanted = queue_.front();
       queue_.pop_front();
       ++busy_;
-      lock.unlock();
+      lock.Unlock();
       const bool before = cache_.Cached(wanted.name);
       Status s;
       bool changed = false;
@@ -100,7 +105,7 @@ class Work {
         changed = cache_.Evict(wanted.name);
       }
       const bool after = mode_ == Mode::kCheck ? before : cache_.Cached(wanted.name);
-      lock.lock();
+      lock.Lock();
       --busy_;
       ++done_;
       changed_ += changed;
@@ -109,21 +114,23 @@ class Work {
       if (!s.ok() && s.code() != Code::kNotFound) {  // not found: deleted or rewritten meanwhile
         if (failed_++ == 0) failure_ = s.ToString();
       }
-      room_.notify_all();
+      room_.NotifyAll();
     }
   }
 
   object::DiskCacheStore& cache_;
   const Mode mode_;
-  std::mutex mu_;
-  std::condition_variable work_, room_;
-  std::deque<Wanted> queue_;
-  std::set<ChunkId> seen_;
-  size_t busy_ = 0;
-  bool stop_ = false;
-  uint64_t files_ = 0, objects_ = 0, bytes_ = 0, done_ = 0;
-  uint64_t cached_objects_ = 0, cached_bytes_ = 0, changed_ = 0, failed_ = 0;
-  std::string failure_;
+  Mutex mu_;
+  CondVar work_, room_;
+  std::deque<Wanted> queue_ CURVEFS_GUARDED_BY(mu_);
+  std::set<ChunkId> seen_ CURVEFS_GUARDED_BY(mu_);
+  size_t busy_ CURVEFS_GUARDED_BY(mu_) = 0;
+  bool stop_ CURVEFS_GUARDED_BY(mu_) = false;
+  uint64_t files_ CURVEFS_GUARDED_BY(mu_) = 0, objects_ CURVEFS_GUARDED_BY(mu_) = 0,
+                  bytes_ CURVEFS_GUARDED_BY(mu_) = 0, done_ CURVEFS_GUARDED_BY(mu_) = 0;
+  uint64_t cached_objects_ CURVEFS_GUARDED_BY(mu_) = 0, cached_bytes_ CURVEFS_GUARDED_BY(mu_) = 0,
+                           changed_ CURVEFS_GUARDED_BY(mu_) = 0, failed_ CURVEFS_GUARDED_BY(mu_) = 0;
+  std::string failure_ CURVEFS_GUARDED_BY(mu_);
   std::vector<std::thread> threads_;
 };
 

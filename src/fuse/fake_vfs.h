@@ -6,10 +6,10 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "client/vfs/vfs.h"
 
 namespace curvefs::fuse {
@@ -35,8 +35,8 @@ struct FakeVfs {
   static std::unique_ptr<client::Vfs> Make();  // a Vfs that speaks to a fresh one
 
  private:
-  std::mutex mu_;
-  std::vector<std::string> calls_;
+  Mutex mu_;
+  std::vector<std::string> calls_ CURVEFS_GUARDED_BY(mu_);
 };
 
 }  // namespace curvefs::fuse

@@ -25,12 +25,12 @@ std::unique_ptr<client::Vfs> FakeVfs::Make() {
 }
 
 void FakeVfs::Note(std::string line) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   calls_.push_back(std::move(line));
 }
 
 std::vector<std::string> FakeVfs::TakeCalls() {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return std::exchange(calls_, {});
 }
 

@@ -3,21 +3,21 @@
 namespace curvefs::fuse {
 
 bool Gate::Enter() {
-  std::unique_lock lock(mu_);
-  changed_.wait(lock, [&] { return stopped_ || readers_ < wanted_; });
+  MutexLock lock(mu_);
+  while (!stopped_ && readers_ >= wanted_) changed_.Wait(mu_);
   if (stopped_) return false;
   ++readers_;
   return true;
 }
 
 void Gate::Leave() {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   --readers_;
-  if (readers_ < wanted_) changed_.notify_one();
+  if (readers_ < wanted_) changed_.NotifyOne();
 }
 
 bool Gate::LeaveIfSpare() {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   if (readers_ < 2) return false;
   --readers_;
   wanted_ = readers_;
@@ -25,16 +25,16 @@ bool Gate::LeaveIfSpare() {
 }
 
 void Gate::Grow() {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   if (wanted_ >= most_ || readers_ < wanted_) return;
   ++wanted_;
-  changed_.notify_one();
+  changed_.NotifyOne();
 }
 
 void Gate::Stop() {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   stopped_ = true;
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 }  // namespace curvefs::fuse

@@ -7,8 +7,7 @@
 // are none, all but one leave.
 #pragma once
 
-#include <condition_variable>
-#include <mutex>
+#include "base/mutex.h"
 
 namespace curvefs::fuse {
 
@@ -31,11 +30,11 @@ class Gate {
 
  private:
   const int most_;
-  std::mutex mu_;
-  std::condition_variable changed_;
-  int readers_ = 0;
-  int wanted_ = 1;
-  bool stopped_ = false;
+  Mutex mu_;
+  CondVar changed_;
+  int readers_ CURVEFS_GUARDED_BY(mu_) = 0;
+  int wanted_ CURVEFS_GUARDED_BY(mu_) = 1;
+  bool stopped_ CURVEFS_GUARDED_BY(mu_) = false;
 };
 
 }  // namespace curvefs::fuse

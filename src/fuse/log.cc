@@ -4,7 +4,7 @@ namespace curvefs::fuse {
 
 void Log::Line(std::string_view line) {
   if (!sink_) return;
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   auto now = std::chrono::steady_clock::now();
   if (now - second_ >= std::chrono::seconds(1)) {
     second_ = now;

@@ -3,9 +3,10 @@
 
 #include <chrono>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <string_view>
+
+#include "base/mutex.h"
 
 namespace curvefs::fuse {
 
@@ -21,11 +22,11 @@ class Log {
  private:
   static constexpr int kBurst = 10;
 
-  std::mutex mu_;
+  Mutex mu_;  // held while the sink is called
   const Sink sink_;
-  std::chrono::steady_clock::time_point second_{};  // start of the current one
-  int lines_ = 0;                                   // in it
-  uint64_t suppressed_ = 0;
+  std::chrono::steady_clock::time_point second_ CURVEFS_GUARDED_BY(mu_){};  // start of the current one
+  int lines_ CURVEFS_GUARDED_BY(mu_) = 0;                                   // in it
+  uint64_t suppressed_ CURVEFS_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace curvefs::fuse

@@ -14,30 +14,30 @@ void AnswerSeek(client::Vfs& vfs, InodeId inode, const Seek& seek, const Respond
 }
 
 void Seeker::Post(InodeId inode, const Seek& seek, Responder reply) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   if (stop_) return;
   if (!thread_.joinable()) thread_ = std::thread([this] { Main(); });
   jobs_.push_back({inode, seek, reply});
-  wake_.notify_one();
+  wake_.NotifyOne();
 }
 
 void Seeker::Stop() {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     stop_ = true;
-    wake_.notify_one();
+    wake_.NotifyOne();
   }
   if (thread_.joinable()) thread_.join();
 }
 
 void Seeker::Main() {
   for (;;) {
-    std::unique_lock lock(mu_);
-    wake_.wait(lock, [&] { return stop_ || !jobs_.empty(); });
+    RelockableMutexLock lock(mu_);
+    while (!stop_ && jobs_.empty()) wake_.Wait(mu_);
     if (stop_) return;
     Job job = jobs_.front();
     jobs_.pop_front();
-    lock.unlock();
+    lock.Unlock();
     WriteBackPages(job.reply.fd(), job.inode);
     AnswerSeek(vfs_, job.inode, job.seek, job.reply);
   }

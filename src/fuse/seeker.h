@@ -6,11 +6,10 @@
 // without writers never come here.
 #pragma once
 
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <thread>
 
+#include "base/mutex.h"
 #include "client/vfs/vfs.h"
 #include "fuse/decode.h"
 #include "fuse/reply.h"
@@ -37,11 +36,11 @@ class Seeker {
   void Main();
 
   client::Vfs& vfs_;
-  std::mutex mu_;
-  std::condition_variable wake_;
-  std::deque<Job> jobs_;
-  bool stop_ = false;
-  std::thread thread_;  // started by the first Post: few mounts need it
+  Mutex mu_;
+  CondVar wake_;
+  std::deque<Job> jobs_ CURVEFS_GUARDED_BY(mu_);
+  bool stop_ CURVEFS_GUARDED_BY(mu_) = false;
+  std::thread thread_;  // started by the first Post, under mu_: few mounts need it
 };
 
 // The answer itself.

@@ -99,7 +99,7 @@ Status Session::Run() {
     return fd;
   };
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     running_ = std::clamp(options_.workers, 1, 256);
     std::vector<Lane> lanes(static_cast<size_t>(running_));
     bool gated = options_.linger.count() > 0;
@@ -115,8 +115,8 @@ Status Session::Run() {
       workers_.emplace_back([this, lane] { Work(lane); });
     }
   }
-  std::unique_lock lock(mu_);
-  ended_.wait(lock, [&] { return running_ == 0; });
+  MutexLock lock(mu_);
+  while (running_ > 0) ended_.Wait(mu_);
   for (std::thread& worker : workers_) worker.join();
   workers_.clear();
   handlers_.Stop();
@@ -217,15 +217,15 @@ void Session::Work(Lane lane) {
     handlers_.Handle(request, workspace, fd);
   }
   gate_.Stop();  // the mount is gone: so are the requests that others wait for
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   if (failure_.ok()) failure_ = failure;
   --running_;
-  ended_.notify_all();
+  ended_.NotifyAll();
 }
 
 Status Session::Stop(StopMode mode) {
   if (mode == StopMode::kWait) {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     // On a thread of its own: the kernel writes back all dirty pages first, and that may have to be cut short
     // by kAbort.
     if (!unmounter_.joinable()) unmounter_ = std::thread([this] { Unmount(); });
@@ -257,11 +257,11 @@ void Session::AbortWorkers() {
   struct sigaction action{};
   action.sa_handler = [](int) {};
   ::sigaction(kWakeSignal, &action, nullptr);
-  std::unique_lock lock(mu_);
+  MutexLock lock(mu_);
   // Again and again, because a signal that comes just before read(2) is lost.
   while (running_ > 0) {
     for (std::thread& worker : workers_) ::pthread_kill(worker.native_handle(), kWakeSignal);
-    ended_.wait_for(lock, std::chrono::milliseconds(10));
+    ended_.WaitUntil(mu_, std::chrono::steady_clock::now() + std::chrono::milliseconds(10));
   }
 }
 

@@ -8,13 +8,12 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/status.h"
 #include "client/vfs/vfs.h"
 #include "fuse/channel.h"
@@ -90,12 +89,12 @@ class Session {
   std::atomic<bool> abort_ = false;  // workers end after the request they serve
   Gate gate_;
 
-  std::mutex mu_;
-  std::condition_variable ended_;
-  std::vector<std::thread> workers_;  // guarded by mu_
-  int running_ = 0;                   // guarded by mu_; workers that have not ended
-  std::thread unmounter_;             // guarded by mu_ while starting
-  Status failure_;                    // guarded by mu_; the first of a worker
+  Mutex mu_;
+  CondVar ended_;
+  std::vector<std::thread> workers_ CURVEFS_GUARDED_BY(mu_);
+  int running_ CURVEFS_GUARDED_BY(mu_) = 0;  // workers that have not ended
+  std::thread unmounter_ CURVEFS_GUARDED_BY(mu_);
+  Status failure_ CURVEFS_GUARDED_BY(mu_);  // the first of a worker
 };
 
 }  // namespace curvefs::fuse

@@ -102,21 +102,28 @@ Status Copyset::Recover(const meta::SuperBlock* format) {
 
   // What the last mount did not come to: objects to delete, orphans to reclaim, objects that nothing refers
   // to.
+  std::deque<Pending> freed;
+  std::vector<InodeId> released;
   std::string begin = meta::KindPrefix(fs_.fs, PartitionId(0), meta::KeyKind::kFree);
   CURVEFS_CHECK_OK(store_->Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view v) {
     meta::ParsedKey parsed;
     if (!meta::ParseKey(key, &parsed)) return true;
     if (auto f = meta::DecodeFreeObject(parsed.chunk, v)) {
-      freed_.push_back({0, NameOf(fs_.fs, {f->chunk, f->block, f->compaction, f->inode})});
+      freed.push_back({0, NameOf(fs_.fs, {f->chunk, f->block, f->compaction, f->inode})});
     }
     return true;
   }));
   begin = meta::KindPrefix(fs_.fs, PartitionId(0), meta::KeyKind::kOrphan);
   CURVEFS_CHECK_OK(store_->Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view) {
     meta::ParsedKey parsed;
-    if (meta::ParseKey(key, &parsed)) released_.push_back(parsed.inode);
+    if (meta::ParseKey(key, &parsed)) released.push_back(parsed.inode);
     return true;
   }));
+  {
+    MutexLock pending(mu_);
+    freed_ = std::move(freed);
+    released_ = std::move(released);
+  }
   CURVEFS_CHECK_OK(SweepUnreferenced());
   return FindSparse();
 }
@@ -124,23 +131,28 @@ Status Copyset::Recover(const meta::SuperBlock* format) {
 // What TakeSparse knew when the last process ended.
 Status Copyset::FindSparse() {
   const std::string begin = meta::KindPrefix(fs_.fs, PartitionId(0), meta::KeyKind::kRefs);
-  return store_->Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view value) {
-    meta::ParsedKey parsed;
-    auto refs = meta::DecodeRefs(value);
-    std::string shared;
-    // What is malformed is for fsck to say.
-    if (!refs || refs->live == 0 || !meta::ParseKey(key, &parsed)) return true;
-    if (!store_->Get(meta::SharedKey(fs_.fs, parsed.partition, parsed.chunk), &shared).ok()) return true;
-    auto object = meta::DecodeShared(parsed.chunk, shared);
-    if (object && refs->live < object->size / 2) sparse_.insert(parsed.chunk);
-    return sparse_.size() < kMaxSparse;
-  });
+  std::set<ChunkId> sparse;
+  CURVEFS_CHECK_OK(
+      store_->Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view value) {
+        meta::ParsedKey parsed;
+        auto refs = meta::DecodeRefs(value);
+        std::string shared;
+        // What is malformed is for fsck to say.
+        if (!refs || refs->live == 0 || !meta::ParseKey(key, &parsed)) return true;
+        if (!store_->Get(meta::SharedKey(fs_.fs, parsed.partition, parsed.chunk), &shared).ok()) return true;
+        auto object = meta::DecodeShared(parsed.chunk, shared);
+        if (object && refs->live < object->size / 2) sparse.insert(parsed.chunk);
+        return sparse.size() < kMaxSparse;
+      }));
+  MutexLock lock(mu_);
+  sparse_ = std::move(sparse);
+  return Status();
 }
 
 std::vector<meta::SharedObject> Copyset::TakeSparse(uint32_t max) {
   std::vector<ChunkId> chunks;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     for (; !sparse_.empty() && chunks.size() < max; sparse_.erase(sparse_.begin()))
       chunks.push_back(*sparse_.begin());
   }
@@ -235,6 +247,7 @@ Result<std::set<ChunkId>> Copyset::ReferencedFrom(ChunkId from) const {
         if (record && record->chunk_id >= from) used.insert(record->chunk_id);
         return true;
       }));
+  MutexLock lock(mu_);
   for (const auto& p : freed_) used.insert(p.name.chunk);
   return used;
 }
@@ -253,14 +266,14 @@ Status Copyset::Commit(meta::Txn& txn) {
   // along.
   const Seq next = journal_->last() + 1;
   if (has_objects) {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     for (const auto& o : txn.new_objects()) unsynced_.push_back({next, NameOf(fs_.fs, o)});
     for (const auto& o : txn.freed_objects()) freed_.push_back({next, NameOf(fs_.fs, o)});
   }
   auto seq = journal_->Append(batch.encoded());
   if (!seq) {
     if (has_objects) {
-      std::lock_guard lock(mu_);
+      MutexLock lock(mu_);
       std::erase_if(unsynced_, [next](const Pending& p) { return p.seq == next; });
       std::erase_if(freed_, [next](const Pending& p) { return p.seq == next; });
     }
@@ -277,7 +290,7 @@ Status Copyset::Commit(meta::Txn& txn) {
   if (building_usage_) building_usage_->Apply(usage_changes);
   changes_.fetch_add(1, std::memory_order_relaxed);
   if (!txn.sparse_objects().empty()) {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     for (ChunkId chunk : txn.sparse_objects()) {
       if (sparse_.size() < kMaxSparse) sparse_.insert(chunk);
     }
@@ -289,7 +302,7 @@ Status Copyset::SyncObjects(Seq upto) {
   std::vector<object::ObjectName> names;
   std::vector<Pending> taken;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     while (!unsynced_.empty() && unsynced_.front().seq <= upto) {
       taken.push_back(unsynced_.front());
       unsynced_.pop_front();
@@ -300,7 +313,7 @@ Status Copyset::SyncObjects(Seq upto) {
   for (const auto& p : taken) names.push_back(p.name);
   Status s = objects_.Sync(names);
   if (!s.ok()) {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     unsynced_.insert(unsynced_.begin(), taken.begin(), taken.end());
   }
   return s;
@@ -341,12 +354,12 @@ void Copyset::Housekeep() {
 }
 
 Status Copyset::DeleteFreed() {
-  std::lock_guard deleting(deleting_mu_);
+  MutexLock deleting(deleting_mu_);
   for (;;) {
     std::vector<Pending> batch;
     {
       Seq durable = journal_->durable();
-      std::lock_guard lock(mu_);
+      MutexLock lock(mu_);
       while (batch.size() < kDeleteSlice && !freed_.empty() && freed_.front().seq <= durable) {
         batch.push_back(freed_.front());
         freed_.pop_front();
@@ -363,7 +376,7 @@ Status Copyset::DeleteFreed() {
         return Status();
       });
     }
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     if (!s.ok()) {  // all of them again: deleting twice does no harm
       freed_.insert(freed_.begin(), batch.begin(), batch.end());
       return s;
@@ -376,7 +389,7 @@ Status Copyset::ReclaimReleased() {
   for (;;) {
     InodeId inode;
     {
-      std::lock_guard lock(mu_);
+      MutexLock lock(mu_);
       if (released_.empty()) return Status();
       inode = released_.back();
       released_.pop_back();
@@ -384,7 +397,7 @@ Status Copyset::ReclaimReleased() {
     for (bool gone = false; !gone;) {
       auto r = Change([&](meta::Txn& txn) { return meta::Reclaim(txn, inode, kReclaimSlice); });
       if (!r) {
-        std::lock_guard lock(mu_);
+        MutexLock lock(mu_);
         released_.push_back(inode);
         return r.error();
       }
@@ -399,7 +412,7 @@ void Copyset::ReleaseOrphan(InodeId inode) {
   auto gone = Change([&](meta::Txn& txn) { return meta::Reclaim(txn, inode, kReclaimAtOnce); });
   if (gone && *gone) return;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     released_.push_back(inode);
   }
   if (housekeeping_loop_ && gone) {
@@ -411,15 +424,15 @@ void Copyset::ReleaseOrphan(InodeId inode) {
 }
 
 Status Copyset::SnapshotNow() {
-  std::lock_guard lock(snapshot_mu_);
+  MutexLock lock(snapshot_mu_);
   auto saved = store_->Save();
   if (!saved) {
-    std::lock_guard stats(mu_);
+    MutexLock stats(mu_);
     ++snapshot_failures_;
     return saved.error();
   }
   {
-    std::lock_guard stats(mu_);
+    MutexLock stats(mu_);
     ++snapshots_;
   }
   return journal_->TrimTo(*saved);
@@ -449,7 +462,7 @@ CopysetStats Copyset::stats() const {
   s.journal = journal_->stats();
   s.store = store_->stats();
   s.changes = changes_.load(std::memory_order_relaxed);
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   s.snapshots = snapshots_;
   s.snapshot_failures = snapshot_failures_;
   s.freed_objects_waiting = freed_.size();

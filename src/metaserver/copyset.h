@@ -12,11 +12,9 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <utility>
@@ -24,6 +22,7 @@
 
 #include "base/disk.h"
 #include "base/loop.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "kv/journal.h"
 #include "kv/store.h"
@@ -72,7 +71,7 @@ class Copyset {
   // transaction if it succeeded.
   template <typename F>
   auto Change(F&& f) -> decltype(f(std::declval<meta::Txn&>())) {
-    return strand_.Run([&]() -> decltype(f(std::declval<meta::Txn&>())) {
+    return strand_.Run([&]() CURVEFS_REQUIRES(strand_) -> decltype(f(std::declval<meta::Txn&>())) {
       meta::Txn txn(*store_, fs_, clock_.Wall());
       auto result = f(txn);
       if (result && !txn.empty()) CURVEFS_CHECK_OK(Commit(txn));
@@ -126,12 +125,12 @@ class Copyset {
   Status Format(const meta::SuperBlock& super);
   Status SweepUnreferenced();
   Result<std::set<ChunkId>> ReferencedFrom(ChunkId from) const;
-  Status Commit(meta::Txn& txn);
+  Status Commit(meta::Txn& txn) CURVEFS_REQUIRES(strand_);
   Status MakeHomes();
-  Status BuildUsage();
+  Status BuildUsage() CURVEFS_REQUIRES(usage_mu_);
   Result<bool> HasQuotas() const;
-  Status LoadQuotas(UsageTree* tree) const;
-  Status AddToUsage(UsageTree* tree);
+  Status LoadQuotas(UsageTree* tree) const CURVEFS_REQUIRES(strand_);
+  Status AddToUsage(UsageTree* tree) CURVEFS_REQUIRES(strand_);
   Status FindSparse();
   Status SyncObjects(Seq upto);
   void CommitTick();
@@ -144,8 +143,8 @@ class Copyset {
   object::ObjectStore& objects_;
   const CopysetOptions options_;
   const Clock& clock_;
-  meta::SuperBlock super_;
-  meta::FsContext fs_;
+  meta::SuperBlock super_;  // fixed once open, but for the capacity: that on the strand
+  meta::FsContext fs_;      // fixed once open, but for track_usage: that on the strand
   kv::JournalRecovery recovery_;
   std::unique_ptr<File> lock_;
   std::unique_ptr<kv::KVStore> store_;
@@ -156,26 +155,29 @@ class Copyset {
   std::atomic<bool> commit_failing_{false};
   std::atomic<bool> failed_{false};  // the store no longer follows the journal: nothing more is changed
 
-  // Objects by the batch that names them. Guarded by mu_, which is never held during I/O and is taken inside
-  // strand_.
+  // Objects by the batch that names them.
   struct Pending {
     Seq seq;
     object::ObjectName name;
   };
-  mutable std::mutex mu_;
-  std::deque<Pending> unsynced_;  // named by batches that are not durable yet
-  std::deque<Pending> freed_;     // to be deleted once their batch is durable
-  std::vector<InodeId> released_;
-  std::set<ChunkId> sparse_;  // at most kMaxSparse: the others are found at the next start
-  std::mutex deleting_mu_;    // one deleter at a time; taken before strand_
-  std::mutex snapshot_mu_;
+  mutable Mutex mu_ CURVEFS_ACQUIRED_AFTER(strand_);      // a leaf: never held during I/O
+  std::deque<Pending> unsynced_ CURVEFS_GUARDED_BY(mu_);  // named by batches that are not durable yet
+  std::deque<Pending> freed_ CURVEFS_GUARDED_BY(mu_);     // to be deleted once their batch is durable
+  std::vector<InodeId> released_ CURVEFS_GUARDED_BY(mu_);
+  std::set<ChunkId> sparse_
+      CURVEFS_GUARDED_BY(mu_);  // at most kMaxSparse: the others are found at the next start
+  uint64_t deleted_ CURVEFS_GUARDED_BY(mu_) = 0, snapshots_ CURVEFS_GUARDED_BY(mu_) = 0,
+                    snapshot_failures_ CURVEFS_GUARDED_BY(mu_) = 0;
 
-  // Guarded by strand_. What is built follows changes beside what is used.
-  std::unique_ptr<UsageTree> usage_, building_usage_;
-  std::mutex usage_mu_;  // one builder at a time; taken before strand_
+  // One deleter, one snapshot, one builder of usage at a time, each with the I/O that it does.
+  Mutex deleting_mu_ CURVEFS_ACQUIRED_BEFORE(strand_);
+  Mutex snapshot_mu_ CURVEFS_ACQUIRED_BEFORE(strand_);
+  Mutex usage_mu_ CURVEFS_ACQUIRED_BEFORE(strand_);
+
+  // What is built follows changes beside what is used.
+  std::unique_ptr<UsageTree> usage_ CURVEFS_GUARDED_BY(strand_) CURVEFS_PT_GUARDED_BY(strand_);
+  std::unique_ptr<UsageTree> building_usage_ CURVEFS_GUARDED_BY(strand_) CURVEFS_PT_GUARDED_BY(strand_);
   std::atomic<bool> tracks_usage_{false};
-
-  uint64_t deleted_ = 0, snapshots_ = 0, snapshot_failures_ = 0;
 
   std::unique_ptr<ThreadLoop> commit_loop_, housekeeping_loop_;
 };

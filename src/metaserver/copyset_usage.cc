@@ -121,11 +121,11 @@ Status Copyset::AddToUsage(UsageTree* tree) {
   return {};
 }
 
-// Leaves building_usage_ to the caller, who holds usage_mu_, to be used or dropped.
+// Leaves building_usage_ to the caller, to be used or dropped.
 Status Copyset::BuildUsage() {
   if (!super_.homes)
     return {Code::kNotSupported, dir_ + ": written by an older version; mount it once for writing"};
-  Status s = strand_.Run([&] {
+  Status s = strand_.Run([&]() CURVEFS_REQUIRES(strand_) {
     building_usage_ = std::make_unique<UsageTree>(meta::Quota{super_.capacity_bytes, super_.capacity_inodes});
     if (usage_) building_usage_->CopyAnnounced(*usage_);
     fs_.track_usage = true;
@@ -133,35 +133,35 @@ Status Copyset::BuildUsage() {
     return LoadQuotas(building_usage_.get());
   });
   for (bool complete = false; s.ok() && !complete;) {
-    s = strand_.Run([&] {
+    s = strand_.Run([&]() CURVEFS_REQUIRES(strand_) {
       Status added = AddToUsage(building_usage_.get());
       complete = building_usage_->counted_to().value == ~uint64_t{0};
       return added;
     });
     strand_.LetOthersIn();
   }
-  if (!s.ok()) strand_.Run([&] { building_usage_.reset(); });
+  if (!s.ok()) strand_.Run([&]() CURVEFS_REQUIRES(strand_) { building_usage_.reset(); });
   return s;
 }
 
 Status Copyset::TrackUsage() {
-  if (strand_.Read([&] { return usage_ != nullptr; })) return {};
-  std::lock_guard building(usage_mu_);
-  if (strand_.Read([&] { return usage_ != nullptr; })) return {};
+  if (strand_.Read([&]() CURVEFS_REQUIRES_SHARED(strand_) { return usage_ != nullptr; })) return {};
+  MutexLock building(usage_mu_);
+  if (strand_.Read([&]() CURVEFS_REQUIRES_SHARED(strand_) { return usage_ != nullptr; })) return {};
   CURVEFS_CHECK_OK(BuildUsage());
-  strand_.Run([&] { usage_ = std::move(building_usage_); });
+  strand_.Run([&]() CURVEFS_REQUIRES(strand_) { usage_ = std::move(building_usage_); });
   return {};
 }
 
 Result<Usage> Copyset::UsageBelow(InodeId dir) const {
-  return strand_.Read([&]() -> Result<Usage> {
+  return strand_.Read([&]() CURVEFS_REQUIRES_SHARED(strand_) -> Result<Usage> {
     if (!usage_) return Fail(Code::kUnavailable);
     return usage_->Below(dir);
   });
 }
 
 std::vector<QuotaUsage> Copyset::QuotasAbove(InodeId inode) const {
-  return strand_.Read([&]() -> std::vector<QuotaUsage> {
+  return strand_.Read([&]() CURVEFS_REQUIRES_SHARED(strand_) -> std::vector<QuotaUsage> {
     if (!usage_ || !usage_->has_quotas()) return {};
     auto found = meta::Reader(*store_, fs_).GetInode(inode);
     if (!found) return {};
@@ -170,7 +170,7 @@ std::vector<QuotaUsage> Copyset::QuotasAbove(InodeId inode) const {
 }
 
 Status Copyset::AnnounceLength(InodeId file, uint64_t end, bool exactly) {
-  return strand_.Run([&]() -> Status {
+  return strand_.Run([&]() CURVEFS_REQUIRES(strand_) -> Status {
     if (!usage_ && !building_usage_) return {};
     CURVEFS_TRY(meta::Inode inode, meta::Reader(*store_, fs_).GetInode(file));
     if (!inode.is_file()) return {};
@@ -183,7 +183,7 @@ Status Copyset::AnnounceLength(InodeId file, uint64_t end, bool exactly) {
 
 Status Copyset::SetQuota(InodeId dir, const meta::Quota& quota) {
   CURVEFS_CHECK_OK(TrackUsage());
-  meta::SuperBlock super = super_;
+  meta::SuperBlock super;  // if it is the root's
   CURVEFS_CHECK_OK(Change([&](meta::Txn& txn) -> Status {
     CURVEFS_TRY(meta::Inode inode, txn.GetDirectory(dir));
     if (inode.nlink == 0) return Code::kNotFound;
@@ -204,7 +204,7 @@ Status Copyset::SetQuota(InodeId dir, const meta::Quota& quota) {
     txn.PutInode(inode);
     return {};
   }));
-  strand_.Run([&] {
+  strand_.Run([&]() CURVEFS_REQUIRES(strand_) {
     // The directory may be gone meanwhile, and its quota with it.
     auto inode = meta::Reader(*store_, fs_).GetInode(dir);
     if (!inode || inode->nlink == 0) return;
@@ -217,14 +217,16 @@ Status Copyset::SetQuota(InodeId dir, const meta::Quota& quota) {
 }
 
 std::vector<QuotaUsage> Copyset::ListQuotas() const {
-  return strand_.Read([&] { return usage_ ? usage_->AllQuotas() : std::vector<QuotaUsage>(); });
+  return strand_.Read([&]() CURVEFS_REQUIRES_SHARED(strand_) {
+    return usage_ ? usage_->AllQuotas() : std::vector<QuotaUsage>();
+  });
 }
 
 Result<std::vector<InodeId>> Copyset::CheckUsage(bool repair) {
   CURVEFS_CHECK_OK(TrackUsage());
-  std::lock_guard building(usage_mu_);
+  MutexLock building(usage_mu_);
   CURVEFS_CHECK_OK(BuildUsage());
-  return strand_.Run([&] {
+  return strand_.Run([&]() CURVEFS_REQUIRES(strand_) {
     auto differ = usage_->Differences(*building_usage_, kMaxDifferences);
     if (repair) usage_ = std::move(building_usage_);
     building_usage_.reset();

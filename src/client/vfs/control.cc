@@ -10,20 +10,20 @@ namespace curvefs::client {
 class ControlFiles::Exchange final : public ControlReply {
  public:
   bool Send(std::string_view line) override {
-    std::unique_lock lock(mu_);
-    room_.wait(lock, [&] { return cancelled_ || waiting_.size() < kMaxWaiting; });
+    MutexLock lock(mu_);
+    while (!cancelled_ && waiting_.size() >= kMaxWaiting) room_.Wait(mu_);
     if (cancelled_) return false;
     waiting_.append(line).push_back('\n');
-    lines_.notify_all();
+    lines_.NotifyAll();
     return true;
   }
   bool cancelled() const override {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     return cancelled_;
   }
 
   Status Add(std::string_view part) {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     if (begun_) return {Code::kBusy, ".control takes one request for each time it is opened"};
     if (part.size() > kMaxRequest - request_.size())
       return {Code::kTooBig, ".control takes requests of at most " + std::to_string(kMaxRequest) + " bytes"};
@@ -31,52 +31,55 @@ class ControlFiles::Exchange final : public ControlReply {
     return {};
   }
   bool complete() const {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     return !begun_ && request_.find('\n') != std::string::npos;
   }
   // True for the first who asks: he runs the request.
   bool Claim(std::string* request) {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     if (std::exchange(begun_, true)) return false;
     *request = std::move(request_);
     request->resize(std::min(request->size(), request->find('\n')));
     return true;
   }
   std::string Take(size_t n) {
-    std::unique_lock lock(mu_);
-    lines_.wait_for(lock, kPatience, [&] { return cancelled_ || ended_ || !waiting_.empty(); });
+    MutexLock lock(mu_);
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    while (!cancelled_ && !ended_ && waiting_.empty() && lines_.WaitUntil(mu_, until)) {
+    }
     if (waiting_.empty()) return cancelled_ || ended_ ? std::string() : std::string("\n").substr(0, n);
     std::string part = waiting_.substr(0, n);
     waiting_.erase(0, n);
-    room_.notify_all();
+    room_.NotifyAll();
     return part;
   }
   void Cancel() {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     cancelled_ = true;
-    lines_.notify_all();
-    room_.notify_all();
+    lines_.NotifyAll();
+    room_.NotifyAll();
   }
   void End() {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     ended_ = true;
-    lines_.notify_all();
+    lines_.NotifyAll();
   }
   bool ended() const {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     return ended_;
   }
 
  private:
-  mutable std::mutex mu_;
-  std::condition_variable lines_, room_;
-  std::string request_, waiting_;
-  bool begun_ = false, ended_ = false, cancelled_ = false;
+  mutable Mutex mu_;
+  CondVar lines_, room_;
+  std::string request_ CURVEFS_GUARDED_BY(mu_), waiting_ CURVEFS_GUARDED_BY(mu_);
+  bool begun_ CURVEFS_GUARDED_BY(mu_) = false, ended_ CURVEFS_GUARDED_BY(mu_) = false,
+              cancelled_ CURVEFS_GUARDED_BY(mu_) = false;
 };
 
 Status ControlFiles::Open(uint64_t handle) {
   Reap();
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   if (stopped_) return {Code::kBusy, "the mount is ending"};
   if (open_.size() >= kMaxOpen || running_.size() >= kMaxOpen)
     return {Code::kBusy, std::to_string(kMaxOpen) + " commands are running on this mount; wait for one"};
@@ -85,13 +88,13 @@ Status ControlFiles::Open(uint64_t handle) {
 }
 
 std::shared_ptr<ControlFiles::Exchange> ControlFiles::Find(uint64_t handle) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   auto found = open_.find(handle);
   return found == open_.end() ? nullptr : found->second;
 }
 
 void ControlFiles::Begin(const std::shared_ptr<Exchange>& exchange) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   std::string request;
   if (stopped_ || !exchange->Claim(&request)) return;
   std::thread thread([this, exchange, request = std::move(request)] {
@@ -103,7 +106,7 @@ void ControlFiles::Begin(const std::shared_ptr<Exchange>& exchange) {
 
 // Joins threads that are through.
 void ControlFiles::Reap() {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   running_.remove_if([](Running& r) {
     if (!r.exchange->ended()) return false;
     r.thread.join();
@@ -128,7 +131,7 @@ Result<std::string> ControlFiles::Read(uint64_t handle, size_t n) {
 
 void ControlFiles::Close(uint64_t handle) {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     auto found = open_.find(handle);
     if (found == open_.end()) return;
     found->second->Cancel();
@@ -140,7 +143,7 @@ void ControlFiles::Close(uint64_t handle) {
 void ControlFiles::Stop() {
   std::list<Running> running;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     stopped_ = true;
     for (auto& [handle, exchange] : open_) exchange->Cancel();
     running.swap(running_);

@@ -8,18 +8,17 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
 
+#include "base/mutex.h"
 #include "base/status.h"
 
 namespace curvefs::client {
@@ -64,14 +63,14 @@ class ControlFiles {
   void Reap();
 
   const ControlService service_;
-  std::mutex mu_;
-  bool stopped_ = false;
-  std::map<uint64_t, std::shared_ptr<Exchange>> open_;
+  Mutex mu_;  // before that of an exchange
+  bool stopped_ CURVEFS_GUARDED_BY(mu_) = false;
+  std::map<uint64_t, std::shared_ptr<Exchange>> open_ CURVEFS_GUARDED_BY(mu_);
   struct Running {
     std::shared_ptr<Exchange> exchange;
     std::thread thread;
   };
-  std::list<Running> running_;  // threads not yet joined, at most kMaxOpen
+  std::list<Running> running_ CURVEFS_GUARDED_BY(mu_);  // threads not yet joined, at most kMaxOpen
 };
 
 }  // namespace curvefs::client

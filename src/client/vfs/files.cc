@@ -2,6 +2,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "client/vfs/vfs_core.h"
 
@@ -120,9 +121,9 @@ Result<size_t> Vfs::Write(InodeId id, HandleId handle, uint64_t offset, BufferSl
     return Fail(Code::kBadHandle);
   const size_t n = data.size;
   if (n == 0) return size_t{0};
-  std::unique_lock<std::mutex> appending;
+  std::optional<MutexLock> appending;
   if (flags.append) {
-    appending = std::unique_lock(c.append_mu[id.value % c.append_mu.size()]);
+    appending.emplace(c.append_mu[id.value % c.append_mu.size()]);
     CURVEFS_TRY(meta::Inode inode, c.Attributes(id));
     offset = inode.length;
   }
@@ -134,7 +135,7 @@ Result<size_t> Vfs::Write(InodeId id, HandleId handle, uint64_t offset, BufferSl
     if (c.meta.tracks_usage()) (void)c.meta.AnnounceLength(id, c.data.DirtyEnd(id), /*exactly=*/true);
     return Fail(s);
   }
-  if (appending) appending.unlock();
+  appending.reset();
   if (!flags.from_page_cache || flags.kill_suid_gid)
     CURVEFS_CHECK_OK(c.TouchWritten(id, flags.kill_suid_gid));
   if (flags.kill_suid_gid) {

@@ -49,7 +49,7 @@ Result<InodeId> Trash::Directory(InodeId parent, std::string_view name) {
     return Fail(Code::kNotDirectory,
                 "/" + std::string(kTrashName) + " is not a directory; rename it, or mount without --trash");
   }
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   known_.insert(found->id);
   return found->id;
 }
@@ -57,12 +57,12 @@ Result<InodeId> Trash::Directory(InodeId parent, std::string_view name) {
 Result<InodeId> Trash::Hour(bool anew) {
   const std::string name = HourName(clock_.Wall());
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     if (!anew && name == hour_) return hour_dir_;
   }
   CURVEFS_TRY(InodeId top, Directory(meta_.root(), kTrashName));
   CURVEFS_TRY(InodeId dir, Directory(top, name));
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   top_ = top;
   hour_ = name;
   hour_dir_ = dir;
@@ -71,7 +71,7 @@ Result<InodeId> Trash::Hour(bool anew) {
 
 bool Trash::ChangesByItself(InodeId dir) {
   if (!enabled()) return false;
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return known_.contains(dir);
 }
 

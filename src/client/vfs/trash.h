@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -13,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "client/meta_client.h"
 
@@ -66,11 +66,12 @@ class Trash {
   const Duration keep_;
   const uint32_t uid_;
   const std::function<void(InodeId)> changed_;
-  std::mutex mu_;  // not held over calls of meta_
-  InodeId top_;
-  std::string hour_;  // of `hour_dir_`
-  InodeId hour_dir_;
-  std::set<InodeId> known_;  // the top and the hours seen; few, and ids are not used again
+  Mutex mu_;  // not held over calls of meta_
+  InodeId top_ CURVEFS_GUARDED_BY(mu_);
+  std::string hour_ CURVEFS_GUARDED_BY(mu_);  // of `hour_dir_`
+  InodeId hour_dir_ CURVEFS_GUARDED_BY(mu_);
+  // The top and the hours seen; few, and ids are not used again.
+  std::set<InodeId> known_ CURVEFS_GUARDED_BY(mu_);
 };
 
 }  // namespace curvefs::client

@@ -50,7 +50,7 @@ Result<size_t> Vfs::ExpireTrash(size_t max) {
 }
 
 void Vfs::Watch(std::function<void(InodeId)> watcher) {
-  std::lock_guard lock(core_->watcher_mu);
+  MutexLock lock(core_->watcher_mu);
   core_->watcher = std::move(watcher);
 }
 

@@ -15,14 +15,14 @@ meta::Inode VirtualFiles::Make(std::string content, Timestamp now, uint32_t mode
   inode.nlink = 1;
   inode.length = content.size();
   inode.atime = inode.mtime = inode.ctime = now;
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   inode.id = MakeInodeId(kPartition, next_++);
   files_.emplace(inode.id, File{inode, BufferSlice::CopyOf(content)});
   return inode;
 }
 
 Result<meta::Inode> VirtualFiles::Get(InodeId inode) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   auto it = files_.find(inode);
   if (it == files_.end()) return Fail(Code::kStale);
   return it->second.inode;
@@ -36,7 +36,7 @@ bool VirtualFiles::IsControl(InodeId inode) {
 }
 
 Result<BufferList> VirtualFiles::Read(InodeId inode, uint64_t offset, size_t n) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   auto it = files_.find(inode);
   if (it == files_.end()) return Fail(Code::kStale);
   const BufferSlice& content = it->second.content;
@@ -45,7 +45,7 @@ Result<BufferList> VirtualFiles::Read(InodeId inode, uint64_t offset, size_t n) 
 }
 
 void VirtualFiles::Forget(InodeId inode) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   files_.erase(inode);
 }
 
@@ -81,7 +81,7 @@ Result<std::vector<Status>> MetaChunkIndex::Replace(std::vector<Replacement> chu
 }
 
 Result<ChunkId> MetaChunkIndex::NewChunks(uint32_t n) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   if (n > end_ - next_) {
     CURVEFS_TRY(ChunkId first, meta_.NewChunks(std::max(n, kRun)));
     next_ = first.value;

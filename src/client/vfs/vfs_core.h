@@ -7,10 +7,10 @@
 #include <array>
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 
+#include "base/mutex.h"
 #include "client/vfs/trash.h"
 #include "client/vfs/vfs.h"
 
@@ -22,12 +22,12 @@ class InodeRefs {
  public:
   void AddLookup(InodeId inode) {
     Shard& s = shard(inode);
-    std::lock_guard lock(s.mu);
+    MutexLock lock(s.mu);
     ++s.refs[inode].lookups;
   }
   void AddOpen(InodeId inode, bool writer) {
     Shard& s = shard(inode);
-    std::lock_guard lock(s.mu);
+    MutexLock lock(s.mu);
     Ref& r = s.refs[inode];
     ++r.opens;
     r.writers += writer;
@@ -46,7 +46,7 @@ class InodeRefs {
   // it: the caller reclaims it.
   [[nodiscard]] bool MarkOrphan(InodeId inode) {
     Shard& s = shard(inode);
-    std::lock_guard lock(s.mu);
+    MutexLock lock(s.mu);
     auto it = s.refs.find(inode);
     if (it == s.refs.end()) return true;
     it->second.orphan = true;
@@ -54,19 +54,19 @@ class InodeRefs {
   }
   void ClearOrphan(InodeId inode) {
     Shard& s = shard(inode);
-    std::lock_guard lock(s.mu);
+    MutexLock lock(s.mu);
     if (auto it = s.refs.find(inode); it != s.refs.end()) it->second.orphan = false;
   }
   bool HasWriters(InodeId inode) {
     Shard& s = shard(inode);
-    std::lock_guard lock(s.mu);
+    MutexLock lock(s.mu);
     auto it = s.refs.find(inode);
     return it != s.refs.end() && it->second.writers > 0;
   }
   size_t size() {
     size_t n = 0;
     for (auto& s : shards_) {
-      std::lock_guard lock(s.mu);
+      MutexLock lock(s.mu);
       n += s.refs.size();
     }
     return n;
@@ -80,13 +80,13 @@ class InodeRefs {
     uint32_t orphan : 1 = 0;
   };
   struct alignas(64) Shard {
-    std::mutex mu;
-    absl::flat_hash_map<InodeId, Ref> refs;
+    Mutex mu;
+    absl::flat_hash_map<InodeId, Ref> refs CURVEFS_GUARDED_BY(mu);
   };
   template <typename F>
   bool Drop(InodeId inode, F&& f) {
     Shard& s = shard(inode);
-    std::lock_guard lock(s.mu);
+    MutexLock lock(s.mu);
     auto it = s.refs.find(inode);
     if (it == s.refs.end()) return false;
     f(it->second);
@@ -114,19 +114,19 @@ class OpenFiles {
     file->flags = flags;
     HandleId id = next_.fetch_add(1, std::memory_order_relaxed);
     Shard& s = shard(id);
-    std::lock_guard lock(s.mu);
+    MutexLock lock(s.mu);
     s.files.emplace(id, std::move(file));
     return id;
   }
   std::shared_ptr<OpenFile> Find(HandleId id) {
     Shard& s = shard(id);
-    std::lock_guard lock(s.mu);
+    MutexLock lock(s.mu);
     auto it = s.files.find(id);
     return it == s.files.end() ? nullptr : it->second;
   }
   std::shared_ptr<OpenFile> Remove(HandleId id) {
     Shard& s = shard(id);
-    std::lock_guard lock(s.mu);
+    MutexLock lock(s.mu);
     auto it = s.files.find(id);
     if (it == s.files.end()) return nullptr;
     auto file = std::move(it->second);
@@ -136,8 +136,8 @@ class OpenFiles {
 
  private:
   struct alignas(64) Shard {
-    std::mutex mu;
-    absl::flat_hash_map<HandleId, std::shared_ptr<OpenFile>> files;
+    Mutex mu;
+    absl::flat_hash_map<HandleId, std::shared_ptr<OpenFile>> files CURVEFS_GUARDED_BY(mu);
   };
   Shard& shard(HandleId id) { return shards_[id % shards_.size()]; }
   std::atomic<HandleId> next_{1};
@@ -166,9 +166,9 @@ class VirtualFiles {
     meta::Inode inode;
     BufferSlice content;
   };
-  std::mutex mu_;
-  uint64_t next_ = 1;
-  absl::flat_hash_map<InodeId, File> files_;
+  Mutex mu_;  // a leaf
+  uint64_t next_ CURVEFS_GUARDED_BY(mu_) = 1;
+  absl::flat_hash_map<InodeId, File> files_ CURVEFS_GUARDED_BY(mu_);
 };
 
 // data::ChunkIndex over the metadata service. Chunk ids are fetched in runs.
@@ -185,8 +185,9 @@ class MetaChunkIndex final : public data::ChunkIndex {
  private:
   static constexpr uint32_t kRun = 256;
   MetaClient& meta_;
-  std::mutex mu_;
-  uint64_t next_ = 0, end_ = 0;  // what is left of the last run
+  Mutex mu_;  // held while the next run is fetched: whoever else wants ids waits for the same
+  uint64_t next_ CURVEFS_GUARDED_BY(mu_) = 0, end_
+                                              CURVEFS_GUARDED_BY(mu_) = 0;  // what is left of the last run
 };
 
 // Whether the caller may act for the group: its own group, one of its supplementary groups, or the superuser.
@@ -253,10 +254,11 @@ struct Vfs::Core {
   OpenFiles files;
   VirtualFiles virtuals;
   Trash trash;
-  std::mutex watcher_mu;
-  std::function<void(InodeId)> watcher;
-  std::array<std::mutex, 64>
-      append_mu;  // by inode: finding the end and writing there is one step. Taken before any other lock
+  Mutex watcher_mu;  // held while the watcher is called: when Watch has returned, the old one is not
+  std::function<void(InodeId)> watcher CURVEFS_GUARDED_BY(watcher_mu);
+  // By inode: finding the end and writing there is one step. Taken before any other lock, held over the
+  // write.
+  std::array<Mutex, 64> append_mu;
   std::array<std::atomic<uint64_t>, static_cast<size_t>(Call::kCount_)> calls{};
   std::atomic<uint64_t> bytes_read{0}, bytes_written{0};
   ControlFiles control;  // last: its commands use the others until they end
@@ -271,7 +273,7 @@ struct Vfs::Core {
   Result<meta::Inode> Attributes(InodeId inode);
   // Tells the watcher.
   void Changed(InodeId dir) {
-    std::lock_guard lock(watcher_mu);
+    MutexLock lock(watcher_mu);
     if (watcher) watcher(dir);
   }
   // Whether any file has data that is not stored yet. To be asked before the metadata are read, for
