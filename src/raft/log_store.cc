@@ -42,6 +42,7 @@ Result<std::unique_ptr<LogStore>> LogStore::Open(Disk& disk, std::string dir, Lo
                   disk, dir, 0, [self](Seq seq, std::string_view bytes) { return self->Replay(seq, bytes); },
                   options.journal, &report));
   if (recovery) *recovery = report;
+  MutexLock lock(self->mu_);
   // The record of a trim is durable before a segment goes, and is behind what it lets go.
   if (report.first > self->trimmed_ + 1) {
     return Fail(Code::kCorrupt,
@@ -55,7 +56,7 @@ Result<std::unique_ptr<LogStore>> LogStore::Open(Disk& disk, std::string dir, Lo
   return store;
 }
 
-// ---- Recovery: one thread, no locks needed.
+// ---- Recovery: one thread.
 //
 // The oldest segments may be gone, and with them the beginning of a group's story. What is alive of a group
 // is all there (see Trim), so its state is right in the end; but in between there may be entries that follow
@@ -65,6 +66,7 @@ Result<std::unique_ptr<LogStore>> LogStore::Open(Disk& disk, std::string dir, Lo
 Status LogStore::Replay(Seq seq, std::string_view bytes) {
   std::vector<uint32_t> sizes;
   CURVEFS_TRY(LogRecord record, DecodeRecord(bytes, false, &sizes));
+  MutexLock lock(mu_);
   if (record.kind == RecordKind::kTrim) {
     if (record.trimmed >= seq) return WrittenWrong(seq, "it trims what comes after it").error();
     trimmed_ = std::max(trimmed_, record.trimmed);
@@ -142,14 +144,14 @@ Status LogStore::CheckReplayed() {
 // ---- Places of frames
 
 void LogStore::Placed(Seq seq, kv::FramePlace place) {
-  std::lock_guard lock(places_mu_);
+  MutexLock lock(places_mu_);
   if (places_.empty()) first_place_ = seq;
   CURVEFS_CHECK(seq == first_place_ + places_.size());
   places_.push_back(place);
 }
 
 std::optional<kv::FramePlace> LogStore::PlaceOf(Seq seq) const {
-  std::lock_guard lock(places_mu_);
+  MutexLock lock(places_mu_);
   if (seq < first_place_ || seq - first_place_ >= places_.size()) return std::nullopt;
   return places_[seq - first_place_];
 }
@@ -157,14 +159,14 @@ std::optional<kv::FramePlace> LogStore::PlaceOf(Seq seq) const {
 // ---- Looking
 
 std::vector<GroupId> LogStore::Groups() const {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   std::vector<GroupId> ids;
   for (const auto& [id, log] : groups_) ids.push_back(id);
   return ids;
 }
 
 std::optional<LogInfo> LogStore::Info(GroupId group) const {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   auto it = groups_.find(group);
   if (it == groups_.end()) return std::nullopt;
   const GroupLog& log = it->second;
@@ -172,7 +174,7 @@ std::optional<LogInfo> LogStore::Info(GroupId group) const {
 }
 
 std::optional<Term> LogStore::TermOf(GroupId group, Index index) const {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   auto it = groups_.find(group);
   if (it == groups_.end()) return std::nullopt;
   const GroupLog& log = it->second;
@@ -182,7 +184,7 @@ std::optional<Term> LogStore::TermOf(GroupId group, Index index) const {
 }
 
 std::vector<LogStore::EntryHead> LogStore::Heads(GroupId group) const {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   std::vector<EntryHead> heads;
   auto it = groups_.find(group);
   if (it == groups_.end()) return heads;
@@ -194,7 +196,7 @@ Result<std::vector<Entry>> LogStore::Read(GroupId group, Index begin, Index end,
   std::vector<Entry> entries;
   std::vector<Seq> frames;  // of entries whose payload is on the disk only, else 0
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     auto it = groups_.find(group);
     if (it == groups_.end()) return Fail(Code::kNotFound);
     const GroupLog& log = it->second;
@@ -229,14 +231,14 @@ Result<std::vector<Entry>> LogStore::Read(GroupId group, Index begin, Index end,
 }
 
 uint64_t LogStore::rewritten_bytes() const {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return rewritten_bytes_;
 }
 
 // ---- Changes
 
 Status LogStore::Reset(GroupId group, const SnapshotMeta& base, const HardState& hard) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   Seq seq = 0;
   CURVEFS_CHECK_OK(AppendRecord(RecordKind::kReset, group, &hard, &base, {}, &seq));
   GroupLog& log = groups_[group];
@@ -246,7 +248,7 @@ Status LogStore::Reset(GroupId group, const SnapshotMeta& base, const HardState&
 }
 
 Status LogStore::Append(GroupId group, const HardState* hard, std::span<const Entry> entries) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   auto it = groups_.find(group);
   CURVEFS_CHECK(it != groups_.end());
   GroupLog& log = it->second;
@@ -280,7 +282,7 @@ Status LogStore::Append(GroupId group, const HardState* hard, std::span<const En
 }
 
 Status LogStore::Compact(GroupId group, const SnapshotMeta& base) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   auto it = groups_.find(group);
   CURVEFS_CHECK(it != groups_.end());
   GroupLog& log = it->second;
@@ -294,7 +296,7 @@ Status LogStore::Compact(GroupId group, const SnapshotMeta& base) {
 }
 
 Status LogStore::Remove(GroupId group) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   auto it = groups_.find(group);
   if (it == groups_.end()) return {};
   Seq seq = 0;
@@ -318,11 +320,11 @@ Seq LogStore::GroupLog::OldestFrame() const {
 }
 
 Status LogStore::Trim() {
-  std::lock_guard trimming(trimming_mu_);
+  MutexLock trimming(trimming_mu_);
   // The first frame of the second segment, if what is before it should go even though it is alive.
   Seq keep_from = 0;
   {
-    std::lock_guard lock(places_mu_);
+    MutexLock lock(places_mu_);
     size_t segments = 0;
     Seq segment = 0, second = 0;
     for (const kv::FramePlace& place : places_) {
@@ -334,14 +336,14 @@ Status LogStore::Trim() {
   }
   Seq upto = 0;
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     Seq oldest = journal_->last() + 1;
     for (auto& [group, log] : groups_) {
       if (keep_from > 0 && log.OldestFrame() < keep_from) CURVEFS_CHECK_OK(Copy(group, &log));
       oldest = std::min(oldest, log.OldestFrame());
     }
     upto = oldest - 1;
-    std::lock_guard places(places_mu_);
+    MutexLock places(places_mu_);
     // Nothing to do unless the oldest segment goes.
     size_t n = 0;
     while (n < places_.size() && places_[n].segment == places_[0].segment) ++n;
@@ -349,7 +351,7 @@ Status LogStore::Trim() {
   }
   // The record must be durable before a file goes: else its absence would look like damage.
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     CURVEFS_TRY(Seq seq, journal_->Append(EncodeTrim(upto)));
     (void)seq;
     trimmed_ = upto;
@@ -357,7 +359,7 @@ Status LogStore::Trim() {
   CURVEFS_CHECK_OK(Sync());
   {
     // Only whole segments go: the journal keeps the one that holds upto + 1.
-    std::lock_guard lock(places_mu_);
+    MutexLock lock(places_mu_);
     while (!places_.empty() && first_place_ <= upto) {
       places_.pop_front();
       ++first_place_;
@@ -480,7 +482,8 @@ void LogStore::Evict() {
     cached_.pop_front();
   }
   if (cached_.size() > 2 * cached_payloads_ + kMaxStaleNames) {
-    std::erase_if(cached_, [&](const Cached& cached) { return Find(cached) == nullptr; });
+    std::erase_if(cached_,
+                  [&](const Cached& cached) CURVEFS_REQUIRES(mu_) { return Find(cached) == nullptr; });
   }
 }
 

@@ -21,7 +21,6 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,6 +28,7 @@
 #include <vector>
 
 #include "base/disk.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "kv/journal.h"
 #include "raft/types.h"
@@ -124,40 +124,40 @@ class LogStore {
 
   LogStore() = default;
   Status Replay(Seq seq, std::string_view bytes);
-  Status ReplayBase(Seq seq, const LogRecord& record, GroupLog* log);
-  Status CheckReplayed();
-  Status ReplayEntries(Seq seq, const LogRecord& record, std::span<const uint32_t> sizes, GroupLog* log);
+  Status ReplayBase(Seq seq, const LogRecord& record, GroupLog* log) CURVEFS_REQUIRES(mu_);
+  Status CheckReplayed() CURVEFS_REQUIRES(mu_);
+  Status ReplayEntries(Seq seq, const LogRecord& record, std::span<const uint32_t> sizes, GroupLog* log)
+      CURVEFS_REQUIRES(mu_);
   void Placed(Seq seq, kv::FramePlace place);
   std::optional<kv::FramePlace> PlaceOf(Seq seq) const;
-  // The rest is called with mu_ held.
   Status AppendRecord(RecordKind kind, GroupId group, const HardState* hard, const SnapshotMeta* base,
-                      std::span<const Entry> entries, Seq* seq);
-  void Cut(GroupLog* log, Index from);
-  void Push(GroupId group, GroupLog* log, Slot slot);
-  void CompactMemory(GroupLog* log, const SnapshotMeta& base);
-  void Evict();
-  void Uncache(Slot* slot);
-  Slot* Find(const Cached& cached);
-  Status Copy(GroupId group, GroupLog* log);
-  Result<Payload> Load(Index index, const Slot& slot) const;
+                      std::span<const Entry> entries, Seq* seq) CURVEFS_REQUIRES(mu_);
+  void Cut(GroupLog* log, Index from) CURVEFS_REQUIRES(mu_);
+  void Push(GroupId group, GroupLog* log, Slot slot) CURVEFS_REQUIRES(mu_);
+  void CompactMemory(GroupLog* log, const SnapshotMeta& base) CURVEFS_REQUIRES(mu_);
+  void Evict() CURVEFS_REQUIRES(mu_);
+  void Uncache(Slot* slot) CURVEFS_REQUIRES(mu_);
+  Slot* Find(const Cached& cached) CURVEFS_REQUIRES(mu_);
+  Status Copy(GroupId group, GroupLog* log) CURVEFS_REQUIRES(mu_);
+  Result<Payload> Load(Index index, const Slot& slot) const CURVEFS_REQUIRES(mu_);
 
   LogOptions options_;
   std::unique_ptr<kv::Journal> journal_;
 
-  // Taken before places_mu_. Not held during I/O, but when the journal's buffer is full, and by Trim when it
-  // copies.
-  mutable std::mutex mu_;
-  std::map<GroupId, GroupLog> groups_;
-  std::deque<Cached> cached_;                      // oldest first; may name entries that are gone
-  size_t cached_bytes_ = 0, cached_payloads_ = 0;  // of slots
-  Seq trimmed_ = 0;
-  uint64_t rewritten_bytes_ = 0;
+  Mutex trimming_mu_ CURVEFS_ACQUIRED_BEFORE(mu_);  // one trimmer at a time, with its I/O
 
-  mutable std::mutex places_mu_;
-  std::deque<kv::FramePlace> places_;  // of frames first_place_, first_place_ + 1, …
-  Seq first_place_ = 0;
+  // Not held during I/O, but when the journal's buffer is full, and by Trim when it copies.
+  mutable Mutex mu_ CURVEFS_ACQUIRED_BEFORE(places_mu_);
+  std::map<GroupId, GroupLog> groups_ CURVEFS_GUARDED_BY(mu_);
+  std::deque<Cached> cached_ CURVEFS_GUARDED_BY(mu_);  // oldest first; may name entries that are gone
+  size_t cached_bytes_ CURVEFS_GUARDED_BY(mu_) = 0, cached_payloads_ CURVEFS_GUARDED_BY(mu_) = 0;  // of slots
+  Seq trimmed_ CURVEFS_GUARDED_BY(mu_) = 0;
+  uint64_t rewritten_bytes_ CURVEFS_GUARDED_BY(mu_) = 0;
 
-  std::mutex trimming_mu_;  // one trimmer at a time; taken before mu_
+  mutable Mutex places_mu_;
+  std::deque<kv::FramePlace> places_
+      CURVEFS_GUARDED_BY(places_mu_);  // of frames first_place_, first_place_ + 1, …
+  Seq first_place_ CURVEFS_GUARDED_BY(places_mu_) = 0;
 };
 
 }  // namespace curvefs::raft
