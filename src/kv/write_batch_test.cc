@@ -55,10 +55,12 @@ TEST(WriteBatchTest, RoundTrip) {
   batch.Set(binary, "");
   batch.Del("gone");
   batch.Set(long_key, big);
-  EXPECT_EQ(batch.count(), 3u);
+  batch.Set("from nothing", std::string_view());  // whose data() is null
+  EXPECT_EQ(batch.count(), 4u);
   EXPECT_EQ(Read(batch.encoded()), (std::vector<Op>{{RecordType::kSet, binary, ""},
                                                     {RecordType::kDel, "gone", ""},
-                                                    {RecordType::kSet, long_key, big}}));
+                                                    {RecordType::kSet, long_key, big},
+                                                    {RecordType::kSet, "from nothing", ""}}));
   EXPECT_EQ(WriteBatch::Verify(batch.encoded()).value(), 3u);
   EXPECT_EQ(WriteBatch::Verify("").value(), 0u);
 }
