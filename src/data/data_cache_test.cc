@@ -299,6 +299,30 @@ TEST_F(DataCacheTest, WhatASequentialReaderHasPassedMakesRoomFirst) {
   EXPECT_LE(objects_.reads(), kBlocks + 1);
 }
 
+// The kernel has several requests of 1 MiB under way for one reader, and threads take them in any order.
+TEST_F(DataCacheTest, RequestsThatOvertakeOneAnotherAreSequential) {
+  options_.readahead_bytes = 2 * kBlockSize;
+  Start();
+  constexpr uint64_t kBlocks = 24, kRequest = 1 << 20;
+  for (uint64_t i = 0; i < kBlocks; ++i) ASSERT_TRUE(Write(i * kBlockSize, Pattern(kBlockSize)).ok());
+  ASSERT_TRUE(cache_->Flush(kFile, false).ok());
+  ReadStream stream;
+  for (uint64_t at = 0; at < kBlocks * kBlockSize; at += 4 * kRequest) {
+    for (uint64_t request : {0, 3, 1, 2}) Read(at + request * kRequest, kRequest, &stream);
+  }
+  EXPECT_LE(cache_->stats().read_cache_bytes, 10 * kBlockSize);
+  EXPECT_LE(objects_.reads(), kBlocks + 1);
+}
+
+TEST_F(DataCacheTest, SmallReadsThatAreCloseTogetherAreNotSequential) {
+  Start();
+  ASSERT_TRUE(Write(0, Pattern(kBlockSize)).ok());
+  ASSERT_TRUE(cache_->Flush(kFile, false).ok());
+  ReadStream stream;
+  for (uint64_t at : {3'000'000, 2'500'000, 3'100'000, 2'900'000}) Read(at, 4096, &stream);
+  EXPECT_EQ(objects_.read_bytes(), 4u * 4096);
+}
+
 TEST_F(DataCacheTest, AMissingObjectIsAnErrorWithItsName) {
   Start();
   ASSERT_TRUE(Write(0, Pattern(200'000)).ok());

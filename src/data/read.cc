@@ -9,8 +9,9 @@ namespace curvefs::data {
 namespace {
 
 constexpr uint64_t kReadWhole = 128 << 10;  // objects up to this size are read whole, and cached
-constexpr uint64_t kOutOfOrder =
-    1 << 20;  // requests of one sequential reader may overtake one another by this much
+// Requests of one sequential reader may overtake one another by so many of their size, and a little.
+constexpr uint64_t kOvertaking = 4;
+constexpr uint64_t kOutOfOrder = 64 << 10;
 constexpr uint32_t kStridesFrom = 2;  // equal distances in a row that make a reader strided
 constexpr int64_t kStridesAhead = 4;
 constexpr uint32_t kSequentialFrom = 2;  // reads in a row that make a reader sequential
@@ -42,7 +43,8 @@ void AddUnder(const DirtyMap& map, Range range, std::vector<Segment>* segments) 
 // Notes a read; whether the reader goes through the file in order.
 bool IsSequential(ReadStream& stream, Range range) {
   const uint64_t next = stream.next_offset.load(std::memory_order_relaxed);
-  if (range.begin > next + kOutOfOrder || range.begin + kOutOfOrder < next) {
+  const uint64_t tolerance = kOutOfOrder + kOvertaking * range.size();
+  if (range.begin > next + tolerance || range.begin + tolerance < next) {
     const auto stride = static_cast<int64_t>(range.begin - stream.run_begin.exchange(range.begin));
     stream.strides = stream.stride.exchange(stride) == stride ? stream.strides + 1 : 0;
     stream.run = 1;
