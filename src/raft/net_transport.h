@@ -37,6 +37,7 @@ struct NetTransportOptions {
   uint64_t snapshot_bytes_per_second = 64 << 20;  // to one peer; 0: no limit
   size_t max_snapshot_bytes = 8 << 20;            // pieces that wait for one peer; more are dropped
   Duration min_pause = std::chrono::milliseconds(50), max_pause = std::chrono::seconds(1);  // of dialling
+  Duration dial_grace = std::chrono::seconds(1);  // the process with the larger id dials if nobody has come
 };
 
 struct NetTransportCounters {
@@ -86,8 +87,9 @@ class NetTransport final : public Transport {
   bool connected(ProcessId peer) const;
   NetTransportCounters counters() const;
 
+  struct Rep;  // net_transport.cc
+
  private:
-  struct Rep;
   std::shared_ptr<Rep> rep_;
 };
 
