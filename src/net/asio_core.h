@@ -6,12 +6,12 @@
 #include <deque>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <thread>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/status.h"
 #include "net/asio_loop.h"
 
@@ -25,12 +25,12 @@ struct AsioLoop::Core {
   std::atomic<std::thread::id> runner{};
 
   // Thread-safe part. Tasks without a delay keep their order and take no map node.
-  std::mutex mu;
-  std::vector<std::pair<SteadyTime, Task>> posted;
-  std::vector<std::pair<SteadyTime, Task>> delayed;
-  bool sleeping = false;  // a task that comes must wake the loop
-  bool stop = false;
-  bool gone = false;  // tasks are dropped
+  Mutex mu;  // a leaf
+  std::vector<std::pair<SteadyTime, Task>> posted CURVEFS_GUARDED_BY(mu);
+  std::vector<std::pair<SteadyTime, Task>> delayed CURVEFS_GUARDED_BY(mu);
+  bool sleeping CURVEFS_GUARDED_BY(mu) = false;  // a task that comes must wake the loop
+  bool stop CURVEFS_GUARDED_BY(mu) = false;
+  bool gone CURVEFS_GUARDED_BY(mu) = false;  // tasks are dropped
 
   // On the loop.
   std::multimap<SteadyTime, Task> timers;

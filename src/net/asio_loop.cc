@@ -26,7 +26,7 @@ void AsioLoop::Core::Wake() {
 void AsioLoop::Core::After(SteadyTime due, bool later, Task task) {
   bool wake = false;
   {
-    std::lock_guard lock(mu);
+    MutexLock lock(mu);
     if (gone) return;
     (later ? delayed : posted).emplace_back(due, std::move(task));
     wake = std::exchange(sleeping, false);
@@ -38,7 +38,7 @@ void AsioLoop::Core::After(SteadyTime due, bool later, Task task) {
 void AsioLoop::Core::RunTasks() {
   std::vector<std::pair<SteadyTime, Task>> tasks, later;
   {
-    std::lock_guard lock(mu);
+    MutexLock lock(mu);
     tasks.swap(posted);
     later.swap(delayed);
   }
@@ -77,7 +77,7 @@ void AsioLoop::Core::Work() {
 
 bool AsioLoop::Core::Sleep(SteadyTime until) {
   {
-    std::lock_guard lock(mu);
+    MutexLock lock(mu);
     if (!posted.empty() || !delayed.empty() || stop) return false;
     sleeping = true;
   }
@@ -86,7 +86,7 @@ bool AsioLoop::Core::Sleep(SteadyTime until) {
   if (!timers.empty()) until = std::min(until, timers.begin()->first);
   bool slept = until > now;
   if (slept) io.run_one_until(until);
-  std::lock_guard lock(mu);
+  MutexLock lock(mu);
   sleeping = false;
   return slept;
 }
@@ -99,7 +99,7 @@ AsioLoop::~AsioLoop() {
   CURVEFS_CHECK(core_->runner.load() == std::thread::id());
   for (auto& [owner, end] : std::exchange(core_->sockets, {})) end();
   {
-    std::lock_guard lock(core_->mu);
+    MutexLock lock(core_->mu);
     core_->gone = true;
   }
   // Handlers hold what they belong to, and that the core: they must run before it can go.
@@ -109,6 +109,7 @@ AsioLoop::~AsioLoop() {
   }
   core_->ends.clear();
   core_->timers.clear();
+  MutexLock lock(core_->mu);
   core_->posted.clear();
   core_->delayed.clear();
 }
@@ -123,7 +124,7 @@ void AsioLoop::Run() {
   for (;;) {
     core_->Work();
     {
-      std::lock_guard lock(core_->mu);
+      MutexLock lock(core_->mu);
       if (std::exchange(core_->stop, false)) break;
     }
     core_->Sleep(SteadyTime::max());
@@ -135,7 +136,7 @@ void AsioLoop::Run() {
 void AsioLoop::Stop() {
   bool wake = false;
   {
-    std::lock_guard lock(core_->mu);
+    MutexLock lock(core_->mu);
     core_->stop = true;
     wake = std::exchange(core_->sleeping, false);
   }

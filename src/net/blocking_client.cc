@@ -2,12 +2,12 @@
 
 #include <pthread.h>
 
-#include <condition_variable>
 #include <list>
-#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
+
+#include "base/mutex.h"
 
 namespace curvefs::net {
 namespace {
@@ -15,8 +15,9 @@ namespace {
 constexpr Duration kNap = std::chrono::milliseconds(1);  // no call for so long: the keeper takes over
 constexpr Duration kForEver = std::chrono::hours(24 * 365);
 
+// A call that waits; all of it under the mutex of its client.
 struct Waiter {
-  std::condition_variable wake;
+  CondVar wake;
   bool done = false;
   bool drive = false;  // its turn to drive
   Result<std::string> outcome;
@@ -32,19 +33,19 @@ struct BlockingClient::Rep {
   AsioLoop loop;  // run by whoever drives
   std::optional<Client> client;
 
-  std::mutex mu;
-  std::condition_variable keeper_wake;
-  bool driven = false;  // somebody drives
-  bool keeper_drives = false;
-  bool give_way = false;  // the keeper shall stop driving
-  bool stop = false;
-  uint64_t calls = 0;
-  std::list<Waiter*> waiters;  // without a reply, and not driving
+  Mutex mu;  // taken by handlers of the loop; before the loop's own
+  CondVar keeper_wake;
+  bool driven CURVEFS_GUARDED_BY(mu) = false;  // somebody drives
+  bool keeper_drives CURVEFS_GUARDED_BY(mu) = false;
+  bool give_way CURVEFS_GUARDED_BY(mu) = false;  // the keeper shall stop driving
+  bool stop CURVEFS_GUARDED_BY(mu) = false;
+  uint64_t calls CURVEFS_GUARDED_BY(mu) = 0;
+  std::list<Waiter*> waiters CURVEFS_GUARDED_BY(mu);  // without a reply, and not driving
   std::thread keeper;
 
   void Keep();
   void Drive(Waiter& waiter);
-  void HandOver();  // mu held; who calls drives no more
+  void HandOver() CURVEFS_REQUIRES(mu);  // who calls drives no more
   void Kick();
 };
 
@@ -56,9 +57,9 @@ BlockingClient::BlockingClient(ClientOptions options, Client::Events events, Sha
 
 BlockingClient::~BlockingClient() {
   {
-    std::lock_guard lock(rep_->mu);
+    MutexLock lock(rep_->mu);
     rep_->stop = true;
-    rep_->keeper_wake.notify_one();
+    rep_->keeper_wake.NotifyOne();
   }
   rep_->loop.Post([] {});
   rep_->keeper.join();
@@ -67,20 +68,21 @@ BlockingClient::~BlockingClient() {
 
 // Runs the loop while nobody else does.
 void BlockingClient::Rep::Keep() {
-  std::unique_lock lock(mu);
+  RelockableMutexLock lock(mu);
   while (!stop) {
     const uint64_t seen = calls;
-    if (shape == Shape::kCallerRuns && keeper_wake.wait_for(lock, kNap, [this] { return stop; })) return;
+    if (shape == Shape::kCallerRuns) keeper_wake.WaitUntil(mu, Clock::System().Steady() + kNap);
+    if (stop) return;
     if (driven || (seen != calls && shape == Shape::kCallerRuns)) continue;
     driven = keeper_drives = true;
     give_way = false;
-    lock.unlock();
+    lock.Unlock();
     auto enough = [this] {
-      std::lock_guard again(mu);
+      MutexLock again(mu);
       return stop || give_way;
     };
     loop.RunUntil(enough, kForEver);
-    lock.lock();
+    lock.Lock();
     keeper_drives = false;
     HandOver();
   }
@@ -92,31 +94,32 @@ void BlockingClient::Rep::HandOver() {
   Waiter* next = waiters.front();
   waiters.pop_front();
   next->drive = true;
-  next->wake.notify_one();
+  next->wake.NotifyOne();
 }
 
 void BlockingClient::Rep::Drive(Waiter& waiter) {
+  // Set by a handler that this thread runs, so it may look without the mutex.
   loop.RunUntil([&] { return waiter.done; }, kForEver);
-  std::lock_guard lock(mu);
+  MutexLock lock(mu);
   HandOver();
 }
 
 // What was given to the loop goes out now, if nobody drives.
 void BlockingClient::Rep::Kick() {
-  std::unique_lock lock(mu);
+  RelockableMutexLock lock(mu);
   ++calls;
   if (driven) return;  // whoever drives was woken
   driven = true;
-  lock.unlock();
+  lock.Unlock();
   loop.RunUntil([] { return true; }, Duration::zero());
-  lock.lock();
+  lock.Lock();
   HandOver();
 }
 
 Result<std::string> BlockingClient::Call(FrameType type, std::string bytes, Duration deadline) {
   Rep& rep = *rep_;
   Waiter waiter;
-  std::unique_lock lock(rep.mu);
+  RelockableMutexLock lock(rep.mu);
   ++rep.calls;
   bool drives = !rep.driven && rep.shape == Shape::kCallerRuns;
   std::list<Waiter*>::iterator place;
@@ -126,23 +129,23 @@ Result<std::string> BlockingClient::Call(FrameType type, std::string bytes, Dura
     rep.waiters.push_back(&waiter);
     rep.give_way |= rep.keeper_drives && rep.shape == Shape::kCallerRuns;
   }
-  lock.unlock();
+  lock.Unlock();
   rep.client->Call(type, std::move(bytes), deadline, [&rep, &waiter](Result<std::string> outcome) {
-    std::lock_guard in(rep.mu);
+    MutexLock in(rep.mu);
     waiter.outcome = std::move(outcome);
     waiter.done = true;
     if (waiter.drive) return;  // it is us who run this
     rep.waiters.remove(&waiter);
-    waiter.wake.notify_one();
+    waiter.wake.NotifyOne();
   });
   if (drives) {
     rep.Drive(waiter);
     return std::move(waiter.outcome);
   }
-  lock.lock();
-  waiter.wake.wait(lock, [&] { return waiter.done || waiter.drive; });
+  lock.Lock();
+  while (!waiter.done && !waiter.drive) waiter.wake.Wait(rep.mu);
   if (!waiter.done) {
-    lock.unlock();
+    lock.Unlock();
     rep.Drive(waiter);
   }
   return std::move(waiter.outcome);

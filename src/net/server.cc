@@ -1,10 +1,9 @@
 #include "net/server.h"
 
-#include <mutex>
 #include <unordered_map>
 #include <utility>
 
-#include "net/asio_core.h"
+#include "base/mutex.h"
 
 namespace curvefs::net {
 
@@ -12,12 +11,12 @@ struct Server::Rep {
   ServerEvents events;
   ServerOptions options;
   std::atomic<uint64_t> next_number{1};
-  mutable std::mutex mu;
-  std::unordered_map<uint64_t, std::weak_ptr<Session>> sessions;
+  mutable Mutex mu;  // a leaf
+  std::unordered_map<uint64_t, std::weak_ptr<Session>> sessions CURVEFS_GUARDED_BY(mu);
 
   std::vector<std::shared_ptr<Session>> Live() {
     std::vector<std::shared_ptr<Session>> live;
-    std::lock_guard lock(mu);
+    MutexLock lock(mu);
     for (auto& [number, weak] : sessions) {
       if (auto session = weak.lock()) live.push_back(std::move(session));
     }
@@ -38,7 +37,7 @@ void Server::Adopt(ConnectionPtr connection) {
   const uint64_t number = rep_->next_number++;
   auto session = std::make_shared<Session>(rep_, connection, number);
   {
-    std::lock_guard lock(rep_->mu);
+    MutexLock lock(rep_->mu);
     rep_->sessions[number] = session;
   }
   connection->Start({
@@ -52,7 +51,7 @@ void Server::Adopt(ConnectionPtr connection) {
           [session](Connection&, const Status& why) {
             auto& server = *session->server_;
             {
-              std::lock_guard lock(server.mu);
+              MutexLock lock(server.mu);
               server.sessions.erase(session->number_);
             }
             if (server.events.closed) server.events.closed(*session, why);
@@ -68,7 +67,7 @@ void Server::CloseAll(Status why) {
 }
 
 size_t Server::sessions() const {
-  std::lock_guard lock(rep_->mu);
+  MutexLock lock(rep_->mu);
   return rep_->sessions.size();
 }
 
