@@ -295,7 +295,7 @@ void Group::BeforeRun() {
   }
   // Rule 5: one round of heartbeats for all reads that have come since the last.
   if (asking_) return;
-  asking_.emplace();
+  asking_ = Reads();
   asking_->waiting.swap(new_reads_);
   AskReadIndex();
 }

@@ -17,7 +17,6 @@ struct Item {
   uint16_t tag;
   uint16_t perm;
   uint32_t id = 0xffffffff;
-  friend bool operator==(const Item&, const Item&) = default;
 };
 using Acl = std::vector<Item>;
 

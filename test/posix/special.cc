@@ -162,11 +162,9 @@ POSIX_TEST(parallel, creating_and_removing_in_one_directory) {
 
 POSIX_TEST(parallel, one_winner_for_each_name) {
   InParallel(4, [](int) {
-    int made = 0;
     for (int i = 0; i < 300; i++) {
       const std::string name = Fmt("dir-%d", i);
       if (mkdir(name.c_str(), 0755) == 0) {
-        made++;
         Fd mark((name + "/made").c_str(), O_CREAT | O_EXCL | O_WRONLY);
         if (mark < 0) return false;
       } else if (errno != EEXIST) {
