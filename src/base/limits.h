@@ -30,6 +30,15 @@ inline constexpr size_t kStagedInlineMax =
     128 << 10;  // fsynced dirty data of a file that goes through the journal
 inline constexpr size_t kMaxInlineRecord = 128 << 10;  // bytes in one inline chunk record
 
+// What a copyset remembers of requests, until the client has acknowledged the replies
+// (metaserver/session_table.h).
+inline constexpr size_t kMaxSessions = 10'000;   // of one copyset
+inline constexpr size_t kMaxSessionOwner = 255;  // bytes of the text that says whose a session is
+inline constexpr uint64_t kMaxOutcomes =
+    1'024;  // requests of one session: so far past the first unacknowledged
+inline constexpr size_t kMaxReply = 64 << 10;        // bytes of a reply that is remembered
+inline constexpr size_t kMaxSessionBytes = 1 << 20;  // of remembered replies of one session
+
 static_assert(kChunkSize % kBlockSize == 0);
 static_assert(kBlockSize % kChecksumUnit == 0);
 static_assert(kCodedSlack % kChecksumUnit == 0);
@@ -38,5 +47,7 @@ static_assert(kMaxXattrValue + 64 < kMaxValue);
 static_assert(kMaxInlineRecord + 128 < kMaxValue);
 static_assert(kStagedInlineMax <= kMaxInlineRecord);
 static_assert(kMaxValue * 4 < kMaxBatchBytes);
+static_assert(kMaxReply + 4096 < kMaxValue);
+static_assert(kMaxOutcomes < kMaxBatchRecords);
 
 }  // namespace curvefs

@@ -43,6 +43,7 @@ std::string_view CodeName(Code code) {
     case Code::kBadHandle: return "bad handle";
     case Code::kCrossDevice: return "cross-device";
     case Code::kUnsupportedVersion: return "unsupported version";
+    case Code::kFenced: return "fenced";
   }
   return "unknown code";
 }

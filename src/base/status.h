@@ -56,6 +56,7 @@ enum class Code : uint8_t {
   kBadHandle = 31,       // not open, or not open for this
   kCrossDevice = 32,     // source and target are not in one file system
   kUnsupportedVersion = 33,  // written by a newer program
+  kFenced = 34,  // the session is over: nothing happened, and nothing more will under it
 };
 
 // The name of the code in lower case words, for example "not found".

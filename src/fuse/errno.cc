@@ -75,6 +75,8 @@ int ToErrno(Code code) {
       return EXDEV;
     case Code::kUnsupportedVersion:
       return EIO;
+    case Code::kFenced:
+      return EIO;
   }
   return EIO;  // a number from the wire that this program does not know
 }
@@ -88,6 +90,7 @@ bool IsUnexpected(Code code) {
     case Code::kTimedOut:
     case Code::kNoMemory:
     case Code::kUnsupportedVersion:
+    case Code::kFenced:
       return true;
     default:
       return false;

@@ -83,6 +83,22 @@ std::string SuperBlockKey(FsId fs) {
   return KindPrefix(fs, PartitionId(0), KeyKind::kSuperBlock);
 }
 
+std::string SessionKey(uint64_t session) {
+  std::string k = KindPrefix(FsId(0), PartitionId(0), KeyKind::kSession);
+  PutBe(&k, session, 8);
+  return k;
+}
+std::string OutcomePrefix(uint64_t session) {
+  std::string k = KindPrefix(FsId(0), PartitionId(0), KeyKind::kOutcome);
+  PutBe(&k, session, 8);
+  return k;
+}
+std::string OutcomeKey(uint64_t session, uint64_t sequence) {
+  std::string k = OutcomePrefix(session);
+  PutBe(&k, sequence, 8);
+  return k;
+}
+
 bool ParseKey(std::string_view key, ParsedKey* out) {
   *out = {};
   ByteReader r(key);
@@ -105,6 +121,11 @@ bool ParseKey(std::string_view key, ParsedKey* out) {
     case KeyKind::kRefs:
     case KeyKind::kShared:
       out->chunk = ChunkId(r.Be(8));
+      break;
+    case KeyKind::kSession:
+    case KeyKind::kOutcome:
+      out->session = r.Be(8);
+      if (out->kind == KeyKind::kOutcome) out->sequence = r.Be(8);
       break;
     case KeyKind::kPartition:
     case KeyKind::kSuperBlock:

@@ -18,6 +18,11 @@
 //   kind 'P' partition                               counters
 //   kind 'S' super block                             partition 0 only
 //
+// and of the copyset itself (meta/session.h), with fs and partition 0:
+//
+//   kind 'E' session    + session (8)                session 0: the last id handed out
+//   kind 'Y' outcome    + session (8) + sequence (8) of a request that is not acknowledged
+//
 // The inode counter is the low 40 bits of an inode id; its high bits are the partition. An inode's chunk,
 // xattr and orphan records lie in the inode's partition; a dentry in its parent's (SPEC M2).
 #pragma once
@@ -43,6 +48,8 @@ enum class KeyKind : char {
   kShared = 'U',
   kPartition = 'P',
   kSuperBlock = 'S',
+  kSession = 'E',
+  kOutcome = 'Y',
 };
 
 inline constexpr size_t kKeyHeader = 8;                 // fs, partition, kind
@@ -74,6 +81,9 @@ inline std::string QuotaKey(FsId fs, InodeId dir) {
 std::string SharedKey(FsId fs, PartitionId partition, ChunkId chunk);
 std::string PartitionKey(FsId fs, PartitionId partition);
 std::string SuperBlockKey(FsId fs);
+std::string SessionKey(uint64_t session);
+std::string OutcomePrefix(uint64_t session);
+std::string OutcomeKey(uint64_t session, uint64_t sequence);
 
 // Takes a key apart. Fields that the kind does not have stay zero.
 struct ParsedKey {
@@ -85,8 +95,9 @@ struct ParsedKey {
   std::string_view name;     // D X L; points into the key
   InodeId parent;            // L
   uint32_t chunk_index = 0;  // C
-  uint64_t sequence = 0;     // C
-  ChunkId chunk;             // F R
+  uint64_t sequence = 0;     // C Y
+  ChunkId chunk;             // F R U
+  uint64_t session = 0;      // E Y
 };
 bool ParseKey(std::string_view key, ParsedKey* out);  // false if it is not one of ours
 

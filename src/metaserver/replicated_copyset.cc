@@ -60,8 +60,8 @@ class ReplicatedCopyset::StateView final : public kv::View {
 };
 
 ReplicatedCopyset::ReplicatedCopyset(Disk& disk, std::string dir, const meta::FsContext& fs,
-                                     const Clock& clock, Background& background)
-    : disk_(disk), dir_(std::move(dir)), fs_(fs), clock_(clock), background_(background) {
+                                     const Clock& clock, Background& background, ReplicatedOptions options)
+    : disk_(disk), dir_(std::move(dir)), fs_(fs), clock_(clock), background_(background), options_(options) {
   state_view_ = std::make_unique<StateView>(store_);
   overlay_ = std::make_unique<kv::Overlay>(*state_view_);
 }
@@ -71,10 +71,10 @@ ReplicatedCopyset::~ReplicatedCopyset() = default;
 Result<std::unique_ptr<ReplicatedCopyset>> ReplicatedCopyset::Open(Disk& disk, std::string dir,
                                                                    const raft::Members& first,
                                                                    const meta::FsContext& fs,
-                                                                   const Clock& clock,
-                                                                   Background& background) {
+                                                                   const Clock& clock, Background& background,
+                                                                   ReplicatedOptions options) {
   std::unique_ptr<ReplicatedCopyset> copyset(
-      new ReplicatedCopyset(disk, std::move(dir), fs, clock, background));
+      new ReplicatedCopyset(disk, std::move(dir), fs, clock, background, options));
   const std::string& at = copyset->dir_;
   for (const std::string& path : {at, at + kStore, at + kIncoming}) CURVEFS_CHECK_OK(disk.MakeDir(path));
   CURVEFS_CHECK_OK(disk.SyncDir(at));
@@ -113,6 +113,10 @@ Result<raft::SnapshotMeta> ReplicatedCopyset::Position(const kv::KVStore& store)
 
 // ---- Changes
 
+Status ReplicatedCopyset::Commit(meta::Txn& txn, std::function<void(const Status&)> done) {
+  return Propose(txn.ToBatch(), std::move(done));
+}
+
 Status ReplicatedCopyset::Propose(const kv::WriteBatch& batch, std::function<void(const Status&)> done) {
   const uint64_t number = last_proposal_ + 1;
   auto payload = raft::MakePayload(batch.encoded());
@@ -139,7 +143,15 @@ void ReplicatedCopyset::WhenSettled(std::function<void(const Status&)> done) {
 
 void ReplicatedCopyset::LeadershipChanged(bool leads, raft::Term) {
   // What was proposed has been answered before, and is out of the overlay.
-  if (!leads) CURVEFS_CHECK(proposals_.empty() && overlay_->empty());
+  if (!leads) {
+    CURVEFS_CHECK(proposals_.empty() && overlay_->empty());
+    sessions_.Clear();
+    return;
+  }
+  if (Status s = sessions_.Load(*store_, clock_.Steady()); !s.ok()) {
+    // Own state that cannot be read: whatever it held, a request could be done twice.
+    CheckFailed(__FILE__, __LINE__, "the sessions can be read", s.ToString());
+  }
 }
 
 Status ReplicatedCopyset::Apply(std::span<const raft::Entry> entries) {

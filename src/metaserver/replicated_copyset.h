@@ -11,9 +11,16 @@
 //
 // On disk, below `dir`: store/snapshot, incoming/snapshot (one that arrives).
 //
+// Requests of clients come through ChangeOnce: each takes effect once, however often it is sent, to whatever
+// leader (meta/session.h). Definite failures are remembered as successes are: a copy of a request that was
+// answered "exists" must not find the name gone and create it, after the client was told and went on. Not
+// remembered, because nothing has happened and the client goes on with the same request: kNotLeader,
+// kUnavailable, kTimedOut (unknown), kIo, kCorrupt, kNoMemory, kInterrupted.
+//
 // All functions on the loop of the group. Blocking work (saving, verifying) goes through Background.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -25,9 +32,12 @@
 
 #include "base/clock.h"
 #include "base/disk.h"
+#include "base/ids.h"
 #include "kv/overlay.h"
 #include "kv/store.h"
+#include "meta/session.h"
 #include "meta/txn.h"
+#include "metaserver/session_table.h"
 #include "raft/group.h"
 #include "raft/seams.h"
 
@@ -41,6 +51,10 @@ class Background {
   virtual void Run(std::function<void()> work, std::function<void()> then) = 0;
 };
 
+struct ReplicatedOptions {
+  Duration session_timeout = std::chrono::seconds(30);  // a client not heard of for so long is fenced
+};
+
 class ReplicatedCopyset final : public raft::StateMachine {
  public:
   ~ReplicatedCopyset() override;
@@ -51,7 +65,8 @@ class ReplicatedCopyset final : public raft::StateMachine {
   static Result<std::unique_ptr<ReplicatedCopyset>> Open(Disk& disk, std::string dir,
                                                          const raft::Members& first,
                                                          const meta::FsContext& fs, const Clock& clock,
-                                                         Background& background);
+                                                         Background& background,
+                                                         ReplicatedOptions options = {});
   // The group that drives it, once the host has made it.
   void Attach(raft::Group* group) { group_ = group; }
 
@@ -66,7 +81,7 @@ class ReplicatedCopyset final : public raft::StateMachine {
     R result = f(txn);
     if (!Good(result) || txn.empty()) return AfterAll<R>(std::move(result), std::move(done));
     auto shared = std::make_shared<std::pair<R, Done>>(std::move(result), std::move(done));
-    Status refused = Propose(txn.ToBatch(), [shared](const Status& s) {
+    Status refused = Commit(txn, [shared](const Status& s) {
       shared->second(s.ok() ? std::move(shared->first) : R(Convert<R>(s)));
     });
     if (!refused.ok()) shared->second(R(Convert<R>(refused)));
@@ -80,6 +95,32 @@ class ReplicatedCopyset final : public raft::StateMachine {
       done(s.ok() ? R(f(meta::Reader(*store_, fs_))) : R(Convert<R>(s)));
     });
   }
+
+  // ---- Clients (replicated_requests.cc)
+
+  // As Change, once: `f` returns the reply encoded for the client, at most kMaxReply bytes. A request that
+  // comes again gets the first outcome; one that is under way, that one's. kFenced: no such session.
+  // kInvalid: it was acknowledged before. `f` runs at most once, here or later.
+  using Replied = SessionTable::Done;
+  using Evaluate = std::function<Result<std::string>(meta::Txn&)>;
+  template <typename F>
+  void ChangeOnce(const RequestId& id, F f, Replied done) {
+    Once(id, Evaluate(std::move(f)), std::move(done));
+  }
+
+  // `owner` says whose it is, for people; at most kMaxSessionOwner bytes. kUnavailable: there are
+  // kMaxSessions.
+  void OpenSession(const std::string& owner, std::function<void(Result<uint64_t>)> done);
+  // Nothing more happens under the session, also not what is on its way. Ok if there is no such session.
+  void EndSession(uint64_t session, std::function<void(Status)> done);
+  // The client lives, and has all answers below `acknowledged`. False: this leader knows no such session.
+  bool KeepAlive(uint64_t session, uint64_t acknowledged) {
+    return sessions_.Hear(session, acknowledged, clock_.Steady());
+  }
+  std::vector<SessionTable::Info> Sessions() const { return sessions_.List(clock_.Steady()); }
+  // Call it about once a second: ends sessions that are silent for too long, forgets what is acknowledged.
+  // Only a leader does anything. Sessions have their whole time again when the leader changes.
+  void Housekeep();
 
   const kv::KVStore& store() const { return *store_; }
   size_t proposed_changes() const { return proposals_.size(); }
@@ -97,9 +138,12 @@ class ReplicatedCopyset final : public raft::StateMachine {
 
  private:
   ReplicatedCopyset(Disk& disk, std::string dir, const meta::FsContext& fs, const Clock& clock,
-                    Background& background);
-  Status Load();
+                    Background& background, ReplicatedOptions options);
+  void Once(const RequestId& id, Evaluate f, Replied done);
+  void EvaluateOnce(const RequestId& id, const Evaluate& f, Replied done);
   static Result<raft::SnapshotMeta> Position(const kv::KVStore& store);
+  // Proposes what the transaction did. Refused: `done` never runs.
+  Status Commit(meta::Txn& txn, std::function<void(const Status&)> done);
   Status Propose(const kv::WriteBatch& batch, std::function<void(const Status&)> done);
   void WhenSettled(std::function<void(const Status&)> done);
 
@@ -135,6 +179,7 @@ class ReplicatedCopyset final : public raft::StateMachine {
   const meta::FsContext& fs_;
   const Clock& clock_;
   Background& background_;
+  const ReplicatedOptions options_;
   raft::Group* group_ = nullptr;
 
   std::unique_ptr<kv::KVStore> store_;
@@ -148,6 +193,8 @@ class ReplicatedCopyset final : public raft::StateMachine {
   class StateView;
   std::unique_ptr<StateView> state_view_;
   std::unique_ptr<kv::Overlay> overlay_;
+  SessionTable sessions_;  // filled while this leads
+  size_t opening_ = 0;
   uint64_t last_proposal_ = 0;
   // Without an outcome, by number, each with what waits for the same because it saw the change in the
   // overlay.
