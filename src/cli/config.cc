@@ -122,6 +122,59 @@ constexpr auto kKnobs = std::to_array<Knob>({
      "The least important message that is logged."},
 });
 
+constexpr auto kServerKnobs = std::to_array<Knob>({
+    {"dir", KnobKind::kText, &ServerConfig::dir, 0, 0, "",
+     "The directory that holds the log and the copysets of this metaserver. An empty or absent one becomes a "
+     "new "
+     "metaserver's. One process at a time."},
+    {"listen", KnobKind::kText, &ServerConfig::listen, 0, 0, "",
+     "HOST:PORT for clients, other metaservers and 'curvefs copyset'. Port 0: any that is free."},
+    {"join", KnobKind::kText, &ServerConfig::join, 0, 0, "",
+     "Where the metaservers are: ID=HOST:PORT,ID=HOST:PORT,… The own one may be among them."},
+    {"id", KnobKind::kCount, &ServerConfig::id, 0, UINT32_MAX, "",
+     "Which metaserver this is, for ever. 0: what the directory says, or the ID of --join whose address is "
+     "that of "
+     "--listen."},
+    {"grpc-listen", KnobKind::kText, &ServerConfig::grpc_listen, 0, 0, "",
+     "HOST:PORT for the same calls over gRPC, with health and reflection, without TLS. 'off': not served. "
+     "Default: the "
+     "host of --listen, and its port + 1."},
+    {"http-listen", KnobKind::kText, &ServerConfig::http_listen, 0, 0, "",
+     "HOST:PORT for /metrics and /health. 'off': not served. Default: the host of --listen, and its port + "
+     "2."},
+    {"cluster", KnobKind::kText, &ServerConfig::cluster, 0, 0, "",
+     "A name that all metaservers and clients of a cluster must give alike, so that strangers are refused."},
+    {"tls-ca", KnobKind::kText, &ServerConfig::tls_ca, 0, 0, "",
+     "A file (PEM) with the cluster's own authority. With it, all connections to --listen, in both "
+     "directions, are "
+     "TLS 1.3 and both ends show a certificate. Needs --tls-cert and --tls-key."},
+    {"tls-cert", KnobKind::kText, &ServerConfig::tls_cert, 0, 0, "",
+     "A file (PEM) with this metaserver's certificate."},
+    {"tls-key", KnobKind::kText, &ServerConfig::tls_key, 0, 0, "", "A file (PEM) with the key to it."},
+    {"loops", KnobKind::kCount, &ServerConfig::loops, 1, 64, "",
+     "Threads that work on copysets. A copyset lives on one of them. May differ from start to start."},
+    {"heartbeat", KnobKind::kDuration, &ServerConfig::heartbeat, 5, 10'000, "",
+     "How often a leader shows that it is there. After 10 to 20 times as long without it another is elected. "
+     "The same "
+     "on all metaservers."},
+    {"snapshot-entries", KnobKind::kCount, &ServerConfig::snapshot_entries, 100, uint64_t{1} << 40, "",
+     "A copyset's state is written to a snapshot when its log has grown by so many entries …"},
+    {"snapshot-log", KnobKind::kSize, &ServerConfig::snapshot_log, 64 << 10, kTiB, "",
+     "… or by so many bytes."},
+    {"snapshot-rate", KnobKind::kSize, &ServerConfig::snapshot_rate, 0, kTiB, "",
+     "Bytes per second to one replica that gets a snapshot. 0: no limit."},
+    {"log-segment", KnobKind::kSize, &ServerConfig::log_segment, kMiB, uint64_t{1} << 30, "",
+     "The size of one file of the log."},
+    {"log-cache", KnobKind::kSize, &ServerConfig::log_cache, kMiB, kTiB, "",
+     "Memory for the newest entries of the log, so that they need not be read back."},
+    {"handover", KnobKind::kDuration, &ServerConfig::handover, 0, 600'000, "",
+     "At SIGTERM: how long it is tried to hand over what this metaserver leads, before it ends."},
+    {"log-file", KnobKind::kText, &ServerConfig::log_file, 0, 0, "",
+     "Where the process writes its messages: a file, 'syslog', or '-' for standard error."},
+    {"log-level", KnobKind::kChoice, &ServerConfig::log_level, 0, 0, "info|warn|error",
+     "The least important message that is written."},
+});
+
 // Options of mount(8) and fstab(5) that say how to call mount(2).
 struct KernelOption {
   std::string_view name;
@@ -210,11 +263,14 @@ Result<uint64_t> ParseRatio(std::string_view text) {
   return static_cast<uint64_t>(value * 1000 + 0.5);
 }
 
-std::string ValueText(const MountConfig& config, const Knob& knob) {
+template <typename Config>
+std::string ValueText(const Config& config, const Knob& knob) {
   return std::visit(
-      [&](auto member) -> std::string {
-        const auto& value = config.*member;
-        using T = std::remove_cvref_t<decltype(value)>;
+      [&]<typename T, typename Of>(T Of::* member) -> std::string {
+        const T* at = nullptr;
+        if constexpr (std::is_same_v<Of, Config>) at = &(config.*member);
+        CURVEFS_CHECK(at != nullptr);
+        const T& value = *at;
         if constexpr (std::is_same_v<T, bool>) {
           return value ? "true" : "false";
         } else if constexpr (std::is_same_v<T, uint64_t>) {
@@ -239,12 +295,13 @@ Result<uint64_t> ParseCount(std::string_view text) {
   return value;
 }
 
-Status Set(MountConfig* config, const Knob& knob, std::string_view text) {
+template <typename Config>
+Status Set(Config* config, const Knob& knob, std::string_view text) {
   auto in_range = [&](uint64_t value) { return value >= knob.min && value <= knob.max; };
   const Status out_of_range(Code::kInvalid, "'" + std::string(text) + "' is out of range");
   switch (knob.kind) {
     case KnobKind::kSwitch: {
-      CURVEFS_TRY(config->*std::get<bool MountConfig::*>(knob.member), ParseBool(text));
+      CURVEFS_TRY(config->*std::get<bool Config::*>(knob.member), ParseBool(text));
       return {};
     }
     case KnobKind::kSize:
@@ -254,21 +311,21 @@ Status Set(MountConfig* config, const Knob& knob, std::string_view text) {
                                   : knob.kind == KnobKind::kRatio ? ParseRatio(text)
                                                                   : ParseCount(text));
       if (!in_range(value)) return out_of_range;
-      config->*std::get<uint64_t MountConfig::*>(knob.member) = value;
+      config->*std::get<uint64_t Config::*>(knob.member) = value;
       return {};
     }
     case KnobKind::kDuration: {
       CURVEFS_TRY(Duration value, ParseDuration(text));
       if (value < std::chrono::milliseconds(knob.min) || value > std::chrono::milliseconds(knob.max))
         return out_of_range;
-      config->*std::get<Duration MountConfig::*>(knob.member) = value;
+      config->*std::get<Duration Config::*>(knob.member) = value;
       return {};
     }
     case KnobKind::kChoice:
       if (!IsChoice(knob.choices, text)) return {Code::kInvalid, "there is no '" + std::string(text) + "'"};
       [[fallthrough]];
     case KnobKind::kText:
-      config->*std::get<std::string MountConfig::*>(knob.member) = text;
+      config->*std::get<std::string Config::*>(knob.member) = text;
       return {};
   }
   return Code::kInvalid;
@@ -314,7 +371,9 @@ std::string Knob::Environment() const {
 }
 
 std::string Knob::Default() const {
-  return ValueText(MountConfig(), *this);
+  const bool of_mount =
+      std::visit([]<typename T, typename Of>(T Of::*) { return std::is_same_v<Of, MountConfig>; }, member);
+  return of_mount ? ValueText(MountConfig(), *this) : ValueText(ServerConfig(), *this);
 }
 
 std::string Knob::Values() const {
@@ -343,13 +402,18 @@ std::span<const Knob> MountKnobs() {
   return kKnobs;
 }
 
+std::span<const Knob> ServerKnobs() {
+  return kServerKnobs;
+}
+
 const Knob* FindKnob(std::string_view name) {
   const std::string dashed = WithDashes(name);
   auto found = std::ranges::find(kKnobs, dashed, &Knob::name);
   return found == kKnobs.end() ? nullptr : &*found;
 }
 
-Status SetKnob(MountConfig* config, const Knob& knob, std::string_view text) {
+template <typename Config>
+static Status SetAny(Config* config, const Knob& knob, std::string_view text) {
   Status status = Set(config, knob, text);
   if (!status.ok()) {
     return {Code::kInvalid,
@@ -357,6 +421,35 @@ Status SetKnob(MountConfig* config, const Knob& knob, std::string_view text) {
   }
   config->given.insert(std::string(knob.name));
   return {};
+}
+
+Status SetKnob(MountConfig* config, const Knob& knob, std::string_view text) {
+  return SetAny(config, knob, text);
+}
+
+template <typename Config>
+static Status FromEnvironment(Config* config, std::span<const Knob> knobs,
+                              const std::function<const char*(const char*)>& getenv) {
+  for (const Knob& knob : knobs) {
+    const std::string variable = knob.Environment();
+    if (const char* text = getenv(variable.c_str())) {
+      if (Status s = SetAny(config, knob, text); !s.ok())
+        return {s.code(), "environment " + variable + ": " + s.message()};
+    }
+  }
+  return {};
+}
+
+Result<ServerConfig> MakeServerConfig(const std::function<const char*(const char*)>& getenv,
+                                      const std::vector<std::pair<std::string, std::string>>& flags) {
+  ServerConfig config;
+  CURVEFS_CHECK_OK(FromEnvironment(&config, kServerKnobs, getenv));
+  for (const auto& [name, text] : flags) {
+    auto knob = std::ranges::find(kServerKnobs, name, &Knob::name);
+    CURVEFS_CHECK(knob != kServerKnobs.end());
+    if (Status s = SetAny(&config, *knob, text); !s.ok()) return Fail(s.code(), "--" + s.message());
+  }
+  return config;
 }
 
 Status ApplyMountOptions(MountConfig* config, std::string_view list) {
@@ -372,13 +465,7 @@ Result<MountConfig> MakeMountConfig(const std::function<const char*(const char*)
                                     const std::vector<std::string>& option_lists,
                                     const std::vector<std::pair<std::string, std::string>>& flags) {
   MountConfig config;
-  for (const Knob& knob : kKnobs) {
-    const std::string variable = knob.Environment();
-    if (const char* text = getenv(variable.c_str())) {
-      if (Status s = SetKnob(&config, knob, text); !s.ok())
-        return Fail(s.code(), "environment " + variable + ": " + s.message());
-    }
-  }
+  CURVEFS_CHECK_OK(FromEnvironment(&config, kKnobs, getenv));
   for (const std::string& list : option_lists) {
     if (Status s = ApplyMountOptions(&config, list); !s.ok()) return Fail(s.code(), "-o: " + s.message());
   }
@@ -403,6 +490,12 @@ std::string ConfigText(const MountConfig& config) {
   return text;
 }
 
+static std::string Row(const Knob& knob) {
+  std::string fallback = knob.Default();
+  return "| `--" + std::string(knob.name) + "` | `" + knob.Environment() + "` | " + knob.Values() + " | " +
+         (fallback.empty() ? "see there" : fallback) + " | " + std::string(knob.help) + " |\n";
+}
+
 std::string ConfigMarkdown() {
   std::string text =
       "# Knobs of a mount\n"
@@ -421,11 +514,7 @@ std::string ConfigMarkdown() {
       "\n"
       "| flag, and `-o` key | environment | may be | default | meaning |\n"
       "| --- | --- | --- | --- | --- |\n";
-  for (const Knob& knob : kKnobs) {
-    std::string fallback = knob.Default();
-    text += "| `--" + std::string(knob.name) + "` | `" + knob.Environment() + "` | " + knob.Values() + " | " +
-            (fallback.empty() ? "see there" : fallback) + " | " + std::string(knob.help) + " |\n";
-  }
+  for (const Knob& knob : kKnobs) text += Row(knob);
   auto list = [&text](const auto& rows, auto name) {
     const char* separator = "";
     for (const auto& row : rows) {
@@ -447,6 +536,12 @@ std::string ConfigMarkdown() {
   list(kOthersOptions, [](std::string_view o) { return o; });
   text +=
       " `x-…` `X-…` `comment=…`\n- `remount` is refused, anything else is an unknown option and an error\n";
+  text +=
+      "\n# Knobs of a metaserver\n\n"
+      "Flags of `curvefs metaserver`, or in the environment; a flag wins.\n\n"
+      "| flag | environment | may be | default | meaning |\n"
+      "| --- | --- | --- | --- | --- |\n";
+  for (const Knob& knob : kServerKnobs) text += Row(knob);
   return text;
 }
 

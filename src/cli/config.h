@@ -1,6 +1,6 @@
-// The knobs of a mount. One row of the table in config.cc declares a knob: from it come the flag --NAME, the
-// -o key NAME, the environment variable CURVEFS_NAME, the check of its range, its help text and its line in
-// docs/CONFIG.md.
+// The knobs of a mount and of a metaserver. One row of a table in config.cc declares a knob: from it come the
+// flag --NAME, a mount's -o key NAME, the environment variable CURVEFS_NAME, the check of its range, its help
+// text and its line in docs/CONFIG.md.
 #pragma once
 
 #include <cstdint>
@@ -63,11 +63,35 @@ struct MountConfig {
   bool is_given(const std::string& name) const { return given.contains(name); }
 };
 
+struct ServerConfig {
+  std::string dir;
+  uint64_t id = 0;
+  std::string listen = "127.0.0.1:8200";
+  std::string join;
+  std::string grpc_listen;
+  std::string http_listen;
+  std::string cluster;
+  std::string tls_ca, tls_cert, tls_key;
+  uint64_t loops = 1;
+  Duration heartbeat = std::chrono::milliseconds(60);
+  uint64_t snapshot_entries = 100'000;
+  uint64_t snapshot_log = 64 << 20;
+  uint64_t log_segment = 64 << 20;
+  uint64_t log_cache = 64 << 20;
+  uint64_t snapshot_rate = 64 << 20;
+  Duration handover = std::chrono::seconds(3);
+  std::string log_file = "-";
+  std::string log_level = "info";
+
+  std::set<std::string> given;
+};
+
 enum class KnobKind { kSwitch, kSize, kCount, kRatio, kDuration, kChoice, kText };
 
 struct Knob {
   using Member = std::variant<bool MountConfig::*, uint64_t MountConfig::*, Duration MountConfig::*,
-                              std::string MountConfig::*>;
+                              std::string MountConfig::*, bool ServerConfig::*, uint64_t ServerConfig::*,
+                              Duration ServerConfig::*, std::string ServerConfig::*>;
 
   std::string_view name;  // as in --name
   KnobKind kind;
@@ -81,6 +105,7 @@ struct Knob {
   std::string Values() const;       // what may be written: "0 to 128KiB", "memory or rocksdb"
 };
 std::span<const Knob> MountKnobs();
+std::span<const Knob> ServerKnobs();
 const Knob* FindKnob(std::string_view name);  // underscores count as dashes
 
 // Sets one knob from its text form. kInvalid, naming the knob, what is wrong and what may be written.
@@ -94,6 +119,10 @@ Status ApplyMountOptions(MountConfig* config, std::string_view list);
 Result<MountConfig> MakeMountConfig(const std::function<const char*(const char*)>& getenv,
                                     const std::vector<std::string>& option_lists,
                                     const std::vector<std::pair<std::string, std::string>>& flags);
+
+// Environment, then flags.
+Result<ServerConfig> MakeServerConfig(const std::function<const char*(const char*)>& getenv,
+                                      const std::vector<std::pair<std::string, std::string>>& flags);
 
 // "mount.NAME = VALUE" lines for .config.
 std::string ConfigText(const MountConfig& config);

@@ -54,6 +54,16 @@ Status ListDirectory(const Reader& reader, InodeId dir, uint64_t cookie,
   return failure;
 }
 
+Status ListDirectoryAfter(const Reader& reader, InodeId dir, std::string_view last,
+                          const std::function<bool(const ListedEntry&)>& visit) {
+  if (last.empty()) return ListDirectory(reader, dir, 0, visit);
+  const uint64_t hash = NameHash(reader.fs().hash_seed, last);
+  return ListDirectory(reader, dir, CookieOf(hash, 0), [&](const ListedEntry& entry) {
+    const bool same_hash = (entry.cookie - kMaxReservedCookie) >> kOrdinalBits == hash;
+    return (same_hash && entry.name <= last) || visit(entry);
+  });
+}
+
 Result<Inode> Link(Txn& txn, InodeId id, InodeId parent_id, std::string_view name) {
   CURVEFS_CHECK_OK(CheckName(name));
   CURVEFS_TRY(Inode parent, txn.GetDirectory(parent_id));

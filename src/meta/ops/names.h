@@ -22,6 +22,9 @@ struct ListedEntry {
 };
 Status ListDirectory(const Reader& reader, InodeId dir, uint64_t cookie,
                      const std::function<bool(const ListedEntry&)>& visit);
+// The same, but it goes on behind a name, which need not be there (any more). An empty one is the begin.
+Status ListDirectoryAfter(const Reader& reader, InodeId dir, std::string_view last,
+                          const std::function<bool(const ListedEntry&)>& visit);
 
 // A further name for an inode that is not a directory. An orphan made by CreateUnnamed becomes an ordinary
 // file. kExists, kNotPermitted (a directory), kTooManyLinks, kNotFound (also: unlinked meanwhile).

@@ -1,0 +1,202 @@
+#include "cli/server/metaserver_program.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/config.h"
+#include "cli/log.h"
+#include "cli/server/state_dump.h"
+#include "metaserver/process/grpc_service.h"
+#include "metaserver/process/http_service.h"
+#include "metaserver/process/server.h"
+
+namespace curvefs::cli {
+namespace {
+
+using metaserver::MetaServer;
+
+struct Args {
+  std::vector<std::pair<std::string, std::string>> flags;
+  std::vector<std::string> dump;  // DIR COPYSET
+};
+
+// "1=HOST:PORT,2=HOST:PORT".
+Result<std::map<metaserver::MetaserverId, net::Address>> ParseJoin(const std::string& text) {
+  std::map<metaserver::MetaserverId, net::Address> peers;
+  size_t at = 0;
+  while (at < text.size()) {
+    const std::string item = text.substr(at, text.find(',', at) - at);
+    at += item.size() + 1;
+    const size_t equals = item.find('=');
+    char* end = nullptr;
+    const unsigned long long id = std::strtoull(item.c_str(), &end, 10);
+    if (equals == item.npos || end != item.c_str() + equals || id == 0 || id > UINT32_MAX)
+      return Fail(Code::kInvalid, "--join: '" + item + "' is not ID=HOST:PORT");
+    CURVEFS_TRY(const net::Address address, net::ParseAddress(item.substr(equals + 1)));
+    if (!peers.emplace(id, address).second)
+      return Fail(Code::kInvalid, "--join names " + std::to_string(id) + " twice");
+  }
+  return peers;
+}
+
+// `text` if it is given, else `step` above `listen`; nothing if it is off.
+Result<std::optional<net::Address>> Beside(const std::string& text, const net::Address& listen,
+                                           uint16_t step) {
+  if (text == "off") return std::nullopt;
+  if (!text.empty()) return net::ParseAddress(text);
+  net::Address address = listen;
+  if (address.port != 0) address.port = static_cast<uint16_t>(address.port + step);
+  return address;
+}
+
+Result<metaserver::ServerOptions> MakeOptions(const ServerConfig& config, const EngineParts& engine) {
+  metaserver::ServerOptions options;
+  if (config.dir.empty()) return Fail(Code::kInvalid, "--dir is needed: the directory of this metaserver");
+  options.dir = config.dir;
+  options.id = config.id;
+  CURVEFS_TRY(options.listen, net::ParseAddress(config.listen));
+  CURVEFS_TRY(options.peers, ParseJoin(config.join));
+  for (const auto& [id, address] : options.peers) {
+    if (options.id == 0 && options.listen.port != 0 && address == options.listen) options.id = id;
+  }
+  options.cluster = config.cluster;
+  const bool tls = !config.tls_ca.empty() || !config.tls_cert.empty() || !config.tls_key.empty();
+  if (tls) {
+    if (config.tls_ca.empty() || config.tls_cert.empty() || config.tls_key.empty())
+      return Fail(Code::kInvalid, "--tls-ca, --tls-cert and --tls-key go together");
+    CURVEFS_TRY(options.tls, net::TlsContext::Load({config.tls_ca, config.tls_cert, config.tls_key}));
+  }
+  options.loops = config.loops;
+  options.tick = config.heartbeat;
+  options.group.snapshot_entries = config.snapshot_entries;
+  options.group.snapshot_bytes = config.snapshot_log;
+  options.snapshot_bytes_per_second = config.snapshot_rate;
+  options.log.journal.segment_bytes = config.log_segment;
+  options.log.cache_bytes = config.log_cache;
+  options.handover_limit = config.handover;
+  options.make_engine = engine.make_engine;
+  options.start_thread = engine.start_thread;
+  return options;
+}
+
+struct Services {
+  std::unique_ptr<MetaServer> server;
+  std::unique_ptr<metaserver::GrpcService> grpc;
+  std::unique_ptr<metaserver::HttpService> http;
+};
+
+Result<Services> StartAll(const ServerConfig& config, const EngineParts& engine) {
+  Services s;
+  CURVEFS_TRY(auto options, MakeOptions(config, engine));
+  CURVEFS_TRY(s.server, MetaServer::Start(std::move(options)));
+  const net::Address& at = s.server->address();
+  std::string where = "listen " + at.ToString() + "\n";
+  CURVEFS_TRY(auto grpc, Beside(config.grpc_listen, at, 1));
+  if (grpc) {
+    CURVEFS_TRY(s.grpc, metaserver::GrpcService::Start(*s.server, grpc->ToString()));
+    where += "grpc " + net::Address{grpc->host, static_cast<uint16_t>(s.grpc->port())}.ToString() + "\n";
+  }
+  CURVEFS_TRY(auto http, Beside(config.http_listen, at, 2));
+  if (http) {
+    MetaServer& server = *s.server;
+    CURVEFS_TRY(s.http, metaserver::HttpService::Start(
+                            http->host, http->port, [&server] { return server.MetricsText(); },
+                            [] { return std::string("serving\n"); }));
+    where += "http " + net::Address{http->host, static_cast<uint16_t>(s.http->port())}.ToString() + "\n";
+  }
+  CURVEFS_CHECK_OK(s.server->Announce(where));
+  return s;
+}
+
+int Serve(const Args& args, const EngineParts& engine) {
+  auto config = MakeServerConfig([](const char* name) { return std::getenv(name); }, args.flags);
+  if (!config) return Complain("metaserver", config.error(), kExitUsage);
+  if (Status s = StartLog(config->log_file, config->log_level); !s.ok())
+    return Complain("metaserver", s, kExitFailed);
+  // Before any thread, so that all inherit it: the signals are for sigwait below.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  auto services = StartAll(*config, engine);
+  if (!services) {
+    return Complain("metaserver", services.error(),
+                    services.error().code() == Code::kInvalid ? kExitUsage : kExitFailed);
+  }
+  Services& s = *services;
+  Log(LogLevel::kInfo, "metaserver " + std::to_string(s.server->id()) + " serves " + s.server->dir() +
+                           " on " + s.server->address().ToString());
+  std::printf("metaserver %llu listens on %s\n", static_cast<unsigned long long>(s.server->id()),
+              s.server->address().ToString().c_str());
+  std::fflush(stdout);
+
+  int signal_number = 0;
+  sigwait(&signals, &signal_number);
+  Log(LogLevel::kInfo, "metaserver " + std::to_string(s.server->id()) + " ends");
+  if (s.grpc) s.grpc->SetServing(false);
+  s.server->HandOver();
+  s.grpc.reset();
+  s.http.reset();
+  s.server->Shutdown();
+  s.server.reset();
+  StopLog();
+  return kExitOk;
+}
+
+}  // namespace
+
+int MetaserverMain(int argc, char** argv, const EngineParts& engine) {
+  Args args;
+  CLI::App app("A metaserver of CurveFS: holds replicas of the metadata", "curvefs metaserver");
+  app.get_formatter()->column_width(34);
+  app.set_version_flag("--version", "curvefs " CURVEFS_VERSION);
+  for (const Knob& knob : ServerKnobs()) {
+    std::string help(knob.help);
+    if (knob.kind != KnobKind::kText)
+      help += " May be " + knob.Values() + ", default " + knob.Default() + ".";
+    app.add_option_function<std::string>(
+           "--" + std::string(knob.name),
+           [&args, name = std::string(knob.name)](const std::string& text) {
+             args.flags.emplace_back(name, text);
+           },
+           help)
+        ->type_name("VALUE");
+  }
+  app.add_option("--dump-state", args.dump,
+                 "Do not serve: print what a copyset in DIR holds, key by key, with its log applied as far "
+                 "as it is known to be "
+                 "committed")
+      ->type_name("DIR COPYSET")
+      ->expected(2);
+  app.footer(
+      "Every knob can also be given in the environment, as CURVEFS_LISTEN for example.\n\n"
+      "Examples:\n"
+      "  curvefs metaserver --dir /srv/ms --listen 10.0.0.1:8200 --join "
+      "1=10.0.0.1:8200,2=10.0.0.2:8200,3=10.0.0.3:8200\n"
+      "  curl 10.0.0.1:8202/metrics\n"
+      "  curvefs copyset --help");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kExitOk : kExitUsage;
+  }
+  if (!args.dump.empty()) {
+    Status s = DumpState(args.dump[0], args.dump[1]);
+    return s.ok() ? kExitOk : Complain("metaserver", s, kExitFailed);
+  }
+  return Serve(args, engine);
+}
+
+}  // namespace curvefs::cli

@@ -1,0 +1,79 @@
+// How a row of MetaMethods is made from a function on messages: for handlers_*.cc only.
+//
+//   Status Lookup(const meta::Reader&, const proto::LookupRequest&, proto::LookupResponse*);
+//   constexpr auto row = Run<&Lookup>;
+//
+// A function with a Reader is a read, one with a Txn a change. It leaves the header of the response alone.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "metaserver/handlers.h"
+#include "proto/meta_wire.h"
+
+namespace curvefs::metaserver {
+
+// Whether this copyset is meant, and can answer.
+Status CheckHeader(const MetaTarget& target, const proto::RequestHeader& header);
+
+template <typename Request>
+std::shared_ptr<Request> Decode(const MetaTarget& target, std::string_view bytes, const Answer& answer) {
+  auto request = std::make_shared<Request>();
+  if (!request->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    answer(FailureOf(target, {Code::kInvalid, "a request that is no message of its kind"}));
+    return nullptr;
+  }
+  if (Status s = CheckHeader(target, request->header()); !s.ok()) {
+    answer(FailureOf(target, s));
+    return nullptr;
+  }
+  return request;
+}
+
+// The target is copied: it is a few pointers, and what it points to outlives all calls on the loop.
+inline auto Deliver(const MetaTarget& target, Answer answer) {
+  return [target, answer = std::move(answer)](Result<std::string> encoded) {
+    answer(encoded ? *std::move(encoded) : FailureOf(target, encoded.error()));
+  };
+}
+
+template <typename Request, typename Response>
+void RunCall(Status (*f)(const meta::Reader&, const Request&, Response*), const MetaTarget& target,
+             std::string_view bytes, Answer answer) {
+  auto request = Decode<Request>(target, bytes, answer);
+  if (!request) return;
+  target.copyset->Read(
+      [f, request](const meta::Reader& reader) -> Result<std::string> {
+        Response response;
+        CURVEFS_CHECK_OK(f(reader, *request, &response));
+        return response.SerializeAsString();
+      },
+      Deliver(target, std::move(answer)));
+}
+
+template <typename Request, typename Response>
+void RunCall(Status (*f)(meta::Txn&, const Request&, Response*), const MetaTarget& target,
+             std::string_view bytes, Answer answer) {
+  auto request = Decode<Request>(target, bytes, answer);
+  if (!request) return;
+  auto evaluate = [f, request](meta::Txn& txn) -> Result<std::string> {
+    Response response;
+    CURVEFS_CHECK_OK(f(txn, *request, &response));
+    return response.SerializeAsString();
+  };
+  const proto::RequestHeader& header = request->header();
+  if (header.session_id() == 0) return target.copyset->Change(evaluate, Deliver(target, std::move(answer)));
+  target.copyset->ChangeOnce(
+      {.session = header.session_id(), .sequence = header.sequence(), .acknowledged = header.acknowledged()},
+      std::move(evaluate), Deliver(target, std::move(answer)));
+}
+
+template <auto F>
+void Run(const MetaTarget& target, std::string_view bytes, Answer answer) {
+  RunCall(F, target, bytes, std::move(answer));
+}
+
+}  // namespace curvefs::metaserver

@@ -1,0 +1,435 @@
+// Every call of MetaServerService over a copyset with one replica, and with a leader that is none.
+#include "metaserver/handlers.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <set>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "meta/ops/create.h"
+#include "proto/meta_wire.h"
+#include "raft/etcd/etcd_engine.h"
+#include "raft/host.h"
+#include "test/support/sim_disk.h"
+
+namespace curvefs::metaserver {
+namespace {
+
+using test::SimDisk;
+
+struct NoTransport final : raft::Transport {
+  void Send(raft::Message) override {}
+  void Send(raft::SnapshotChunk) override {}
+  void Send(raft::SnapshotReply) override {}
+};
+struct Syncer final : raft::LogSyncer {
+  explicit Syncer(ManualLoop& on, raft::LogStore& of) : loop(on), log(of) {}
+  void Sync(std::function<void(Status)> done) override {
+    loop.Post([this, done = std::move(done)] { done(log.Sync()); });
+  }
+  ManualLoop& loop;
+  raft::LogStore& log;
+};
+struct Inline final : Background {
+  explicit Inline(ManualLoop& on) : loop(on) {}
+  void Run(std::function<void()> work, std::function<void()> then) override {
+    loop.Post([work = std::move(work), then = std::move(then)] { work(), then(); });
+  }
+  ManualLoop& loop;
+};
+
+// A server of one copyset, whose replica is one of `voters`.
+class HandlersTest : public testing::Test {
+ protected:
+  HandlersTest() {
+    SetLogSink([](LogLevel, const std::string&) {});
+    EXPECT_TRUE(disk.MakeDir("/log").ok() && disk.SyncDir("/").ok());
+    log = *raft::LogStore::Open(disk, "/log",
+                                {.journal = {.segment_bytes = 64 << 10, .prepare_ahead = false}}, nullptr);
+    syncer = std::make_unique<Syncer>(loop, *log);
+    engine = raft::MakeEtcdEngine();
+    host = std::make_unique<raft::Host>(raft::GroupOptions(), *engine, *log, transport, *syncer);
+  }
+  void Open(std::vector<raft::ReplicaId> voters) {
+    auto opened =
+        ReplicatedCopyset::Open(disk, "/copyset", {.voters = std::move(voters)}, fs, loop, background);
+    ASSERT_TRUE(opened.has_value()) << opened.error().ToString();
+    copyset = *std::move(opened);
+    auto group = host->Create(raft::GroupId(5), raft::ReplicaId(1), *copyset);
+    ASSERT_TRUE(group.has_value());
+    copyset->Attach(*group);
+    target = {.copyset = copyset.get(), .group = *group, .fs = fs.fs, .address_of = [](raft::ReplicaId id) {
+                return "host" + std::to_string(id.value);
+              }};
+    if ((*group)->status().members.voters.size() > 1) return;
+    (*group)->Campaign();
+    for (int i = 0; i < 100 && !(*group)->leads(); ++i) Turn();
+    ASSERT_TRUE((*group)->leads());
+    std::optional<Status> formatted;
+    copyset->Change(
+        [](meta::Txn& txn) -> Status {
+          meta::MakeRoot(txn, 0755, 0, 0);
+          return {};
+        },
+        [&](Status s) { formatted = s; });
+    for (int i = 0; i < 100 && !formatted; ++i) Turn();
+    ASSERT_TRUE(formatted && formatted->ok());
+  }
+  void Turn() {
+    host->Pump();
+    loop.Advance(std::chrono::milliseconds(1));
+  }
+  std::string Raw(std::string_view name, std::string_view request) {
+    const MetaMethod* method = FindMetaMethod(name);
+    if (method == nullptr) {
+      ADD_FAILURE() << name;
+      return {};
+    }
+    std::optional<std::string> answer;
+    method->run(target, request, [&](std::string bytes) {
+      EXPECT_FALSE(answer.has_value()) << "answered twice";
+      answer = std::move(bytes);
+    });
+    for (int i = 0; i < 1000 && !answer; ++i) Turn();
+    EXPECT_TRUE(answer.has_value()) << name;
+    return answer.value_or("");
+  }
+  template <typename Response, typename Request>
+  Response Call(std::string_view name, Request request) {
+    request.mutable_header()->set_fs_id(1);
+    Response response;
+    EXPECT_TRUE(response.ParseFromString(Raw(name, request.SerializeAsString())));
+    return response;
+  }
+  proto::CreateResponse Make(uint64_t parent, const std::string& name, uint32_t mode = S_IFREG | 0644) {
+    proto::CreateRequest request;
+    request.set_parent_inode_id(parent);
+    request.set_name(name);
+    request.set_mode(mode);
+    request.set_uid(10);
+    return Call<proto::CreateResponse>("Create", request);
+  }
+  template <typename Response>
+  static Code CodeOf(const Response& response) {
+    return StatusOf(response.header()).code();
+  }
+
+  ManualLoop loop;
+  SimDisk disk;
+  NoTransport transport;
+  Inline background{loop};
+  std::unique_ptr<raft::LogStore> log;
+  std::unique_ptr<Syncer> syncer;
+  std::unique_ptr<raft::Engine> engine;
+  std::unique_ptr<raft::Host> host;
+  meta::FsContext fs{.fs = FsId(1), .hash_seed = 7};
+  std::unique_ptr<ReplicatedCopyset> copyset;
+  MetaTarget target;
+};
+
+TEST_F(HandlersTest, EveryCallOfTheServiceHasOneRow) {
+  const auto* service = proto::GetInodeRequest::descriptor()->file()->FindServiceByName("MetaServerService");
+  ASSERT_NE(service, nullptr);
+  std::set<std::string_view> rows;
+  std::set<uint16_t> numbers;
+  for (const MetaMethod& method : MetaMethods()) {
+    EXPECT_TRUE(rows.insert(method.name).second) << method.name;
+    EXPECT_TRUE(numbers.insert(method.number).second) << method.name;
+    EXPECT_EQ(FindMetaMethod(method.number), &method);
+    EXPECT_NE(service->FindMethodByName(std::string(method.name)), nullptr) << method.name;
+  }
+  EXPECT_EQ(rows.size(), static_cast<size_t>(service->method_count()));
+  EXPECT_EQ(FindMetaMethod(uint16_t{1}), nullptr);
+  EXPECT_EQ(FindMetaMethod(uint16_t{60'000}), nullptr);
+}
+
+TEST_F(HandlersTest, NamesAndAttributes) {
+  Open({raft::ReplicaId(1)});
+  const auto dir = Make(1, "d", S_IFDIR | 0755);
+  ASSERT_EQ(CodeOf(dir), Code::kOk);
+  const uint64_t d = dir.inode().inode_id();
+  const auto file = Make(d, "f");
+  EXPECT_EQ(file.inode().uid(), 10u);
+  EXPECT_EQ(file.inode().fs_id(), 1u);
+  EXPECT_EQ(CodeOf(Make(d, "f")), Code::kExists);
+
+  proto::CreateRequest open;
+  open.set_parent_inode_id(d);
+  open.set_name("f");
+  open.set_mode(S_IFREG | 0600);
+  open.set_open_existing(true);
+  const auto opened = Call<proto::CreateResponse>("Create", open);
+  EXPECT_EQ(CodeOf(opened), Code::kOk);
+  EXPECT_TRUE(opened.existed());
+  EXPECT_EQ(opened.inode().inode_id(), file.inode().inode_id());
+  EXPECT_EQ(opened.inode().mode(), S_IFREG | 0644u);
+
+  proto::UpdateInodeRequest set;
+  set.set_inode_id(file.inode().inode_id());
+  set.set_mode(0600);
+  set.set_length(100);
+  const auto changed = Call<proto::UpdateInodeResponse>("UpdateInode", set);
+  EXPECT_EQ(changed.inode().mode(), S_IFREG | 0600u);
+  EXPECT_EQ(changed.inode().length(), 100u);
+  EXPECT_EQ(changed.inode().uid(), 10u) << "not given: as it was";
+
+  proto::LookupRequest lookup;
+  lookup.set_parent_inode_id(d);
+  lookup.set_name("f");
+  EXPECT_EQ(Call<proto::LookupResponse>("Lookup", lookup).inode().SerializeAsString(),
+            changed.inode().SerializeAsString());
+  proto::GetInodeRequest get;
+  get.set_inode_id(file.inode().inode_id());
+  EXPECT_EQ(Call<proto::GetInodeResponse>("GetInode", get).inode().length(), 100u);
+
+  proto::LinkRequest link;
+  link.set_inode_id(file.inode().inode_id());
+  link.set_parent_inode_id(1);
+  link.set_name("g");
+  EXPECT_EQ(Call<proto::LinkResponse>("Link", link).inode().nlink(), 2u);
+
+  proto::RenameRequest rename;
+  rename.set_parent_inode_id(1);
+  rename.set_name("g");
+  rename.set_new_parent_inode_id(d);
+  rename.set_new_name("h");
+  const auto renamed = Call<proto::RenameResponse>("Rename", rename);
+  EXPECT_EQ(CodeOf(renamed), Code::kOk);
+  EXPECT_FALSE(renamed.has_replaced());
+  rename.set_kind(static_cast<proto::RenameKind>(77));
+  EXPECT_EQ(CodeOf(Call<proto::RenameResponse>("Rename", rename)), Code::kNotSupported);
+
+  proto::UnlinkRequest unlink;
+  unlink.set_parent_inode_id(d);
+  unlink.set_name("f");
+  EXPECT_EQ(Call<proto::UnlinkResponse>("Unlink", unlink).inode().nlink(), 1u);
+  EXPECT_EQ(CodeOf(Call<proto::UnlinkResponse>("Unlink", unlink)), Code::kNotFound);
+
+  proto::RemoveDirectoryRequest rmdir;
+  rmdir.set_parent_inode_id(1);
+  rmdir.set_name("d");
+  EXPECT_EQ(CodeOf(Call<proto::RemoveDirectoryResponse>("RemoveDirectory", rmdir)), Code::kNotEmpty);
+  unlink.set_name("h");
+  EXPECT_EQ(Call<proto::UnlinkResponse>("Unlink", unlink).inode().nlink(), 0u);
+  EXPECT_EQ(CodeOf(Call<proto::RemoveDirectoryResponse>("RemoveDirectory", rmdir)), Code::kOk);
+}
+
+TEST_F(HandlersTest, PlainCalls) {
+  Open({raft::ReplicaId(1)});
+  proto::CreateInodeRequest make;
+  make.set_parent_inode_id(1);
+  make.set_mode(S_IFDIR | 0755);
+  EXPECT_EQ(CodeOf(Call<proto::CreateInodeResponse>("CreateInode", make)), Code::kNotSupported);
+  make.set_mode(S_IFREG | 0644);
+  const auto inode = Call<proto::CreateInodeResponse>("CreateInode", make).inode();
+  EXPECT_EQ(inode.nlink(), 0u);
+  proto::CreateDentryRequest name;
+  name.mutable_dentry()->set_parent_inode_id(1);
+  name.mutable_dentry()->set_name("a");
+  name.mutable_dentry()->set_inode_id(inode.inode_id());
+  EXPECT_EQ(Call<proto::CreateDentryResponse>("CreateDentry", name).inode().nlink(), 1u);
+  EXPECT_EQ(CodeOf(Call<proto::CreateDentryResponse>("CreateDentry", name)), Code::kExists);
+
+  proto::GetDentryRequest get;
+  get.set_parent_inode_id(1);
+  get.set_name("a");
+  auto found = Call<proto::GetDentryResponse>("GetDentry", get);
+  EXPECT_EQ(found.dentry().inode_id(), inode.inode_id());
+  EXPECT_EQ(found.dentry().type(), static_cast<uint32_t>(S_IFREG >> 12));
+
+  // The name comes to stand for another file.
+  const auto other = Make(1, "b").inode();
+  proto::UpdateDentryRequest update;
+  *update.mutable_dentry() = name.dentry();
+  update.mutable_dentry()->set_inode_id(other.inode_id());
+  const auto updated = Call<proto::UpdateDentryResponse>("UpdateDentry", update);
+  EXPECT_EQ(updated.inode().nlink(), 2u);
+  EXPECT_EQ(updated.replaced().inode_id(), inode.inode_id());
+  EXPECT_EQ(updated.replaced().nlink(), 0u);
+  EXPECT_EQ(Call<proto::GetDentryResponse>("GetDentry", get).dentry().inode_id(), other.inode_id());
+  EXPECT_EQ(CodeOf(Call<proto::UpdateDentryResponse>("UpdateDentry", update)), Code::kOk) << "as it is";
+
+  proto::DeleteInodeRequest gone;
+  gone.set_inode_id(other.inode_id());
+  EXPECT_EQ(CodeOf(Call<proto::DeleteInodeResponse>("DeleteInode", gone)), Code::kBusy);
+  gone.set_inode_id(inode.inode_id());
+  EXPECT_TRUE(Call<proto::DeleteInodeResponse>("DeleteInode", gone).gone());
+  EXPECT_EQ(CodeOf(Call<proto::DeleteInodeResponse>("DeleteInode", gone)), Code::kNotFound);
+
+  // Directories too.
+  Make(1, "dir", S_IFDIR | 0755);
+  proto::DeleteDentryRequest remove;
+  remove.set_parent_inode_id(1);
+  remove.set_name("dir");
+  EXPECT_EQ(Call<proto::DeleteDentryResponse>("DeleteDentry", remove).inode().nlink(), 0u);
+}
+
+// Both ways to go through a directory show each entry once, also while others come and go.
+TEST_F(HandlersTest, Listings) {
+  Open({raft::ReplicaId(1)});
+  std::set<std::string> names;
+  for (int i = 0; i < 50; ++i) {
+    names.insert("n" + std::to_string(i));
+    Make(1, "n" + std::to_string(i));
+  }
+  std::multiset<std::string> by_name, by_cookie;
+  proto::ListDentryRequest list;
+  list.set_dir_inode_id(1);
+  list.set_count(7);
+  proto::UnlinkRequest unlink;
+  unlink.set_parent_inode_id(1);
+  while (true) {
+    const auto page = Call<proto::ListDentryResponse>("ListDentry", list);
+    EXPECT_LE(page.dentry_size(), 7);
+    if (page.dentry_size() == 0) break;
+    for (const auto& dentry : page.dentry()) by_name.insert(dentry.name());
+    list.set_last(page.dentry().rbegin()->name());
+    unlink.set_name(list.last());  // the place is there without the name
+    EXPECT_EQ(CodeOf(Call<proto::UnlinkResponse>("Unlink", unlink)), Code::kOk);
+    Make(1, list.last());
+  }
+  proto::ReadDirRequest read;
+  read.set_dir_inode_id(1);
+  read.set_count(7);
+  read.set_with_inodes(true);
+  while (true) {
+    const auto page = Call<proto::ReadDirResponse>("ReadDir", read);
+    if (page.dentry_size() == 0) break;
+    ASSERT_EQ(page.inode_size(), page.dentry_size());
+    for (int i = 0; i < page.dentry_size(); ++i) {
+      by_cookie.insert(page.dentry(i).name());
+      EXPECT_EQ(page.inode(i).inode_id(), page.dentry(i).inode_id());
+    }
+    read.set_cookie(page.dentry().rbegin()->cookie());
+  }
+  EXPECT_EQ(by_name, std::multiset<std::string>(names.begin(), names.end()));
+  EXPECT_EQ(by_cookie, by_name);
+  list.set_dir_inode_id(99);
+  EXPECT_EQ(CodeOf(Call<proto::ListDentryResponse>("ListDentry", list)), Code::kNotFound);
+}
+
+TEST_F(HandlersTest, ContentAndExtendedAttributes) {
+  Open({raft::ReplicaId(1)});
+  const uint64_t f = Make(1, "f").inode().inode_id(), g = Make(1, "g").inode().inode_id();
+  proto::SetXattrRequest xattr;
+  xattr.set_inode_id(f);
+  xattr.set_name("user.a");
+  xattr.set_value("v");
+  EXPECT_EQ(CodeOf(Call<proto::SetXattrResponse>("SetXattr", xattr)), Code::kOk);
+  proto::GetXattrRequest get;
+  get.set_inode_id(f);
+  get.set_name("user.a");
+  EXPECT_EQ(Call<proto::GetXattrResponse>("GetXattr", get).value(), "v");
+  proto::ListXattrRequest list;
+  list.set_inode_id(f);
+  EXPECT_EQ(Call<proto::ListXattrResponse>("ListXattr", list).names(), std::string("user.a\0", 7));
+  proto::RemoveXattrRequest remove;
+  remove.set_inode_id(f);
+  remove.set_name("user.a");
+  EXPECT_EQ(CodeOf(Call<proto::RemoveXattrResponse>("RemoveXattr", remove)), Code::kOk);
+  EXPECT_EQ(CodeOf(Call<proto::GetXattrResponse>("GetXattr", get)), Code::kNoAttribute);
+
+  proto::NewChunksRequest chunks;
+  EXPECT_EQ(CodeOf(Call<proto::NewChunksResponse>("NewChunks", chunks)), Code::kInvalid);
+  chunks.set_count(3);
+  const uint64_t chunk = Call<proto::NewChunksResponse>("NewChunks", chunks).chunk_id();
+  EXPECT_EQ(Call<proto::NewChunksResponse>("NewChunks", chunks).chunk_id(), chunk + 3);
+
+  proto::AppendChunksRequest append;
+  for (uint64_t file : {f, uint64_t{77}}) {
+    auto* part = append.add_file();
+    part->set_inode_id(file);
+    auto* record = part->add_chunk();
+    record->set_len(1000);
+    record->set_size(1000);
+    record->set_chunk_id(chunk + (file == f ? 0 : 1));
+  }
+  const auto appended = Call<proto::AppendChunksResponse>("AppendChunks", append);
+  ASSERT_EQ(appended.file_size(), 2);
+  EXPECT_EQ(appended.file(0).inode().length(), 1000u);
+  EXPECT_EQ(appended.file(0).chunk(0).records(), 1u);
+  EXPECT_EQ(appended.file(1).status(), proto::NOT_FOUND);
+  append.mutable_file(0)->mutable_chunk(0)->set_size(10);
+  EXPECT_EQ(CodeOf(Call<proto::AppendChunksResponse>("AppendChunks", append)), Code::kInvalid);
+
+  proto::CloneRangeRequest clone;
+  clone.set_from_inode_id(f);
+  clone.set_to_inode_id(g);
+  clone.set_len(500);
+  EXPECT_EQ(Call<proto::CloneRangeResponse>("CloneRange", clone).bytes(), 500u);
+  proto::ZeroRangeRequest zero;
+  zero.set_inode_id(f);
+  zero.set_len(100);
+  EXPECT_EQ(CodeOf(Call<proto::ZeroRangeResponse>("ZeroRange", zero)), Code::kOk);
+  proto::AllocateRequest allocate;
+  allocate.set_inode_id(f);
+  allocate.set_end(5000);
+  allocate.set_extend(true);
+  EXPECT_EQ(Call<proto::AllocateResponse>("Allocate", allocate).inode().length(), 5000u);
+
+  proto::ListChunksRequest records;
+  records.set_inode_id(f);
+  records.set_len(5000);
+  auto listed = Call<proto::ListChunksResponse>("ListChunks", records);
+  ASSERT_EQ(listed.chunk_size(), 1);
+  EXPECT_EQ(listed.chunk(0).offset(), 100u);
+  EXPECT_EQ(listed.chunk(0).object_offset(), 100u);
+  EXPECT_EQ(listed.chunk(0).object_inode(), 0u) << "the file's own";
+
+  proto::ReplaceChunksRequest replace;
+  auto* file = replace.add_file();
+  file->set_inode_id(f);
+  *file->mutable_before() = listed.chunk();
+  auto* after = file->add_after();
+  *after = listed.chunk(0);
+  after->set_chunk_id(chunk + 2);
+  after->set_object_offset(0);
+  after->set_size(after->len());
+  const auto replaced = Call<proto::ReplaceChunksResponse>("ReplaceChunks", replace);
+  ASSERT_EQ(replaced.status_size(), 1);
+  EXPECT_EQ(replaced.status(0), proto::OK);
+  EXPECT_EQ(Call<proto::ListChunksResponse>("ListChunks", records).chunk(0).chunk_id(), chunk + 2);
+
+  EXPECT_EQ(Call<proto::GetUsageResponse>("GetUsage", proto::GetUsageRequest()).inodes(), 2u)
+      << "all but the root";
+}
+
+TEST_F(HandlersTest, WhatIsNoRequestIsRefused) {
+  Open({raft::ReplicaId(1)});
+  for (const MetaMethod& method : MetaMethods()) {
+    proto::CloseSessionResponse response;
+    ASSERT_TRUE(response.ParseFromString(Raw(method.name, "\xff\xff\xff")));
+    EXPECT_EQ(CodeOf(response), Code::kInvalid) << method.name;
+    // Another file system.
+    proto::CloseSessionRequest request;
+    request.mutable_header()->set_fs_id(9);
+    ASSERT_TRUE(response.ParseFromString(Raw(method.name, request.SerializeAsString())));
+    EXPECT_EQ(CodeOf(response), Code::kNotFound) << method.name;
+  }
+}
+
+TEST_F(HandlersTest, ReplicasThatDoNotLeadSayWhoDoes) {
+  Open({raft::ReplicaId(1), raft::ReplicaId(2), raft::ReplicaId(3)});
+  raft::Message heartbeat;
+  heartbeat.type = raft::MessageType::kHeartbeat;
+  heartbeat.group = raft::GroupId(5);
+  heartbeat.from = raft::ReplicaId(2);
+  heartbeat.to = raft::ReplicaId(1);
+  heartbeat.term = 7;
+  host->Receive(heartbeat);
+  for (int i = 0; i < 10; ++i) Turn();
+  for (const MetaMethod& method : MetaMethods()) {
+    proto::CloseSessionRequest request;
+    request.mutable_header()->set_fs_id(1);
+    proto::CloseSessionResponse response;
+    ASSERT_TRUE(response.ParseFromString(Raw(method.name, request.SerializeAsString())));
+    EXPECT_EQ(CodeOf(response), Code::kNotLeader) << method.name;
+    EXPECT_EQ(response.header().leader().replica_id(), 2u) << method.name;
+    EXPECT_EQ(response.header().leader().address(), "host2");
+  }
+}
+
+}  // namespace
+}  // namespace curvefs::metaserver

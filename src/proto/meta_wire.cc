@@ -1,0 +1,111 @@
+#include "proto/meta_wire.h"
+
+namespace curvefs {
+
+proto::MetaStatusCode ToWire(Code code) {
+  return static_cast<proto::MetaStatusCode>(code);
+}
+
+Code FromWire(proto::MetaStatusCode code) {
+  return proto::MetaStatusCode_IsValid(code) ? static_cast<Code>(code) : Code::kIo;
+}
+
+Status StatusOf(const proto::ResponseHeader& header) {
+  return {FromWire(header.status()), header.message()};
+}
+
+std::string EncodeFailure(const Status& status, uint64_t leader, const std::string& leader_address) {
+  // Any response will do: the header is field 1 of all of them.
+  proto::CloseSessionResponse response;
+  proto::ResponseHeader& header = *response.mutable_header();
+  header.set_status(ToWire(status.code()));
+  header.set_message(status.message());
+  if (status.code() == Code::kNotLeader) {
+    header.mutable_leader()->set_replica_id(leader);
+    header.mutable_leader()->set_address(leader_address);
+  }
+  return response.SerializeAsString();
+}
+
+void ToWire(FsId fs, const meta::Inode& inode, proto::Inode* out) {
+  out->set_inode_id(inode.id.value);
+  out->set_fs_id(fs.value);
+  out->set_mode(inode.mode);
+  out->set_uid(inode.uid);
+  out->set_gid(inode.gid);
+  out->set_nlink(inode.nlink);
+  out->set_length(inode.length);
+  out->set_atime_ns(inode.atime.ns);
+  out->set_mtime_ns(inode.mtime.ns);
+  out->set_ctime_ns(inode.ctime.ns);
+  out->set_rdev(inode.rdev);
+  out->set_parent(inode.parent.value);
+  out->set_symlink(inode.symlink);
+  out->set_version(inode.version);
+  out->set_flags(inode.flags);
+  out->set_bytes(inode.bytes);
+}
+
+meta::Inode FromWire(const proto::Inode& in) {
+  meta::Inode inode;
+  inode.id = InodeId(in.inode_id());
+  inode.mode = in.mode();
+  inode.uid = in.uid();
+  inode.gid = in.gid();
+  inode.nlink = in.nlink();
+  inode.length = in.length();
+  inode.atime = {in.atime_ns()};
+  inode.mtime = {in.mtime_ns()};
+  inode.ctime = {in.ctime_ns()};
+  inode.rdev = in.rdev();
+  inode.parent = InodeId(in.parent());
+  inode.symlink = in.symlink();
+  inode.version = in.version();
+  inode.flags = in.flags();
+  inode.bytes = in.bytes();
+  return inode;
+}
+
+void ToWire(InodeId file, const meta::ChunkRecord& record, proto::S3ChunkInfo* out) {
+  out->set_sequence(record.sequence);
+  out->set_offset(record.offset);
+  out->set_len(record.len);
+  out->set_chunk_id(record.chunk_id.value);
+  out->set_block(record.block);
+  out->set_compaction(record.compaction);
+  if (record.object_inode != file) out->set_object_inode(record.object_inode.value);
+  out->set_object_offset(record.object_offset);
+  out->set_size(record.object_size);
+  out->set_digest(record.digest);
+  out->set_inline_data(record.inline_data);
+  out->set_inline_crc(record.inline_crc);
+}
+
+Result<meta::ChunkRecord> FromWire(InodeId file, const proto::S3ChunkInfo& in) {
+  meta::ChunkRecord record;
+  record.sequence = in.sequence();
+  record.offset = in.offset();
+  record.len = in.len();
+  record.chunk_id = ChunkId(in.chunk_id());
+  record.block = in.block();
+  record.compaction = in.compaction();
+  // As meta::DecodeChunk has it: only an object has an inode in its name.
+  if (record.chunk_id) record.object_inode = in.object_inode() != 0 ? InodeId(in.object_inode()) : file;
+  record.object_offset = in.object_offset();
+  record.object_size = in.size();
+  record.digest = in.digest();
+  record.inline_data = in.inline_data();
+  record.inline_crc = in.inline_crc();
+  // What meta::DecodeChunk would refuse later must not get into the state.
+  bool ok = record.len > 0 && record.offset + record.len > record.offset;
+  if (record.in_object()) {
+    ok = ok && !record.is_inline() && record.object_offset <= record.object_size &&
+         record.len <= record.object_size - record.object_offset;
+  } else {
+    ok = ok && (!record.is_inline() || record.inline_data.size() == record.len);
+  }
+  if (!ok) return Fail(Code::kInvalid, "a chunk record that makes no sense");
+  return record;
+}
+
+}  // namespace curvefs

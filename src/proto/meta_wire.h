@@ -1,0 +1,28 @@
+// The records of the metadata and the messages of metaserver.proto, converted into one another: the
+// metaserver and the client both need it.
+#pragma once
+
+#include <string>
+
+#include "base/status.h"
+#include "meta/records.h"
+#include "proto/metaserver.pb.h"
+
+namespace curvefs {
+
+// Codes and MetaStatusCode have the same numbers. One that this program does not know is kIo.
+proto::MetaStatusCode ToWire(Code code);
+Code FromWire(proto::MetaStatusCode code);
+// The status that a response's header states.
+Status StatusOf(const proto::ResponseHeader& header);
+// An encoded response, of whatever call, that has a header and nothing else.
+std::string EncodeFailure(const Status& status, uint64_t leader, const std::string& leader_address);
+
+void ToWire(FsId fs, const meta::Inode& inode, proto::Inode* out);
+meta::Inode FromWire(const proto::Inode& in);
+
+// `file`: whose content it is.
+void ToWire(InodeId file, const meta::ChunkRecord& record, proto::S3ChunkInfo* out);
+Result<meta::ChunkRecord> FromWire(InodeId file, const proto::S3ChunkInfo& in);  // kInvalid
+
+}  // namespace curvefs
