@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -17,13 +18,50 @@ namespace {
 
 constexpr size_t kPage = 4096;
 constexpr size_t kHugePage = 2 << 20;
-constexpr size_t kPooledFrom = 256 << 10;  // smaller ones are malloc's business
+constexpr size_t kMediumFrom = 32 << 10;  // smaller ones are malloc's business
+constexpr size_t kMediumUnit = 16 << 10;  // sizes are rounded up to a multiple
+constexpr size_t kMediumMaxBytes = 32 << 20;
+constexpr size_t kLargeFrom = 256 << 10;
 constexpr size_t kMaxWaste = 64 << 10;
-constexpr size_t kPoolMaxBytes = 96 << 20;
+constexpr size_t kLargeMaxBytes = 96 << 20;
+
+// Free buffers of medium size, of which there may be many: a stack for each multiple of the unit. (malloc
+// gives such memory back to the system again and again, and each page then costs a fault.)
+class MediumPool {
+ public:
+  static size_t Round(size_t size) { return (size + kMediumUnit - 1) / kMediumUnit * kMediumUnit; }
+
+  // `size` is a rounded one. Null if there is none.
+  char* Take(size_t size) {
+    MutexLock lock(mu_);
+    auto& stack = free_[size / kMediumUnit];
+    if (stack.empty()) return nullptr;
+    char* data = stack.back();
+    stack.pop_back();
+    bytes_ -= size;
+    return data;
+  }
+  void Give(char* data, size_t size) {
+    {
+      MutexLock lock(mu_);
+      if (bytes_ + size <= kMediumMaxBytes) {
+        free_[size / kMediumUnit].push_back(data);
+        bytes_ += size;
+        return;
+      }
+    }
+    std::free(data);
+  }
+
+ private:
+  Mutex mu_;  // a leaf
+  std::array<std::vector<char*>, kLargeFrom / kMediumUnit + 1> free_ CURVEFS_GUARDED_BY(mu_);
+  size_t bytes_ CURVEFS_GUARDED_BY(mu_) = 0;
+};
 
 // Free large buffers: there are only a few sizes in use. One that is a little too large will do: a block's
 // buffer and an object's, which has a table behind the block, serve one another.
-class Pool {
+class LargePool {
  public:
   // Sets *size to what the buffer really has. Null if there is none.
   char* Take(size_t* size) {
@@ -46,7 +84,7 @@ class Pool {
       MutexLock lock(mu_);
       free_.push_back({data, size});
       bytes_ += size;
-      for (; bytes_ > kPoolMaxBytes; free_.pop_front()) {
+      for (; bytes_ > kLargeMaxBytes; free_.pop_front()) {
         bytes_ -= free_.front().size;
         dropped.push_back(free_.front());
       }
@@ -64,8 +102,13 @@ class Pool {
   size_t bytes_ CURVEFS_GUARDED_BY(mu_) = 0;
 };
 
-Pool& pool() {
-  static Pool* p = new Pool;  // never destroyed: buffers may outlive static destruction
+// Never destroyed: buffers may outlive static destruction.
+MediumPool& medium_pool() {
+  static auto* p = new MediumPool;
+  return *p;
+}
+LargePool& large_pool() {
+  static auto* p = new LargePool;
   return *p;
 }
 
@@ -83,15 +126,23 @@ char* Allocate(size_t size) {
 
 std::shared_ptr<Buffer> Buffer::Make(size_t size) {
   size_t capacity = size;
-  char* data = size >= kPooledFrom ? pool().Take(&capacity) : nullptr;
-  if (data == nullptr) data = Allocate(size);
+  char* data = nullptr;
+  if (size >= kLargeFrom) {
+    data = large_pool().Take(&capacity);
+  } else if (size >= kMediumFrom) {
+    capacity = MediumPool::Round(size);
+    data = medium_pool().Take(capacity);
+  }
+  if (data == nullptr) data = Allocate(capacity);
   if (data == nullptr) throw std::bad_alloc();
   return std::shared_ptr<Buffer>(new Buffer(data, size, capacity));
 }
 
 Buffer::~Buffer() {
-  if (size_ >= kPooledFrom) {
-    pool().Give(data_, capacity_);
+  if (size_ >= kLargeFrom) {
+    large_pool().Give(data_, capacity_);
+  } else if (size_ >= kMediumFrom) {
+    medium_pool().Give(data_, capacity_);
   } else {
     std::free(data_);
   }

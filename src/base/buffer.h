@@ -10,8 +10,8 @@
 
 namespace curvefs {
 
-// Memory of a fixed size, page-aligned when it is a page or more. Large ones are kept and handed out again
-// (bounded), because fresh pages cost a fault each.
+// Memory of a fixed size, page-aligned when it is a page or more. From 32 KiB on it is kept and handed out
+// again (bounded), because fresh pages cost a fault each.
 class Buffer {
  public:
   static std::shared_ptr<Buffer> Make(size_t size);
