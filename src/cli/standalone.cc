@@ -163,6 +163,7 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
     options.data.put_threads = kRemotePutThreads;
     options.data.ahead_threads = kRemoteAheadThreads;
     options.data.readahead_bytes = kRemoteReadAhead;
+    options.data.far_objects = true;
   }
   fs->vfs_ = std::make_unique<client::Vfs>(*fs->meta_, *fs->objects_, options.data, options.vfs, clock);
   if (options.vfs.trash.count() > 0 && options.copyset.background && !read_only) {

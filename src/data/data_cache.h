@@ -41,6 +41,7 @@ struct DataOptions {
   uint32_t flush_threads = 2;
   uint32_t put_threads = 1;           // that store objects beside those: several of one file at once
   uint32_t ahead_threads = 2;         // that read ahead
+  bool far_objects = false;           // each read of the store may take long, however short it is
   uint64_t reserve_bytes = 32 << 20;  // free space of the store below which writes fail with kNoSpace
 };
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/blocking.h"
 #include "base/crc32c.h"
 #include "data/core.h"
 
@@ -99,7 +100,9 @@ Result<BufferSlice> DataCache::Core::ReadPiece(InodeId inode, const meta::ChunkR
     return BufferSlice{std::move(bytes), at, n};
   }
   counters.read_misses.fetch_add(1, std::memory_order_relaxed);
-  if (whole_objects || r.object_size <= kReadWhole) {
+  const bool whole_object = whole_objects || r.object_size <= kReadWhole;
+  if (options.far_objects || whole_objects || n > kReadWhole) AboutToBlock();
+  if (whole_object) {
     auto whole = read_cache.Get(RefOf(name, r));
     if (!whole) return Fail(MissingObject(whole.error()));
     auto bytes = *std::move(whole);

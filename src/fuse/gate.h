@@ -7,6 +7,9 @@
 // are none, all but one leave.
 #pragma once
 
+#include <atomic>
+#include <chrono>
+
 #include "base/mutex.h"
 
 namespace curvefs::fuse {
@@ -35,6 +38,24 @@ class Gate {
   int readers_ CURVEFS_GUARDED_BY(mu_) = 0;
   int wanted_ CURVEFS_GUARDED_BY(mu_) = 1;
   bool stopped_ CURVEFS_GUARDED_BY(mu_) = false;
+};
+
+// Whether short reads have lately been done sooner than another thread wakes up and takes over: then a reader
+// of requests serves them itself. Thread-safe.
+class QuickReads {
+ public:
+  static constexpr uint32_t kMaxBytes = 64 << 10;  // of a short read
+  static constexpr std::chrono::nanoseconds kQuick = std::chrono::microseconds(200);
+
+  bool Likely() const { return average_ns_.load(std::memory_order_relaxed) <= kQuick.count(); }
+  // A short read took so long. Concurrent calls may lose one.
+  void Took(std::chrono::nanoseconds time) {
+    const int64_t average = average_ns_.load(std::memory_order_relaxed);
+    average_ns_.store(average + (time.count() - average) / 8, std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<int64_t> average_ns_ = 0;  // of the last few, weighted
 };
 
 }  // namespace curvefs::fuse

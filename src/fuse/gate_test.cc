@@ -43,5 +43,18 @@ TEST(Gate, StopLetsEverybodyGo) {
   for (auto& t : waiting) t.join();
 }
 
+TEST(QuickReads, AFewSlowOnesEndItAndManyQuickOnesBeginItAgain) {
+  QuickReads reads;
+  EXPECT_TRUE(reads.Likely()) << "until they are known";
+  for (int i = 0; i < 100; ++i) reads.Took(std::chrono::microseconds(80));
+  EXPECT_TRUE(reads.Likely());
+  reads.Took(std::chrono::milliseconds(10));
+  EXPECT_FALSE(reads.Likely());
+  int quick = 0;
+  for (; !reads.Likely(); ++quick) reads.Took(std::chrono::microseconds(80));
+  EXPECT_GT(quick, 8);
+  EXPECT_LT(quick, 100);
+}
+
 }  // namespace
 }  // namespace curvefs::fuse

@@ -149,7 +149,7 @@ constexpr int kBacklog = 16;
 
 }  // namespace
 
-ssize_t Session::ReceiveGated(Inbox& inbox, const Lane& lane, bool* reading, int* from) {
+ssize_t Session::ReceiveGated(Inbox& inbox, const Lane& lane, bool* reading, int* from, bool* at_once) {
   thread_local int found_at_once = 0;
   for (;;) {
     if (!*reading) {
@@ -158,6 +158,7 @@ ssize_t Session::ReceiveGated(Inbox& inbox, const Lane& lane, bool* reading, int
     }
     *from = lane.impatient;
     ssize_t n = inbox.Receive(lane.impatient);
+    *at_once = n >= 0;
     if (n >= 0 || errno != EAGAIN) {
       if (++found_at_once >= kBacklog) {
         found_at_once = 0;
@@ -198,7 +199,9 @@ void Session::Work(Lane lane) {
   BlockingHook hook(stop_reading);
   while (!abort_.load(std::memory_order_relaxed)) {
     int fd = lane.fd;
-    ssize_t n = gated ? ReceiveGated(workspace.inbox, lane, &reading, &fd) : workspace.inbox.Receive(fd);
+    bool at_once = false;
+    ssize_t n =
+        gated ? ReceiveGated(workspace.inbox, lane, &reading, &fd, &at_once) : workspace.inbox.Receive(fd);
     if (n < 0 && IsPassing(errno)) continue;
     if (n == 0 || (n < 0 && IsEnd(errno))) break;
     if (n < 0) {
@@ -212,6 +215,15 @@ void Session::Work(Lane lane) {
       // Nobody waits for an answer to these.
       if (request.opcode == FUSE_FORGET || request.opcode == FUSE_BATCH_FORGET) continue;
       request.operation = Refused{EINVAL};
+    }
+    const auto* read = std::get_if<Read>(&request.operation);
+    if (gated && read != nullptr && read->size <= QuickReads::kMaxBytes) {
+      // With more requests behind it, or a slow disk, others would wait for it.
+      if (at_once || !quick_reads_.Likely()) stop_reading();
+      const auto begin = std::chrono::steady_clock::now();
+      handlers_.Handle(request, workspace, fd);
+      quick_reads_.Took(std::chrono::steady_clock::now() - begin);
+      continue;
     }
     if (reading && IsLong(request)) stop_reading();
     handlers_.Handle(request, workspace, fd);

@@ -74,9 +74,9 @@ class Session {
         -1;  // another file for the same requests, that does not block; -1: there is none, and no gate
   };
   void Work(Lane lane);
-  // Reads a request through the gate, lingering first; `*from` is the file it came from. As Inbox::Receive;
-  // also 0 when the gate has stopped.
-  ssize_t ReceiveGated(Inbox& inbox, const Lane& lane, bool* reading, int* from);
+  // Reads a request through the gate, lingering first; `*from` is the file it came from, `*at_once` says that
+  // it was there already. As Inbox::Receive; also 0 when the gate has stopped.
+  ssize_t ReceiveGated(Inbox& inbox, const Lane& lane, bool* reading, int* from, bool* at_once);
   void Unmount();
   void AbortWorkers();
 
@@ -88,6 +88,7 @@ class Session {
   Agreement agreed_;
   std::atomic<bool> abort_ = false;  // workers end after the request they serve
   Gate gate_;
+  QuickReads quick_reads_;
 
   Mutex mu_;
   CondVar ended_;
