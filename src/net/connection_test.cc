@@ -356,6 +356,27 @@ TEST(Connection, AnotherVersionIsToldSo) {
   EXPECT_TRUE(server.ends.empty());
 }
 
+TEST(Connection, ADialThatHasComeAboutIsOver) {
+  AsioLoop loop;
+  Server server(loop);
+  DialerOptions options{.address = server.listener->address()};
+  options.connect_limit = 20ms;
+  int connected = 0, failed = 0;
+  End end;
+  Dialer dialer(loop, std::move(options),
+                {.connected =
+                     [&](ConnectionPtr c) {
+                       ++connected;
+                       end.Take(std::move(c));
+                     },
+                 .failed = [&](const Status&) { ++failed; }});
+  loop.RunUntil([] { return false; }, 100ms);
+  EXPECT_EQ(connected, 1);
+  EXPECT_EQ(failed, 0);
+  EXPECT_FALSE(dialer.dialing());
+  end.connection->Abandon();
+}
+
 TEST(Connection, BeyondTheLimitNobodyIsLetIn) {
   AsioLoop loop;
   Server server(loop, Options(), 2);

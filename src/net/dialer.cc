@@ -97,6 +97,7 @@ void Dialer::Rep::Shake(uint64_t number) {
                                  }
                                  rep->shaking = nullptr;
                                  if (!s.ok()) return rep->Failed(number, s);
+                                 ++rep->attempt;  // nothing that still waits is about it
                                  rep->dialing = false;
                                  rep->pause = {};
                                  if (auto connected = rep->events.connected) connected(std::move(connection));
