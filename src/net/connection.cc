@@ -30,8 +30,9 @@ using Rep = Connection::Rep;
 
 Connection::Connection(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
 
+// The last one to hold a connection that has ended may be on any thread.
 Connection::~Connection() {
-  rep_->core->sockets.erase(this);
+  if (rep_->state != Rep::State::kClosed) rep_->core->sockets.erase(this);
 }
 
 namespace {

@@ -63,10 +63,11 @@ class NetTransport final : public Transport {
     virtual void Unreachable(GroupId group, ReplicaId replica) = 0;
   };
 
-  // Constructed, started and destroyed on the loop, which outlives it.
+  // Constructed, started and destroyed on the loop, which outlives it. A listener for it is on that loop too,
+  // or has it as its first lane; a Hello with our id as the sender is what it says.
   NetTransport(net::AsioLoop& loop, ProcessId self, NetTransportOptions options);
   ~NetTransport() override;
-  void Start(Receiver& receiver);  // outlives it
+  void Start(Receiver& receiver);  // outlives it, and the tasks of its loops
   // A connection that came to our listener, with the role kPeer or kPeerSnapshots. On the loop.
   void Adopt(net::ConnectionPtr connection);
   // What the listener should say to a peer: Listener::Events::admit, for these roles. On the loop.
