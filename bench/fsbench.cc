@@ -1,7 +1,9 @@
 // fsbench DIR [options]: measures a mounted file system by what programs do with it, row by row.
 //
-//   --only meta,small,big,tree,million   which groups (default: all but million)
+//   --only meta,small,seq,big,tree,million   which groups (default: all but seq, which is a part of big, and
+//   million)
 //   --quick          about a quarter of the work
+//   --divide N       an Nth of the work
 //   --threads N      of the rows with several threads (default 8)
 //   --tar FILE       archive for the tree group
 //   --files N        of the million group (default 1000000)
@@ -49,7 +51,8 @@ struct Options {
   int threads = 8;
   long files = 1'000'000;
   long pid = 0;
-  bool quick = false, json = false;
+  long divide = 1;
+  bool json = false;
 };
 Options options;
 std::string root;  // DIR/fsbench.PID
@@ -79,7 +82,7 @@ void Add(Row row) {
 }
 
 long Scaled(long n) {
-  return std::max(1L, options.quick ? n / 4 : n);
+  return std::max(1L, n / options.divide);
 }
 
 // Empties the kernel's caches: of names and attributes, with `data` also of pages.
@@ -277,7 +280,8 @@ void Small(size_t size, int threads) {
   if (rmdir(dir.c_str()) != 0) Die(dir);
 }
 
-void Big() {
+// A large file, written, made durable, and read. `all`: also in small pieces, in no order.
+void Big(bool all) {
   constexpr size_t kMiB = 1 << 20;
   constexpr double kMb = kMiB / 1e6;
   const long mib = Scaled(1024);
@@ -304,6 +308,10 @@ void Big() {
     });
   }
   close(fd);
+  if (!all) {
+    unlink(path.c_str());
+    return;
+  }
 
   // Each page at most once, in an order without order.
   std::vector<uint32_t> order(pages);
@@ -463,7 +471,9 @@ int main(int argc, char** argv) {
       std::istringstream words(value());
       for (std::string w; std::getline(words, w, ',');) options.only.insert(w);
     } else if (arg == "--quick") {
-      options.quick = true;
+      options.divide = 4;
+    } else if (arg == "--divide") {
+      options.divide = std::max(1L, atol(value().c_str()));
     } else if (arg == "--json") {
       options.json = true;
     } else if (arg == "--threads") {
@@ -482,9 +492,10 @@ int main(int argc, char** argv) {
     }
   }
   if (options.dir.empty()) {
-    fprintf(stderr,
-            "usage: fsbench DIR [--only meta,small,big,tree,million] [--quick] [--threads N] [--tar FILE]\n"
-            "               [--files N] [--pid PID] [--json]\n");
+    fprintf(
+        stderr,
+        "usage: fsbench DIR [--only meta,small,seq,big,tree,million] [--quick] [--divide N] [--threads N]\n"
+        "               [--tar FILE] [--files N] [--pid PID] [--json]\n");
     return 2;
   }
   root = options.dir + "/fsbench." + std::to_string(getpid());
@@ -493,7 +504,8 @@ int main(int argc, char** argv) {
   if (options.only.contains("small")) {
     for (size_t size : {size_t{4096}, size_t{102400}}) Small(size, 1), Small(size, options.threads);
   }
-  if (options.only.contains("big")) Big();
+  if (options.only.contains("seq")) Big(/*all=*/false);
+  if (options.only.contains("big")) Big(/*all=*/true);
   if (options.only.contains("tree")) Tree();
   Run({"rm", "-rf", root});
   if (options.only.contains("million")) Million();

@@ -225,6 +225,7 @@ Status ValueToJson(const meta::ParsedKey& key, std::string_view value, Json* j) 
       (*j)["next_chunk"] = p.next_chunk;
       (*j)["inodes"] = p.inodes;
       (*j)["bytes"] = p.bytes;
+      Put(j, "sweep_from", p.sweep_from);
       return {};
     }
     case KeyKind::kFree: {
@@ -345,7 +346,7 @@ Result<Pair> FieldsToPair(KeyKind kind, Fields& f) {
     case KeyKind::kPartition:
       return Pair{meta::PartitionKey(fs, partition),
                   meta::EncodePartition({f.Number("next_inode"), f.Number("next_chunk"), f.Number("inodes"),
-                                         f.Number("bytes")})};
+                                         f.Number("bytes"), f.Number("sweep_from")})};
     case KeyKind::kSuperBlock: {
       CURVEFS_TRY(std::string value, SuperFromJson(f));
       return Pair{meta::SuperBlockKey(fs), std::move(value)};

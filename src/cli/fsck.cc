@@ -58,8 +58,10 @@ Status Repair(OfflineStore& store, object::ObjectStore& objects, const FsckOptio
     CURVEFS_CHECK_OK(Apply(store, checker));
     report->repaired += checker.repairs().size();
     if (!delete_leaked) continue;
-    CURVEFS_CHECK_OK(objects.DeleteMany(checker.leaked()));
-    report->repaired += checker.leaked().size();
+    std::vector<object::ObjectName> leaked;
+    for (const auto& object : checker.leaked()) leaked.push_back(object.name);
+    CURVEFS_CHECK_OK(objects.DeleteMany(leaked));
+    report->repaired += leaked.size();
   }
   return {Code::kCorrupt,
           "repairing did not come to an end; this is a defect of curvefs: keep the directory and report it"};
@@ -123,10 +125,11 @@ Result<FsckReport> Fsck(Disk& disk, const std::string& path, const FsckOptions& 
   CURVEFS_TRY(auto dir, FsDir::Open(disk, path, FsDir::Create::kNo, {}, user, !options.repair));
   std::unique_ptr<object::ObjectStore> own;
   if (objects == nullptr) {
-    CURVEFS_TRY(own, OpenObjects(disk, *dir, dir->description().place, {},
-                                 options.repair ? ObjectsUse::kUse : ObjectsUse::kRead));
-    CURVEFS_TRY(DataStack stack, MakeDataStack(disk, *dir, std::move(own), {.secret = options.secret},
-                                               options.repair ? StackUse::kRepair : StackUse::kCheck));
+    CURVEFS_TRY(OpenedObjects opened, OpenObjects(disk, *dir, dir->description().place, {},
+                                                  options.repair ? ObjectsUse::kUse : ObjectsUse::kRead));
+    CURVEFS_TRY(DataStack stack,
+                MakeDataStack(disk, *dir, std::move(opened.store), {.secret = options.secret},
+                              options.repair ? StackUse::kRepair : StackUse::kCheck));
     own = std::move(stack.objects);
     objects = own.get();
   }

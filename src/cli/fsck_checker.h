@@ -56,14 +56,15 @@ class Checker {
     object::ObjectName name;
     uint64_t size = 0;
     uint32_t digest = 0;
-    uint64_t uses = 0;      // records that name it
-    uint64_t live = 0;      // bytes that those hold
-    meta::ObjectRefs refs;  // what its refs record says; 0: there is none
-    PartitionId partition;  // that keeps its records
-    InodeId user;           // the first file that uses it
-    bool freed = false;     // waits for deletion
-    bool there = false;     // the object store has it
-    bool shared = false;    // there is a record of the files that share it
+    uint64_t uses = 0;                    // records that name it
+    uint64_t live = 0;                    // bytes that those hold
+    meta::ObjectRefs refs;                // what its refs record says; 0: there is none
+    PartitionId partition;                // that keeps its records
+    InodeId user;                         // the first file that uses it
+    bool freed = false;                   // waits for deletion
+    bool there = false;                   // the object store has it
+    std::optional<uint64_t> listed_size;  // as the store's list says; none: it does not
+    bool shared = false;                  // there is a record of the files that share it
   };
 
   // How closely objects are looked at: that they are listed, that their sizes are right, every byte.
@@ -84,7 +85,7 @@ class Checker {
   // Without a super block the metadata are gone, not damaged: then nothing may be repaired by them.
   bool has_super() const { return super_.has_value(); }
   const std::map<std::string, std::optional<std::string>>& repairs() const { return repairs_; }
-  const std::vector<object::ObjectName>& leaked() const { return leaked_; }
+  const std::vector<object::ObjectDetails>& leaked() const { return leaked_; }
   // Errors other than missing or damaged objects: with them, what is leaked cannot be trusted.
   uint64_t metadata_errors() const {
     uint64_t n = errors_;
@@ -165,7 +166,7 @@ class Checker {
   std::map<std::string, uint64_t> counts_;
   uint64_t errors_ = 0;
   std::map<std::string, std::optional<std::string>> repairs_;
-  std::vector<object::ObjectName> leaked_;
+  std::vector<object::ObjectDetails> leaked_;
   uint64_t leaked_bytes_ = 0, verified_ = 0, orphans_ = 0, deep_errors_ = 0;
 };
 

@@ -63,7 +63,8 @@ Checker::Verdict Checker::VerifyObject(const ObjectFacts& object) const {
     if (object.there) return {.object = &object};
     return {&object, Status(Code::kNotFound, "is missing"), "missing-object"};
   }
-  auto size = objects_.Size(object.name);
+  // What the list has said need not be asked for one by one.
+  auto size = object.listed_size ? *object.listed_size : objects_.Size(object.name);
   if (!size) {
     const bool missing = size.error().code() == Code::kNotFound;
     return {&object, missing ? Status(Code::kNotFound, "is missing") : size.error(),
@@ -125,24 +126,25 @@ Status Checker::VerifyObjects() {
 }
 
 Status Checker::CheckObjects() {
-  CURVEFS_CHECK_OK(objects_.List(ChunkId(0), [&](const object::ObjectName& name) {
-    auto found = chunks_.find(name.chunk.value);
+  CURVEFS_CHECK_OK(objects_.ListDetails(ChunkId(0), [&](const object::ObjectDetails& object) {
+    auto found = chunks_.find(object.name.chunk.value);
     if (found != chunks_.end() && (found->second.uses > 0 || found->second.freed) &&
-        found->second.name == name) {
+        found->second.name == object.name) {
       found->second.there = true;
+      found->second.listed_size = object.size;
     } else {
-      leaked_.push_back(name);
+      leaked_.push_back(object);
     }
     return true;
   }));
-  for (const object::ObjectName& name : leaked_) {
-    auto size = objects_.Size(name);
-    leaked_bytes_ += size.value_or(0);
+  for (object::ObjectDetails& object : leaked_) {
+    if (!object.size) object.size = objects_.Size(object.name).value_or(0);
+    leaked_bytes_ += *object.size;
   }
   if (!leaked_.empty()) {
     Found(Level::kNote, "leaked-object",
           std::to_string(leaked_.size()) + " objects that nothing refers to, the first " +
-              leaked_[0].ToString() + "; --repair deletes them");
+              leaked_[0].name.ToString() + "; --repair deletes them");
   }
   for (auto& [chunk, object] : chunks_) {
     object.name.chunk = ChunkId(chunk);

@@ -23,9 +23,9 @@ Result<GcReport> Gc(Disk& disk, const Clock& clock, const std::string& path, con
   CURVEFS_TRY(auto dir, FsDir::Open(disk, path, FsDir::Create::kNo, {}, user, !options.remove));
   std::unique_ptr<object::ObjectStore> own;
   if (objects == nullptr) {
-    CURVEFS_TRY(own, OpenObjects(disk, *dir, dir->description().place, {},
-                                 options.remove ? ObjectsUse::kUse : ObjectsUse::kRead));
-    CURVEFS_TRY(DataStack stack, MakeDataStack(disk, *dir, std::move(own), {},
+    CURVEFS_TRY(OpenedObjects opened, OpenObjects(disk, *dir, dir->description().place, {},
+                                                  options.remove ? ObjectsUse::kUse : ObjectsUse::kRead));
+    CURVEFS_TRY(DataStack stack, MakeDataStack(disk, *dir, std::move(opened.store), {},
                                                options.remove ? StackUse::kRepair : StackUse::kCheck));
     own = std::move(stack.objects);
     objects = own.get();
@@ -46,11 +46,12 @@ Result<GcReport> Gc(Disk& disk, const Clock& clock, const std::string& path, con
   std::vector<object::ObjectName> remove;
   const Timestamp now = clock.Wall();
   uint64_t looked_at = 0;
-  for (const auto& name : checker.leaked()) {
+  for (const auto& leaked : checker.leaked()) {
     if (options.progress) options.progress(++looked_at, checker.leaked().size());
-    GcObject object{.name = name};
+    GcObject object{.name = leaked.name, .size = leaked.size.value_or(0)};
     if (options.older_than.count() > 0) {
-      auto written = objects->WrittenAt(name);
+      Result<Timestamp> written =
+          leaked.written.ns != 0 ? Result<Timestamp>(leaked.written) : objects->WrittenAt(leaked.name);
       if (!written && written.error().code() == Code::kNotFound) continue;
       if (!written && written.error().code() == Code::kNotSupported) {
         return Fail(
@@ -64,10 +65,9 @@ Result<GcReport> Gc(Disk& disk, const Clock& clock, const std::string& path, con
         continue;
       }
     }
-    object.size = objects->Size(name).value_or(0);
     ++report.found;
     report.bytes += object.size;
-    remove.push_back(name);
+    remove.push_back(leaked.name);
     if (report.objects.size() < GcReport::kMaxListed) report.objects.push_back(object);
   }
   if (options.remove) {

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/log.h"
+#include "object/late_store.h"
 #include "object/s3/client.h"
 #include "object/s3/credentials.h"
 #include "object/s3/location.h"
@@ -85,20 +87,46 @@ Result<DataPlace> ChoosePlace(const DataPlace& remembered, bool fresh, const Obj
   return place;
 }
 
-Result<std::unique_ptr<object::ObjectStore>> OpenObjects(Disk& disk, const FsDir& dir, const DataPlace& place,
-                                                         const ObjectsOptions& options, ObjectsUse use) {
-  if (place.data.empty()) return object::MakeDirectoryStore(disk, dir.objects_dir());
+Result<OpenedObjects> OpenObjects(Disk& disk, const FsDir& dir, const DataPlace& place,
+                                  const ObjectsOptions& options, ObjectsUse use, bool may_be_away) {
+  OpenedObjects opened;
+  if (place.data.empty()) {
+    opened.store = object::MakeDirectoryStore(disk, dir.objects_dir());
+    return opened;
+  }
   CURVEFS_TRY(const s3::Location location, s3::Location::Parse(place.data));
   CURVEFS_TRY(const s3::ClientOptions client_options, ToClientOptions(place, location, options));
-  {
-    s3::ClientOptions quick = client_options;
-    quick.retry_total = std::min(quick.retry_total, kProbeTries);
-    quick.request_timeout = std::min(quick.request_timeout, 2 * kProbeTries);
-    CURVEFS_TRY(auto client, s3::Client::Make(quick, Keys(disk), Clock::System()));
-    CURVEFS_CHECK_OK(Look(*client, location, dir.description(), use));
-  }
-  CURVEFS_TRY(auto client, s3::Client::Make(client_options, Keys(disk), Clock::System()));
-  return s3::MakeS3Store(std::shared_ptr<s3::Client>(std::move(client)), location);
+  s3::ClientOptions quick = client_options;
+  quick.retry_total = std::min(quick.retry_total, kProbeTries);
+  quick.request_timeout = std::min(quick.request_timeout, 2 * kProbeTries);
+  CURVEFS_TRY(std::shared_ptr<s3::Client> prober, s3::Client::Make(quick, Keys(disk), Clock::System()));
+  Status looked = Look(*prober, location, dir.description(), use);
+  if (!looked.ok() && !(may_be_away && looked.code() == Code::kUnavailable)) return Fail(std::move(looked));
+
+  CURVEFS_TRY(std::shared_ptr<s3::Client> client,
+              s3::Client::Make(client_options, Keys(disk), Clock::System()));
+  opened.stats_text = [client] { return s3::StatsText(client->stats()); };
+  opened.give_up = [client] { client->GiveUp(); };
+  opened.store = s3::MakeS3Store(client, location);
+  if (looked.ok()) return opened;
+
+  Log(LogLevel::kWarning, looked.message() +
+                              "; the file system is mounted all the same: what the cache directories hold "
+                              "is served, reads of other data fail until the store is back");
+  auto late = std::make_unique<object::LateStore>(
+      std::move(opened.store),
+      object::LateStoreOptions{
+          .look = [prober, location, d = dir.description(), use] { return Look(*prober, location, d, use); },
+          .patience = options.s3_timeout},
+      std::move(looked));
+  opened.reached = [store = late.get()] { return store->reached(); };
+  opened.give_up = [client, prober, store = late.get()] {
+    prober->GiveUp();
+    store->GiveUp();
+    client->GiveUp();
+  };
+  opened.store = std::move(late);
+  return opened;
 }
 
 }  // namespace curvefs::cli

@@ -2,6 +2,7 @@
 // that opens the store, for mount, fsck and all others.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,10 +31,21 @@ struct ObjectsOptions {
 Result<DataPlace> ChoosePlace(const DataPlace& remembered, bool fresh, const ObjectsOptions& options,
                               const std::string& dir);
 
+// The store of a file system's objects, opened.
+struct OpenedObjects {
+  std::unique_ptr<object::ObjectStore> store;
+  // False: a store in S3 could not be reached. It is looked for in the background, and used when it is there.
+  std::function<bool()> reached = [] { return true; };
+  std::function<std::string()> stats_text = [] { return std::string(); };  // lines for .stats
+  // Nothing more is waited for, and what the store is asked fails: for the end of a process.
+  std::function<void()> give_up = [] {};
+};
+
 // kMake: the place becomes this file system's. kUse, kRead: it must be. In each case a store in S3 is probed
-// first; with kRead nothing is written to it.
+// first; with kRead nothing is written to it. kUnavailable: it cannot be reached; with `may_be_away` that is
+// no error.
 enum class ObjectsUse { kMake, kUse, kRead };
-Result<std::unique_ptr<object::ObjectStore>> OpenObjects(Disk& disk, const FsDir& dir, const DataPlace& place,
-                                                         const ObjectsOptions& options, ObjectsUse use);
+Result<OpenedObjects> OpenObjects(Disk& disk, const FsDir& dir, const DataPlace& place,
+                                  const ObjectsOptions& options, ObjectsUse use, bool may_be_away = false);
 
 }  // namespace curvefs::cli

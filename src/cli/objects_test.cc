@@ -8,6 +8,7 @@
 
 #include "cli/dump.h"
 #include "cli/fsck.h"
+#include "cli/gc.h"
 #include "cli/standalone.h"
 #include "test/support/s3_server.h"
 #include "test/support/sim_disk.h"
@@ -224,6 +225,171 @@ TEST_F(ObjectsTest, TheStoreAwayIsAnErrorAndNothingIsLost) {
   EXPECT_TRUE((*fs)->Shutdown().ok());
   fs->reset();
   ExpectWorks({});
+}
+
+// ---- mounted while the store is away
+
+class AwayTest : public ObjectsTest {
+ protected:
+  void SetAway(bool away) {
+    server_.ClearFaults();
+    if (away) server_.Inject({.kind = test::S3Fault::Kind::kReset, .count = ~uint64_t{0}});
+  }
+  Status TryOpen(bool with_cache = true) {
+    fs_.reset();
+    StandaloneOptions options;
+    options.copyset.background = false;
+    options.copyset.journal.segment_bytes = 256 << 10;
+    options.data.inline_max = 0;
+    options.objects = InS3();
+    options.objects.s3_timeout = std::chrono::milliseconds(50);
+    if (with_cache) options.stack.cache_dirs = {"/cache"};
+    options.stack.free_space_ratio = 0;
+    options.stack.writeback = with_cache;
+    options.draining = [this](uint64_t, uint64_t) { return wait_; };
+    CURVEFS_TRY(fs_, Standalone::Open(disk_, Clock::System(), "/fs", std::move(options)));
+    return {};
+  }
+  void Open() {
+    Status s = TryOpen();
+    ASSERT_TRUE(s.ok()) << s.ToString();
+  }
+  void Close() {
+    Status s = fs_->Shutdown();
+    ASSERT_TRUE(s.ok()) << s.ToString();
+    fs_.reset();
+  }
+  InodeId Write(const char* name, const std::string& content) {
+    auto file = fs_->vfs().Create(kRoot, kRootInode, name, 0644, O_RDWR);
+    EXPECT_TRUE(file);
+    const InodeId inode = file->entry.inode.id;
+    EXPECT_TRUE(fs_->vfs().Write(inode, file->opened.handle, 0, BufferSlice::CopyOf(content), {}));
+    Status s = fs_->vfs().Fsync(inode, /*data_only=*/false);
+    EXPECT_TRUE(s.ok()) << s.ToString();
+    fs_->vfs().Release(inode, file->opened.handle);
+    return inode;
+  }
+  std::string Stat(const std::string& name) {
+    const std::string text = "\n" + fs_->vfs().StatsText();
+    const size_t at = text.find("\n" + name + " ");
+    return at == text.npos
+               ? "none"
+               : text.substr(at + name.size() + 2, text.find('\n', at + 1) - at - name.size() - 2);
+  }
+  bool wait_ = true;
+  std::unique_ptr<Standalone> fs_;
+};
+
+TEST_F(AwayTest, WhatTheCacheHoldsIsServedAndWhatIsWrittenWaits) {
+  Open();
+  Write("large", content_);
+  Write("other", "o");
+  Close();
+  SetAway(true);
+  Open();
+  EXPECT_TRUE(ReadLarge(*fs_) == content_);
+  Write("new", std::string(3 << 20, 'n'));
+  EXPECT_EQ(Stat("cache_waiting_objects"), "1");
+  wait_ = false;
+  Close();  // as --no-wait: it does not wait for the store
+  EXPECT_TRUE(disk_.Files().contains("/fs/writeback"));
+  Open();  // once more
+  EXPECT_EQ(Stat("cache_waiting_objects"), "1");
+  SetAway(false);
+  wait_ = true;
+  Close();  // waits until it is back and has taken all
+  EXPECT_FALSE(disk_.Files().contains("/fs/writeback"));
+  auto report = Fsck(disk_, "/fs", {.deep = true});
+  ASSERT_TRUE(report) << report.error().ToString();
+  EXPECT_EQ(report->errors, 0u);
+  EXPECT_EQ(report->leaked, 0u);
+  EXPECT_EQ(report->verified, 3u);
+}
+
+TEST_F(AwayTest, WhatIsNotCachedIsAnErrorUntilTheStoreIsBack) {
+  Make();
+  SetAway(true);
+  Open();
+  EXPECT_NE(ReadLarge(*fs_).find("has not been reached since the mount"), std::string::npos);
+  SetAway(false);
+  std::string read;
+  while ((read = ReadLarge(*fs_)) != content_)
+    ASSERT_NE(read.find("has not been reached since the mount"), std::string::npos) << read;
+  Close();
+}
+
+TEST_F(AwayTest, OnlyWithACacheAndOnlyIfItIsAway) {
+  Make();
+  SetAway(true);
+  Status s = TryOpen(/*with_cache=*/false);
+  EXPECT_EQ(s.code(), Code::kUnavailable) << s.ToString();
+  SetAway(false);
+  SetKeys("TESTACCESSKEY", "wrong");
+  EXPECT_EQ(TryOpen().code(), Code::kAccessDenied) << "refused is not away";
+  SetKeys("TESTACCESSKEY", "test/secret+key");
+  SetAway(true);
+  ObjectsOptions fresh = InS3("s3://bucket/new");
+  fresh.s3_timeout = std::chrono::milliseconds(50);
+  EXPECT_NE(OpenFails(fresh, "/new").find("broke"), std::string::npos) << "a new one needs its store";
+}
+
+// ---- how much is asked of the store
+
+TEST_F(AwayTest, FsckAndGcAskByTheListAndNotForEachObject) {
+  Open();
+  constexpr uint64_t kFiles = 40;
+  for (uint64_t i = 0; i < kFiles; ++i) Write(std::to_string(i).c_str(), std::string(300'000, 'a'));
+  Close();
+  for (uint64_t i = 0; i < 30; ++i)  // that nothing names
+    server_.SetObject("fs/objects/0000000000000/" + std::to_string(1000 + i) + "_0_0_1_9",
+                      std::string(37, 'x'));
+  auto asked = [&, before = uint64_t{0}]() mutable {
+    const uint64_t all = server_.requests("");
+    return all - std::exchange(before, all);
+  };
+  (void)asked();
+  auto report = Fsck(disk_, "/fs", {});
+  ASSERT_TRUE(report) << report.error().ToString();
+  EXPECT_EQ(report->objects, kFiles);
+  EXPECT_EQ(report->leaked, 30u);
+  EXPECT_EQ(report->leaked_bytes, 30u * 5) << "of 37 bytes 32 are the checksums and the footer";
+  EXPECT_LE(asked(), 5u);
+  auto gc = Gc(disk_, Clock::System(), "/fs", {.older_than = std::chrono::nanoseconds(1)});
+  ASSERT_TRUE(gc) << gc.error().ToString();
+  EXPECT_EQ(gc->found, 30u);
+  EXPECT_EQ(gc->bytes, 30u * 5);
+  EXPECT_LE(asked(), 5u);
+  report = Fsck(disk_, "/fs", {.deep = true});
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->verified, kFiles);
+  EXPECT_LE(asked(), kFiles + 5) << "one for each that is read";
+  // What the list shows is believed only as far as it goes.
+  const auto objects = server_.Objects();
+  server_.SetObject(objects.rbegin()->first, "short");
+  report = Fsck(disk_, "/fs", {});
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->counts.at("damaged-object"), 1u);
+}
+
+TEST_F(AwayTest, StatsSayWhatWasAskedOfTheStore) {
+  Open();
+  const uint64_t puts = std::stoull(Stat("s3_requests_put"));
+  server_.Inject({.kind = test::S3Fault::Kind::kSlowDown, .method = "PUT", .count = 2});
+  Write("large", content_);
+  ASSERT_TRUE(fs_->cache()->Drain(nullptr).ok());
+  EXPECT_EQ(Stat("s3_requests_put"), std::to_string(puts + 2 + 2)) << "two objects, two tries more";
+  EXPECT_EQ(Stat("s3_errors_throttled"), "2");
+  EXPECT_EQ(Stat("s3_errors_network"), "0");
+  EXPECT_EQ(Stat("s3_retries"), "2");
+  EXPECT_GE(std::stoull(Stat("s3_sent_bytes")), content_.size());
+  EXPECT_EQ(Stat("s3_in_flight"), "0");
+  EXPECT_EQ(Stat("s3_waiting"), "0");
+  for (const char* name :
+       {"s3_requests_get", "s3_requests_head", "s3_requests_delete", "s3_requests_delete_many",
+        "s3_requests_list", "s3_requests_multipart", "s3_errors_timeout", "s3_errors_server",
+        "s3_errors_denied", "s3_errors_other", "s3_given_up", "s3_connections", "s3_received_bytes"})
+    EXPECT_NE(Stat(name), "none") << name;
+  Close();
 }
 
 }  // namespace

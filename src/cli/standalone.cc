@@ -116,12 +116,12 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
   }
 
   if (objects) {
-    fs->objects_ = std::move(objects);
+    fs->opened_.store = std::move(objects);
   } else {
-    CURVEFS_CHECK_OK(fs->OpenObjectStore(disk, options.objects, read_only));
+    CURVEFS_TRY(fs->opened_, fs->OpenObjectStore(disk, options));
   }
   CURVEFS_TRY(DataStack stack,
-              MakeDataStack(disk, *fs->dir_, std::move(fs->objects_), options.stack,
+              MakeDataStack(disk, *fs->dir_, std::move(fs->opened_.store), options.stack,
                             read_only ? StackUse::kMountReadOnly : StackUse::kMount, data_key));
   fs->objects_ = std::move(stack.objects);
   fs->cache_ = stack.cache;
@@ -129,6 +129,7 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
   options.copyset.root_uid = ::geteuid();  // who makes a file system can write to it
   options.copyset.root_gid = ::getegid();
   options.copyset.read_only = read_only;
+  options.copyset.objects_reached = fs->opened_.reached;
   CURVEFS_TRY(fs->copyset_,
               metaserver::Copyset::Open(disk, fs->dir_->meta_dir(), *fs->objects_,
                                         description.ready() ? nullptr : &format, options.copyset, clock));
@@ -150,9 +151,10 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
     CURVEFS_CHECK_OK(fs->copyset_->Sync());
     CURVEFS_CHECK_OK(fs->dir_->MarkReady());
   }
-  fs->meta_ = std::make_unique<LocalMeta>(*fs->copyset_, [cache = fs->cache_] {
-    return cache != nullptr ? CacheStatsText(cache->stats()) : std::string();
-  });
+  fs->meta_ =
+      std::make_unique<LocalMeta>(*fs->copyset_, [cache = fs->cache_, of_store = fs->opened_.stats_text] {
+        return of_store() + (cache != nullptr ? CacheStatsText(cache->stats()) : std::string());
+      });
   options.vfs.config_text = Facts(*fs->dir_) + options.vfs.config_text;
   AddControlCommands(fs->control_, *fs);
   options.vfs.control = [server = &fs->control_](const std::string& request, client::ControlReply& reply) {
@@ -173,16 +175,22 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
   return fs;
 }
 
-Status Standalone::OpenObjectStore(Disk& disk, const ObjectsOptions& options, bool read_only) {
+Result<OpenedObjects> Standalone::OpenObjectStore(Disk& disk, const StandaloneOptions& options) {
   const FsDescription& description = dir_->description();
+  const bool read_only = options.vfs.read_only;
   CURVEFS_TRY(const DataPlace place,
-              ChoosePlace(description.place, !description.ready(), options, dir_->path()));
+              ChoosePlace(description.place, !description.ready(), options.objects, dir_->path()));
   const ObjectsUse use = read_only             ? ObjectsUse::kRead
                          : description.ready() ? ObjectsUse::kUse
                                                : ObjectsUse::kMake;
-  CURVEFS_TRY(objects_, OpenObjects(disk, *dir_, place, options, use));
+  // A way to the store that has worked before may be interrupted; then a cache is worth having. A new way has
+  // to be tried out.
+  const bool may_be_away =
+      use != ObjectsUse::kMake && place == description.place && !options.stack.cache_dirs.empty();
+  CURVEFS_TRY(OpenedObjects opened, OpenObjects(disk, *dir_, place, options.objects, use, may_be_away));
   // Only now: it is the same store.
-  return read_only || place == description.place ? Status() : dir_->SetPlace(place);
+  if (!read_only && place != description.place) CURVEFS_CHECK_OK(dir_->SetPlace(place));
+  return opened;
 }
 
 Standalone::~Standalone() {
@@ -211,6 +219,7 @@ Status Standalone::Shutdown() {
       return !draining_ || draining_(count, bytes);
     }));
   }
+  opened_.give_up();  // whoever still asks the store does so for nothing
   return dir_->Clean();
 }
 

@@ -66,7 +66,7 @@ class Standalone {
 
  private:
   Standalone() = default;
-  Status OpenObjectStore(Disk& disk, const ObjectsOptions& options, bool read_only);
+  Result<OpenedObjects> OpenObjectStore(Disk& disk, const StandaloneOptions& options);
   void ExpireTrash();
 
   Disk* disk_ = nullptr;
@@ -74,6 +74,7 @@ class Standalone {
   // In the order of construction; each uses those before it.
   ControlServer control_;
   std::unique_ptr<FsDir> dir_;
+  OpenedObjects opened_;  // `store` has moved to objects_
   std::unique_ptr<object::ObjectStore> objects_;
   object::DiskCacheStore* cache_ = nullptr;  // within objects_
   std::unique_ptr<metaserver::Copyset> copyset_;

@@ -203,6 +203,7 @@ std::string EncodePartition(const PartitionRecord& p) {
   w.Varint(2, p.next_chunk);
   w.Varint(3, p.inodes);
   w.Varint(4, p.bytes);
+  w.Varint(5, p.sweep_from);
   return out;
 }
 
@@ -214,6 +215,7 @@ Result<PartitionRecord> DecodePartition(std::string_view value) {
     if (r.field() == 2) p.next_chunk = r.number();
     if (r.field() == 3) p.inodes = r.number();
     if (r.field() == 4) p.bytes = r.number();
+    if (r.field() == 5) p.sweep_from = r.number();
   }
   if (!r.ok()) return Fail(Malformed("partition"));
   return p;

@@ -98,6 +98,7 @@ struct PartitionRecord {
   uint64_t next_chunk = 0;
   uint64_t inodes = 0;
   uint64_t bytes = 0;
+  uint64_t sweep_from = 0;
 };
 std::string EncodePartition(const PartitionRecord& record);
 Result<PartitionRecord> DecodePartition(std::string_view value);

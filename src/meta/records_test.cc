@@ -95,11 +95,13 @@ TEST(Records, ChunksAreTheProtobufMessage) {
 }
 
 TEST(Records, SmallOnesAreTheProtobufMessages) {
-  PartitionRecord p{7, 1ull << 40, 3, 0};
+  PartitionRecord p{7, 1ull << 40, 3, 0, 9};
   curvefs::PartitionRecord pm;
   ASSERT_TRUE(pm.ParseFromString(EncodePartition(p)));
   EXPECT_EQ(pm.next_chunk(), 1ull << 40);
   EXPECT_EQ(pm.inodes(), 3u);
+  EXPECT_EQ(pm.sweep_from(), 9u);
+  EXPECT_EQ(DecodePartition(EncodePartition(p))->sweep_from, 9u);
   SuperBlock s{FsId(1), "name", std::string(16, 'u'), kRootInode, 64 << 20, 4 << 20, {99}, 12345, 1, 2};
   curvefs::SuperBlock sm;
   ASSERT_TRUE(sm.ParseFromString(EncodeSuperBlock(s)));

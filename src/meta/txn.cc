@@ -231,6 +231,13 @@ Result<ChunkId> Txn::NewChunks(PartitionId partition, uint32_t n) {
   return ChunkId(first);
 }
 
+Status Txn::SetSweepFrom(PartitionId partition, uint64_t chunk) {
+  CURVEFS_TRY(PartitionRecord * p, Counters(partition));
+  p->sweep_from = chunk;
+  partition_dirty_ = true;
+  return {};
+}
+
 void Txn::CountBytes(Inode* inode, int64_t delta) {
   auto add = [delta](uint64_t* v) {
     *v = delta < 0 && *v < static_cast<uint64_t>(-delta) ? 0 : *v + static_cast<uint64_t>(delta);

@@ -106,6 +106,7 @@ class Txn : public Reader {
   // A new inode id of the partition; counts the inode. kNoSpace: it has handed out all.
   Result<InodeId> NewInode(PartitionId partition);
   Result<ChunkId> NewChunks(PartitionId partition, uint32_t n);
+  Status SetSweepFrom(PartitionId partition, uint64_t chunk);  // see PartitionRecord
 
   // Chunk records. Remove and Shrink keep the inode's and the partition's byte counts, the object reference
   // counts and the list of objects to delete; Add keeps the byte counts only: for its object call

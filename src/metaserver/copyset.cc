@@ -12,15 +12,12 @@
 namespace curvefs::metaserver {
 namespace {
 
-constexpr size_t kMaxSparse = 10'000;
 constexpr FsId kFs{1};                   // one file system in a standalone copyset
 constexpr uint32_t kReclaimAtOnce = 64;  // chunk records that ReleaseOrphan removes itself
 constexpr uint32_t kReclaimSlice =
     2'000;  // and per transaction in the background, so that others get their turn
 constexpr size_t kDeleteSlice = 1'000;
-// Chunk ids are reserved in runs (client): a crash can leave unreferenced objects up to this far below the
-// counter.
-constexpr uint64_t kChunkWindow = 8'192;
+constexpr Duration kPatience = std::chrono::seconds(1);  // with deletions that fail
 constexpr uint64_t kSnapshotAtShutdownBytes = 16 << 20;
 
 object::ObjectName NameOf(FsId fs, const meta::ObjectRef& o) {
@@ -124,48 +121,11 @@ Status Copyset::Recover(const meta::SuperBlock* format) {
     freed_ = std::move(freed);
     released_ = std::move(released);
   }
-  CURVEFS_CHECK_OK(SweepUnreferenced());
-  return FindSparse();
-}
-
-// What TakeSparse knew when the last process ended.
-Status Copyset::FindSparse() {
-  const std::string begin = meta::KindPrefix(fs_.fs, PartitionId(0), meta::KeyKind::kRefs);
-  std::set<ChunkId> sparse;
-  CURVEFS_CHECK_OK(
-      store_->Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view value) {
-        meta::ParsedKey parsed;
-        auto refs = meta::DecodeRefs(value);
-        std::string shared;
-        // What is malformed is for fsck to say.
-        if (!refs || refs->live == 0 || !meta::ParseKey(key, &parsed)) return true;
-        if (!store_->Get(meta::SharedKey(fs_.fs, parsed.partition, parsed.chunk), &shared).ok()) return true;
-        auto object = meta::DecodeShared(parsed.chunk, shared);
-        if (object && refs->live < object->size / 2) sparse.insert(parsed.chunk);
-        return sparse.size() < kMaxSparse;
-      }));
-  MutexLock lock(mu_);
-  sparse_ = std::move(sparse);
-  return Status();
-}
-
-std::vector<meta::SharedObject> Copyset::TakeSparse(uint32_t max) {
-  std::vector<ChunkId> chunks;
   {
-    MutexLock lock(mu_);
-    for (; !sparse_.empty() && chunks.size() < max; sparse_.erase(sparse_.begin()))
-      chunks.push_back(*sparse_.begin());
+    MutexLock search(sparse_search_mu_);
+    sparse_next_ = meta::KindPrefix(fs_.fs, PartitionId(0), meta::KeyKind::kRefs);
   }
-  std::vector<meta::SharedObject> objects;
-  if (chunks.empty()) return objects;
-  return Read([&](const meta::Reader& reader) {
-    for (ChunkId chunk : chunks) {
-      std::string value;
-      if (!reader.view().Get(meta::SharedKey(fs_.fs, PartitionId(0), chunk), &value).ok()) continue;
-      if (auto object = meta::DecodeShared(chunk, value)) objects.push_back(*std::move(object));
-    }
-    return objects;
-  });
+  return SweepOrDefer();
 }
 
 Status Copyset::Format(const meta::SuperBlock& super) {
@@ -180,76 +140,6 @@ Status Copyset::Format(const meta::SuperBlock& super) {
     return Status();
   }));
   return Sync();
-}
-
-// Objects that a crash left without a record: stored, but the batch that would have named them was lost.
-// Their chunk ids are at or above the recovered counter, or within the last reserved runs below it.
-Status Copyset::SweepUnreferenced() {
-  CURVEFS_TRY(meta::PartitionRecord counters, meta::Reader(*store_, fs_).GetPartition(PartitionId(0)));
-  const ChunkId from(counters.next_chunk > kChunkWindow ? counters.next_chunk - kChunkWindow : 0);
-  std::vector<object::ObjectName> lost;      // certainly
-  std::vector<object::ObjectName> doubtful;  // not named by the inode in their name; perhaps by a clone
-  std::map<InodeId, std::set<ChunkId>> used_by;
-  uint64_t highest = 0;
-  meta::Reader reader(*store_, fs_);
-  Status failure;
-  CURVEFS_CHECK_OK(objects_.List(from, [&](const object::ObjectName& name) {
-    if (name.fs != fs_.fs) return true;
-    highest = std::max(highest, name.chunk.value);
-    if (name.chunk.value >= counters.next_chunk) {
-      lost.push_back(name);
-      return true;
-    }
-    auto [it, fresh] = used_by.try_emplace(name.inode);
-    if (fresh) {
-      auto records = meta::RecordsInRange(reader, name.inode, 0, kMaxFileSize);
-      if (!records) {
-        failure = records.error();
-        return false;
-      }
-      for (const auto& r : *records) it->second.insert(r.chunk_id);
-    }
-    if (it->second.contains(name.chunk)) return true;
-    std::string shared;  // by other files, though the one in its name may be gone
-    if (!store_->Get(meta::SharedKey(fs_.fs, PartitionId(0), name.chunk), &shared).ok())
-      doubtful.push_back(name);
-    return true;
-  }));
-  CURVEFS_CHECK_OK(failure);
-  if (!doubtful.empty()) {
-    CURVEFS_TRY(std::set<ChunkId> used, ReferencedFrom(from));
-    for (const auto& name : doubtful) {
-      if (!used.contains(name.chunk)) lost.push_back(name);
-    }
-  }
-  if (!lost.empty()) {
-    CURVEFS_CHECK_OK(objects_.DeleteMany(lost));
-    Log(LogLevel::kInfo,
-        dir_ + ": deleted " + std::to_string(lost.size()) + " objects that a crash had left unreferenced");
-  }
-  if (highest < counters.next_chunk) return Status();
-  // Ids that the lost batches had handed out are not handed out again.
-  return Change([&](meta::Txn& txn) -> Status {
-    auto first = txn.NewChunks(PartitionId(0), static_cast<uint32_t>(highest - counters.next_chunk + 1));
-    return first ? Status() : first.error();
-  });
-}
-
-// The chunk ids >= from that any record names, or that wait for deletion.
-Result<std::set<ChunkId>> Copyset::ReferencedFrom(ChunkId from) const {
-  std::set<ChunkId> used;
-  std::string begin = meta::KindPrefix(fs_.fs, PartitionId(0), meta::KeyKind::kChunk);
-  CURVEFS_CHECK_OK(
-      store_->Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view value) {
-        meta::ParsedKey parsed;
-        if (!meta::ParseKey(key, &parsed)) return true;
-        auto record = meta::DecodeChunk(parsed.inode, parsed.sequence, value);
-        if (record && record->chunk_id >= from) used.insert(record->chunk_id);
-        return true;
-      }));
-  MutexLock lock(mu_);
-  for (const auto& p : freed_) used.insert(p.name.chunk);
-  return used;
 }
 
 Status Copyset::Commit(meta::Txn& txn) {
@@ -345,27 +235,38 @@ void Copyset::CommitTick() {
 
 void Copyset::Housekeep() {
   // Failures are not lost: what could not be deleted or reclaimed stays queued, here and on disk.
-  Status reclaimed = ReclaimReleased(), deleted = DeleteFreed();
-  for (const Status& s : {reclaimed, deleted}) {
+  Status reclaimed = ReclaimReleased(), deleted = DeleteFreed(), swept = SweepDeferred();
+  for (const Status& s : {reclaimed, deleted, swept}) {
     if (!s.ok() && !commit_failing_)
       Log(LogLevel::kWarning, dir_ + ": deleting in the background: " + s.ToString());
   }
   housekeeping_loop_->After(options_.commit_interval, [this] { Housekeep(); });
 }
 
+// Goes on past a batch that fails, as long as failing is quick: one object that cannot be deleted now does
+// not hold up the others. What failed waits behind them.
 Status Copyset::DeleteFreed() {
   MutexLock deleting(deleting_mu_);
-  for (;;) {
+  const SteadyTime began = Clock::System().Steady();
+  size_t left;
+  {
+    MutexLock lock(mu_);
+    left = freed_.size();
+  }
+  Status first;
+  while (left > 0 && (first.ok() || Clock::System().Steady() - began < kPatience)) {
     std::vector<Pending> batch;
     {
       Seq durable = journal_->durable();
       MutexLock lock(mu_);
-      while (batch.size() < kDeleteSlice && !freed_.empty() && freed_.front().seq <= durable) {
+      while (batch.size() < std::min(kDeleteSlice, left) && !freed_.empty() &&
+             freed_.front().seq <= durable) {
         batch.push_back(freed_.front());
         freed_.pop_front();
       }
     }
-    if (batch.empty()) return Status();
+    if (batch.empty()) break;
+    left -= batch.size();
     std::vector<object::ObjectName> names;
     names.reserve(batch.size());
     for (const auto& p : batch) names.push_back(p.name);
@@ -377,12 +278,17 @@ Status Copyset::DeleteFreed() {
       });
     }
     MutexLock lock(mu_);
-    if (!s.ok()) {  // all of them again: deleting twice does no harm
-      freed_.insert(freed_.begin(), batch.begin(), batch.end());
-      return s;
+    if (s.ok()) {
+      deleted_ += batch.size();
+      continue;
     }
-    deleted_ += batch.size();
+    // All of them again: deleting twice does no harm. Their batches are durable, so the place does not
+    // matter.
+    freed_.insert(freed_.end(), batch.begin(), batch.end());
+    if (first.ok()) first = std::move(s);
   }
+  deleting_fails_ = !first.ok();
+  return first;
 }
 
 Status Copyset::ReclaimReleased() {
@@ -441,7 +347,13 @@ Status Copyset::SnapshotNow() {
 Status Copyset::DrainDeletions() {
   CURVEFS_CHECK_OK(ReclaimReleased());
   CURVEFS_CHECK_OK(Sync());
-  return DeleteFreed();
+  CURVEFS_CHECK_OK(SweepDeferred());
+  // What is freed while this deletes is deleted as well.
+  for (;;) {
+    CURVEFS_CHECK_OK(DeleteFreed());
+    MutexLock lock(mu_);
+    if (freed_.empty() || freed_.front().seq > journal_->durable()) return {};
+  }
 }
 
 Status Copyset::Shutdown() {
@@ -449,12 +361,17 @@ Status Copyset::Shutdown() {
   if (housekeeping_loop_) housekeeping_loop_->Stop();
   if (options_.read_only) return Status();
   CURVEFS_CHECK_OK(Sync());
-  Status drained = DrainDeletions();
+  // What failed a moment ago would hold up the end for as long as the store is tried.
+  Status drained = deleting_fails_ ? Status() : DrainDeletions();
+  if (!drained.ok() || deleting_fails_) {
+    Log(LogLevel::kWarning, dir_ + ": some objects could not be deleted, the next mount does it" +
+                                (drained.ok() ? "" : ": " + drained.ToString()));
+  }
   CURVEFS_CHECK_OK(Sync());
   if (journal_->stats().disk_bytes >= kSnapshotAtShutdownBytes || options_.engine == MetaEngine::kRocksdb) {
     CURVEFS_CHECK_OK(SnapshotNow());
   }
-  return drained;
+  return {};
 }
 
 CopysetStats Copyset::stats() const {

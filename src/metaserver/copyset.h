@@ -43,6 +43,9 @@ struct CopysetOptions {
       256 << 20;                        // journal size that starts a snapshot, if also larger than the state
   uint32_t root_uid = 0, root_gid = 0;  // owner of the root directory of a new file system
   bool read_only = false;               // nothing on disk is changed
+  // Whether the objects can be asked for by now; null: from the start. Until they can, what a crash has left
+  // among them stays.
+  std::function<bool()> objects_reached;
   bool background = true;  // false: no timers; tests and offline tools call CommitNow, SnapshotNow
 };
 
@@ -112,26 +115,33 @@ class Copyset {
   Status SnapshotNow();
   // Deletes freed objects and reclaims released orphans until there is none left; for shutdown and tests.
   Status DrainDeletions();
-  // Sync, drain, snapshot if worth it.
+  // Sync, drain, snapshot if worth it. What cannot be deleted is left to the next mount; that is no error.
   Status Shutdown();
 
   CopysetStats stats() const;
   kv::KVStore& store() { return *store_; }
 
  private:
+  static constexpr size_t kMaxSparse = 10'000;
+
   Copyset(Disk& disk, std::string dir, object::ObjectStore& objects, CopysetOptions options,
           const Clock& clock);
   Status Recover(const meta::SuperBlock* format);
   Status Format(const meta::SuperBlock& super);
-  Status SweepUnreferenced();
-  Result<std::set<ChunkId>> ReferencedFrom(ChunkId from) const;
+  // copyset_sweep.cc
+  Status SweepOrDefer();
+  Status Sweep(uint64_t from, uint64_t below, uint64_t unused_from);
+  Status SweepDeferred();
+  Result<std::vector<object::ObjectName>> Unreferenced(const std::vector<object::ObjectName>& names,
+                                                       ChunkId from) const;
+  Result<std::set<ChunkId>> ReferencedFrom(const meta::Reader& reader, ChunkId from) const;
   Status Commit(meta::Txn& txn) CURVEFS_REQUIRES(strand_);
   Status MakeHomes();
   Status BuildUsage() CURVEFS_REQUIRES(usage_mu_);
   Result<bool> HasQuotas() const;
   Status LoadQuotas(UsageTree* tree) const CURVEFS_REQUIRES(strand_);
   Status AddToUsage(UsageTree* tree) CURVEFS_REQUIRES(strand_);
-  Status FindSparse();
+  void FindSparse();
   Status SyncObjects(Seq upto);
   void CommitTick();
   void Housekeep();
@@ -178,6 +188,12 @@ class Copyset {
   std::unique_ptr<UsageTree> usage_ CURVEFS_GUARDED_BY(strand_) CURVEFS_PT_GUARDED_BY(strand_);
   std::unique_ptr<UsageTree> building_usage_ CURVEFS_GUARDED_BY(strand_) CURVEFS_PT_GUARDED_BY(strand_);
   std::atomic<bool> tracks_usage_{false};
+
+  Mutex sparse_search_mu_ CURVEFS_ACQUIRED_BEFORE(strand_);
+  // Where the search for those of before the start goes on; empty: done.
+  std::string sparse_next_ CURVEFS_GUARDED_BY(sparse_search_mu_);
+  std::atomic<uint64_t> sweep_below_{0};  // of a sweep that had to be put off: chunk ids of before the start
+  std::atomic<bool> deleting_fails_{false};
 
   std::unique_ptr<ThreadLoop> commit_loop_, housekeeping_loop_;
 };

@@ -30,15 +30,15 @@ class CopysetTest : public testing::Test {
     format.hash_seed = 7;
   }
   void Open() {
-    Close();
-    objects = object::MakeDirectoryStore(disk, "/o");
+    c.reset();
+    if (!remote) objects = object::MakeDirectoryStore(disk, "/o");
     auto opened = Copyset::Open(disk, "/m", *objects, &format, options, loop);
     ASSERT_TRUE(opened) << opened.error().ToString();
     c = *std::move(opened);
   }
   void Close() {
     c.reset();
-    objects.reset();
+    if (!remote) objects.reset();
   }
   Result<meta::Inode> MakeFile(std::string_view name) {
     return c->Change([&](Txn& t) {
@@ -83,6 +83,7 @@ class CopysetTest : public testing::Test {
   ManualLoop loop;
   CopysetOptions options;
   meta::SuperBlock format;
+  bool remote = false;  // the objects outlive crashes of the disk, as they are
   std::unique_ptr<object::ObjectStore> objects;
   std::unique_ptr<Copyset> c;
 };
@@ -155,6 +156,54 @@ TEST_F(CopysetTest, NoRecordSurvivesWithoutItsObject) {
                           })
                     .ok());
     EXPECT_EQ(CountObjects(), records) << "seed " << seed;
+    if (HasFailure()) return;
+  }
+}
+
+// The store is away when the file system is opened after a crash, once or twice.
+TEST_F(CopysetTest, WhatACrashLeftIsDeletedWhenTheObjectsCanBeAskedFor) {
+  remote = true;
+  objects = object::MakeMemoryObjectStore();
+  bool reached = true;
+  options.objects_reached = [&] { return reached; };
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    const std::string name = std::to_string(seed);
+    reached = true;
+    Open();
+    const uint64_t before = CountObjects();
+    auto f = MakeFile(name);
+    ASSERT_TRUE(WriteObject(f->id, 0, "kept").ok());
+    ASSERT_TRUE(c->Sync().ok());
+    // Stored, and then nobody hears of them: the ids go with the journal's end.
+    auto lost = c->Change([](Txn& t) { return t.NewChunks(PartitionId(0), 10); });
+    for (uint64_t i = 0; i < 10; i += 3) {
+      const object::ObjectName stray{ChunkId(lost->value + i), 0, 0, FsId(1), f->id};
+      ASSERT_TRUE(objects->Put(stray, {BufferSlice::CopyOf("stray")}));
+      ASSERT_TRUE(objects->Sync(std::span(&stray, 1)).ok());
+    }
+    disk.Crash(seed, test::SimDisk::Keep::kNothing);
+    reached = false;
+    Open();
+    ASSERT_TRUE(c->Change([&](Txn& t) { return t.NewChunks(PartitionId(0), 1); })->value > lost->value + 10);
+    ASSERT_TRUE(WriteObject(f->id, 4, "and new").ok());
+    ASSERT_TRUE(c->DrainDeletions().ok());
+    if (seed % 2 == 0) {
+      ASSERT_TRUE(c->Sync().ok());
+      disk.Crash(seed, test::SimDisk::Keep::kNothing);
+      Open();
+    }
+    EXPECT_EQ(CountObjects(), before + 2 + 4) << "nothing could be looked for yet";
+    if (seed % 4 < 2) {
+      reached = true;
+      ASSERT_TRUE(c->DrainDeletions().ok());
+    } else {
+      ASSERT_TRUE(c->Sync().ok());
+      disk.Crash(seed, test::SimDisk::Keep::kNothing);
+      reached = true;
+      Open();
+    }
+    EXPECT_EQ(CountObjects(), before + 2) << "seed " << seed;
+    EXPECT_EQ(*ReadObject(f->id), "keptand new");
     if (HasFailure()) return;
   }
 }

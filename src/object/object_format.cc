@@ -19,6 +19,17 @@ constexpr char kZeroUnit[kChecksumUnit] = {};
 
 }  // namespace
 
+std::optional<uint64_t> DataBytesOf(uint64_t file_bytes) {
+  if (file_bytes < kFooterBytes || file_bytes > kMaxObjectFile) return std::nullopt;
+  const uint64_t units =
+      UnitsOf((file_bytes - kFooterBytes) * kChecksumUnit / (kChecksumUnit + sizeof(uint32_t)));
+  for (uint64_t n : {units, units + 1}) {
+    const uint64_t table = n * sizeof(uint32_t) + kFooterBytes;
+    if (file_bytes >= table && UnitsOf(file_bytes - table) == n) return file_bytes - table;
+  }
+  return std::nullopt;
+}
+
 Trailer MakeTrailer(const BufferList& data) {
   Trailer t;
   const uint64_t total = TotalSize(data);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,8 @@ inline constexpr uint64_t UnitsOf(uint64_t data_bytes) {
 inline constexpr uint64_t TrailerBytes(uint64_t data_bytes) {
   return UnitsOf(data_bytes) * sizeof(uint32_t) + kFooterBytes;
 }
+// The data of an object file that is so long; none: no object file is.
+std::optional<uint64_t> DataBytesOf(uint64_t file_bytes);
 inline constexpr uint64_t kMaxTrailerBytes = TrailerBytes(kMaxObjectData);
 inline constexpr uint64_t kMaxObjectFile = kMaxObjectData + kMaxTrailerBytes;
 

@@ -10,6 +10,11 @@ Status ObjectStore::DeleteMany(std::span<const ObjectName> names) {
   return first;
 }
 
+Status ObjectStore::ListDetails(ChunkId from, const std::function<bool(const ObjectDetails&)>& visit,
+                                uint64_t* foreign) {
+  return List(from, [&](const ObjectName& name) { return visit({.name = name}); }, foreign);
+}
+
 Result<Timestamp> ObjectStore::WrittenAt(const ObjectName& name) {
   return Fail(Code::kNotSupported, "the object store cannot say when " + name.ToString() + " was written");
 }

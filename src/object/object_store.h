@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,6 +41,13 @@ struct ObjectName {
 struct ObjectStat {
   uint64_t size = 0;  // of the data
   uint32_t digest = 0;
+};
+
+// What a list says of an object: its name, and what else the store gives away in passing.
+struct ObjectDetails {
+  ObjectName name;
+  std::optional<uint64_t> size;  // of the data; none: ask Stat
+  Timestamp written;             // 0: ask WrittenAt
 };
 
 class ObjectStore {
@@ -83,6 +91,11 @@ class ObjectStore {
   // that are not objects of ours are passed over and counted in *foreign if given.
   virtual Status List(ChunkId from, const std::function<bool(const ObjectName&)>& visit,
                       uint64_t* foreign = nullptr) = 0;
+
+  // As List, with what the list says of each. Without a request for each: by default only the names. A
+  // wrapper forwards it.
+  virtual Status ListDetails(ChunkId from, const std::function<bool(const ObjectDetails&)>& visit,
+                             uint64_t* foreign = nullptr);
 
   // Free and total bytes where the objects lie.
   virtual Result<DiskSpace> Space() = 0;

@@ -495,5 +495,24 @@ TEST(FaultStore, LosesWhatWasNotSynced) {
   EXPECT_FALSE(store.Size(Name(2)));
 }
 
+TEST(ObjectFormat, TheSizeOfTheFileTellsThatOfTheData) {
+  uint64_t sizes = 0;
+  for (uint64_t file = 0, data = 0; file < 100'000; ++file) {
+    while (data + TrailerBytes(data) < file) ++data;
+    const auto found = DataBytesOf(file);
+    if (data + TrailerBytes(data) == file) {
+      ASSERT_TRUE(found) << file;
+      EXPECT_EQ(*found, data);
+      ++sizes;
+    } else {
+      EXPECT_FALSE(found) << file;
+    }
+  }
+  EXPECT_GT(sizes, 99'000u);
+  EXPECT_EQ(DataBytesOf(kMaxObjectFile), kMaxObjectData);
+  EXPECT_FALSE(DataBytesOf(kMaxObjectFile + 1));
+  EXPECT_FALSE(DataBytesOf(~uint64_t{0}));
+}
+
 }  // namespace
 }  // namespace curvefs::object

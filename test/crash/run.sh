@@ -29,18 +29,8 @@ for p in "$curvefs" "$writer"; do [ -x "$p" ] || { echo "crash: no $p; build it"
 [ "$(id -u)" = 0 ] || { echo "crash: needs root" >&2; exit 2; }
 base=$(mktemp -d "${base:-${TMPDIR:-/tmp}}/curvefs-crash.XXXXXX")
 mnt=$base/mnt; mkdir "$mnt"
-daemon= helper= failed=0 passed=0
+. "$root/test/support/mount.sh"
 
-mounted() { grep -q " $mnt fuse" /proc/mounts; }
-running() { [ -n "$1" ] && kill -0 "$1" 2>/dev/null; }
-fail() { echo "FAIL $part: $*"; bad=1; }
-wait_for() { # wait_for SECONDS command...: until it succeeds
-  end=$(($(date +%s) + $1)); shift
-  until "$@" 2>/dev/null; do [ "$(date +%s)" -lt $end ] || return 1; sleep 0.02; done
-}
-unmount_dead() { tries=0; while mounted && [ $tries -lt 50 ]; do umount -l "$mnt" 2>/dev/null || sleep 0.1; tries=$((tries + 1)); done; }
-stop_helper() { if running "$helper"; then kill -9 "$helper" 2>/dev/null || true; fi; [ -z "$helper" ] || wait "$helper" 2>/dev/null || true; helper=; }
-kill_daemon() { if running "$daemon"; then kill -9 "$daemon" 2>/dev/null || true; fi; [ -z "$daemon" ] || wait "$daemon" 2>/dev/null || true; daemon=; unmount_dead; }
 cleanup() {
   status=$?
   trap - EXIT INT TERM
@@ -54,34 +44,12 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-# start DIR [options]: mounts in front of a process of ours, so that its number is known.
-start() {
-  "$curvefs" mount -f --standalone "$@" "$mnt" >"$base/daemon.log" 2>&1 &
-  daemon=$!
-  up() { mounted && stat "$mnt/." >/dev/null; }
-  gone() { up || ! running "$daemon"; }
-  wait_for 60 gone || true
-  up || { fail "does not mount: $(tail -n 3 "$base/daemon.log")"; daemon=; return 1; }
-}
-stop() { # a clean end
-  "$curvefs" umount "$mnt" || fail "umount returned $?"
-  [ -z "$daemon" ] || wait "$daemon" || fail "the mount's process returned $?"
-  daemon=
-}
-fsck() { # fsck DIR: clean without repair
-  "$curvefs" fsck --deep "$1" >"$base/fsck" 2>&1 && grep -qx clean "$base/fsck" || { fail "fsck: $(tail -n 5 "$base/fsck")"; return 1; }
-}
-verify() { "$writer" verify "$mnt" "$1" >"$base/verify" 2>&1 || { fail "verify: $(tail -n 8 "$base/verify")"; return 1; }; }
-# A random number below $1.
-random() { od -An -N4 -tu4 /dev/urandom | awk -v n="$1" '{print $1 % n}'; }
-# Sleeps a random time up to $1 milliseconds: the moment of the crash.
-moment() { sleep "$(random "$1" | awk '{printf "%.3f", 0.1 + $1 / 1000}')"; }
 # The states a crash can leave are told apart by what the file system is doing when it comes.
 after_crash() { # after_crash DIR MANIFEST [options]
   d=$1 m=$2; shift 2
-  fsck "$d" || true
+  fsck "$d"
   start "$d" "$@" || return 0
-  verify "$m" || true
+  verify "$m"
 }
 
 part_kill() {
@@ -96,7 +64,7 @@ part_kill() {
     echo "  round $r: $(tail -n 1 "$base/verify" 2>/dev/null)"
     r=$((r + 1))
   done
-  [ $bad = 1 ] || { stop; fsck "$dir" || true; }
+  [ $bad = 1 ] || { stop; fsck "$dir"; }
 }
 
 part_untar() {
@@ -113,7 +81,7 @@ part_untar() {
     ! mounted || rm -rf "$mnt/x" || fail "rm -rf of what was left"
     r=$((r + 1))
   done
-  [ $bad = 1 ] || { stop; fsck "$dir" || true; }
+  [ $bad = 1 ] || { stop; fsck "$dir"; }
 }
 
 # Snapshots as often as can be, so that kills fall into them.
@@ -130,7 +98,7 @@ part_snapshot() {
     after_crash "$dir" "$manifest" --"$knob" "${SNAPSHOT_BYTES:-1MiB}"
     r=$((r + 1))
   done
-  [ $bad = 1 ] || { stop; fsck "$dir" || true; }
+  [ $bad = 1 ] || { stop; fsck "$dir"; }
 }
 
 # disk SIZE: a small ext4 on a loop device at $base/disk
@@ -145,11 +113,11 @@ part_diskfull() {
   dir=$base/disk/fs manifest=$base/full.manifest; : >"$manifest"
   start "$dir" || { undisk; return 0; }
   "$writer" run "$mnt" "$manifest" --threads 2 --seed 7 --seconds 1 || fail "the writer returned $?"
-  verify "$manifest" || true
+  verify "$manifest"
   # Filled up by data: some write, or the fsync at the end, says so.
   LC_ALL=C dd if=/dev/urandom of="$mnt/filler" bs=1M count=500 conv=fsync 2>"$base/dd" && fail "500 MiB fit on a disk of 400" || true
   grep -q 'No space left' "$base/dd" || fail "dd was told: $(tail -n 1 "$base/dd")"
-  verify "$manifest" || true
+  verify "$manifest"
   # Filled up by small files, each synced: the one that does not fit says so.
   truncate -s 10M "$mnt/filler" || fail "truncating on a full disk"
   small() { mkdir -p "$mnt/small" && dd if=/dev/zero of="$mnt/small/probe" bs=1k count=1 conv=fsync; }
@@ -162,7 +130,7 @@ part_diskfull() {
   # Killed while full.
   kill_daemon
   start "$dir" || { undisk; return 0; }
-  verify "$manifest" || true
+  verify "$manifest"
   : >"$base/found"; j=0; while [ $j -lt $i ]; do cksum "$mnt/small/$j" | cut -d ' ' -f 1,2 >>"$base/found" 2>/dev/null || true; j=$((j + 1)); done
   cmp -s "$base/expected" "$base/found" || { fail "small files that were synced on the full disk differ after the crash"; diff "$base/expected" "$base/found" | head -n 5; }
   # Room again: it goes on.
@@ -170,8 +138,8 @@ part_diskfull() {
   more() { dd if=/dev/zero of="$mnt/after" bs=1M count=20 conv=fsync; }
   wait_for 30 more || fail "cannot write after space was freed: $(df -k "$base/disk" | tail -n 1; grep -E 'dirty|freed|orphans|journal' "$mnt/.stats")"
   "$writer" run "$mnt" "$manifest" --threads 2 --seed 8 --seconds 1 || fail "the writer returned $?"
-  verify "$manifest" || true
-  stop; fsck "$dir" || true
+  verify "$manifest"
+  stop; fsck "$dir"
   undisk
 }
 
@@ -240,7 +208,7 @@ part_corrupt() {
   n=$(find "$mnt" -name 'f*' | wc -l)
   [ "$n" -gt 0 ] && [ "$n" -lt 200 ] || fail "$n of 200 files after the repair"
   i=0; while [ $i -lt "$n" ]; do [ -e "$mnt/f$i" ] || { fail "f$i is missing, $n are there"; break; }; i=$((i + 1)); done
-  stop; fsck "$dir" || true
+  stop; fsck "$dir"
   # A torn tail is no damage.
   start "$dir" || return 0
   i=0; while [ $i -lt 50 ]; do echo $i >"$mnt/g$i"; i=$((i + 1)); done
@@ -249,7 +217,7 @@ part_corrupt() {
   used=$(od -An -v -tx1 -w1 "$segment" | awk '/[1-9a-f]/ {n = NR} END {print n + 0}')
   [ "$used" -lt 100 ] || dd if=/dev/zero of="$segment" bs=1 seek=$((used - 10)) count=10 conv=notrunc 2>/dev/null
   start "$dir" && stop
-  fsck "$dir" || true
+  fsck "$dir"
 }
 
 # The checker itself: a promise that nobody made must be reported.
@@ -257,19 +225,12 @@ part_canary() {
   dir=$base/canary manifest=$base/canary.manifest; : >"$manifest"
   start "$dir" || return 0
   "$writer" run "$mnt" "$manifest" --threads 2 --seconds 1 || fail "the writer returned $?"
-  verify "$manifest" || true
+  verify "$manifest"
   cp "$manifest" "$base/lying"; "$writer" lie "$base/lying"
   ! "$writer" verify "$mnt" "$base/lying" >"$base/verify" || fail "a promise that nobody made was found kept"
   grep -q '^LOST .*never-written' "$base/verify" || fail "the lie is not named"
   stop
 }
 
-for part in $parts; do
-  bad=0 began=$(date +%s)
-  part_"$part"
-  kill_daemon; stop_helper
-  if [ $bad = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
-  echo "$part: $([ $bad = 0 ] && echo ok || echo FAILED), $(($(date +%s) - began)) s"
-done
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+# shellcheck disable=SC2086
+run_parts $parts

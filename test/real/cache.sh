@@ -88,6 +88,20 @@ check "umount waits for the uploads" "$curvefs" umount "$mnt"
 [ ! -e "$dir/writeback" ] || fail "DIR/writeback is left after a clean end"
 sound "after the uploads"
 
+echo "- umount waits for uploads, and says how many there are"
+if [ -n "$in_dir" ]; then
+  mount_it --cache-dir "$cache" --writeback
+  away
+  dd if=/dev/urandom of="$mnt/f/waited-for" bs=1M count=5 conv=fsync status=none
+  (cd "$mnt/f" && sha256sum ./*) >"$work/sums"
+  "$curvefs" umount "$mnt" 2>"$work/umount" & umount_pid=$!
+  until_true "umount says what it waits for" grep -Eq 'waiting for uploads: [1-9][0-9]* objects, [0-9.]+ ?[KM]i?B' "$work/umount"
+  kill -0 "$umount_pid" 2>/dev/null || fail "umount did not wait: $(cat "$work/umount")"
+  back
+  wait "$umount_pid" || fail "umount returned $? when the uploads were done: $(cat "$work/umount")"
+  [ ! -e "$dir/writeback" ] || fail "DIR/writeback is left after all is uploaded"
+fi
+
 echo "- umount --no-wait leaves the uploads for the next mount"
 mount_it --cache-dir "$cache" --writeback
 if [ -n "$in_dir" ]; then

@@ -37,6 +37,10 @@ class FaultObjectStore final : public object::ObjectStore {
   }
   Status List(ChunkId from, const std::function<bool(const object::ObjectName&)>& visit,
               uint64_t* foreign) override;
+  Status ListDetails(ChunkId from, const std::function<bool(const object::ObjectDetails&)>& visit,
+                     uint64_t* foreign) override {
+    return base_.ListDetails(from, visit, foreign);
+  }
   Result<DiskSpace> Space() override;
 
   void SetFaults(ObjectFaults faults);

@@ -14,6 +14,10 @@
 namespace curvefs::object {
 namespace {
 
+SteadyTime Now() {
+  return Clock::System().Steady();
+}
+
 uint64_t FileBytes(uint64_t data_bytes) {
   return data_bytes + TrailerBytes(data_bytes);
 }
@@ -124,8 +128,19 @@ bool DiskCacheStore::Idle(const ObjectName& name) {
   return e == nullptr || ((e->state == State::kClean || e->state == State::kWaiting) && e->pins == 0);
 }
 
-void DiskCacheStore::AwaitIdle(const ObjectName& name) {
-  while (!Idle(name)) changed_.Wait(mu_);
+// False if the object is still being uploaded at `until`.
+bool DiskCacheStore::AwaitIdle(const ObjectName& name, SteadyTime until) {
+  while (!Idle(name)) {
+    const Entry* e = Find(name);
+    if (e == nullptr || e->state != State::kUploading || until == SteadyTime::max()) {
+      changed_.Wait(mu_);
+    } else if (Now() >= until) {
+      return false;
+    } else {
+      (void)changed_.WaitUntil(mu_, until);
+    }
+  }
+  return true;
 }
 
 void DiskCacheStore::AddClean(const ObjectName& name, Entry* entry) {
@@ -404,9 +419,15 @@ Result<Timestamp> DiskCacheStore::WrittenAt(const ObjectName& name) {
   return at;
 }
 
-// What waits and what the store lists, merged in order.
 Status DiskCacheStore::List(ChunkId from, const std::function<bool(const ObjectName&)>& visit,
                             uint64_t* foreign) {
+  return ListDetails(from, [&](const ObjectDetails& object) { return visit(object.name); }, foreign);
+}
+
+// What waits and what the store lists, merged in order. What the store has of an object that waits may be an
+// older try of it.
+Status DiskCacheStore::ListDetails(ChunkId from, const std::function<bool(const ObjectDetails&)>& visit,
+                                   uint64_t* foreign) {
   std::vector<ObjectName> waiting;
   {
     MutexLock lock(mu_);
@@ -421,16 +442,18 @@ Status DiskCacheStore::List(ChunkId from, const std::function<bool(const ObjectN
   std::ranges::sort(waiting);
   auto next = waiting.begin();
   bool go_on = true;
-  CURVEFS_CHECK_OK(inner_->List(
+  CURVEFS_CHECK_OK(inner_->ListDetails(
       from,
-      [&](const ObjectName& name) {
-        for (; go_on && next != waiting.end() && *next <= name; ++next) {
-          if (*next != name) go_on = visit(*next);
+      [&](const ObjectDetails& object) {
+        bool waits = false;
+        for (; go_on && next != waiting.end() && *next <= object.name; ++next) {
+          go_on = visit({.name = *next});
+          waits = *next == object.name;
         }
-        return go_on = go_on && visit(name);
+        return go_on = go_on && (waits || visit(object));
       },
       foreign));
-  for (; go_on && next != waiting.end(); ++next) go_on = visit(*next);
+  for (; go_on && next != waiting.end(); ++next) go_on = visit({.name = *next});
   return {};
 }
 

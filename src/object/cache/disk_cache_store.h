@@ -78,12 +78,15 @@ class DiskCacheStore final : public ObjectStore {
   Status Read(const ObjectName& name, uint32_t digest, uint64_t offset, char* out, size_t n) override;
   Result<std::shared_ptr<Buffer>> ReadWhole(const ObjectName& name, uint32_t digest) override;
   void Prefetch(const ObjectName& name, uint64_t offset, size_t n) override;
-  // Waits for an upload of the object that is under way.
+  // kBusy: an upload of the object is under way, and takes its time; it is there until it is deleted again.
+  // kUnavailable: what is on the disks is deleted, but the store is away.
   Status Delete(const ObjectName& name) override;
   Status DeleteMany(std::span<const ObjectName> names) override;
   Result<ObjectStat> Stat(const ObjectName& name) override;
   Result<Timestamp> WrittenAt(const ObjectName& name) override;
   Status List(ChunkId from, const std::function<bool(const ObjectName&)>& visit, uint64_t* foreign) override;
+  Status ListDetails(ChunkId from, const std::function<bool(const ObjectDetails&)>& visit,
+                     uint64_t* foreign) override;
   Result<DiskSpace> Space() override { return inner_->Space(); }
 
   // Returns when nothing waits. `go_on`, if given, is called now and then with how many objects and bytes do;
@@ -110,8 +113,9 @@ class DiskCacheStore final : public ObjectStore {
   static constexpr size_t kMaxWaitingObjects = 250'000;  // beyond it Put goes to the store
   static constexpr size_t kFillThreads = 2;
   static constexpr size_t kMaxAttempts = 4;
-  static constexpr uint64_t kFillsPerSave = 50'000;  // the order of use is saved so often
-  static constexpr uint32_t kFailuresToTell = 3;     // in a row, until the log says so
+  static constexpr Duration kUploadPatience = std::chrono::seconds(1);  // of a deletion with an upload
+  static constexpr uint64_t kFillsPerSave = 50'000;                     // the order of use is saved so often
+  static constexpr uint32_t kFailuresToTell = 3;                        // in a row, until the log says so
 
   enum class State : uint8_t {
     kClean,      // in the store too
@@ -160,7 +164,7 @@ class DiskCacheStore final : public ObjectStore {
 
   Entry* Find(const ObjectName& name) CURVEFS_REQUIRES(mu_);
   bool Idle(const ObjectName& name) CURVEFS_REQUIRES(mu_);
-  void AwaitIdle(const ObjectName& name) CURVEFS_REQUIRES(mu_);
+  bool AwaitIdle(const ObjectName& name, SteadyTime until) CURVEFS_REQUIRES(mu_);
   void AddClean(const ObjectName& name, Entry* entry) CURVEFS_REQUIRES(mu_);
   void Take(Entries::iterator it) CURVEFS_REQUIRES(mu_);
   int ShelfFor(const ObjectName& name) const;
@@ -173,7 +177,9 @@ class DiskCacheStore final : public ObjectStore {
   Result<std::shared_ptr<Buffer>> Fetch(const ObjectName& name, uint32_t digest, uint64_t n, bool whole);
   Result<uint32_t> PutWaiting(const ObjectName& name, const BufferList& data, uint16_t shelf);
   bool MayWait();
-  Status DropLocal(const ObjectName& name, bool* may_be_inside);
+  Status DropLocal(const ObjectName& name, SteadyTime until, bool* may_be_inside);
+  bool StoreIsAway();
+  Status DeleteIdle(std::span<const ObjectName> names, SteadyTime until, std::vector<ObjectName>* busy);
   void Enqueue(const ObjectName& name, BufferList data, uint64_t bytes);
   Status FillNow(const ObjectName& name, const BufferList& data, uint64_t bytes);
   void FillMain();

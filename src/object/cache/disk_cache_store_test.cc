@@ -85,6 +85,45 @@ class DiskCacheTest : public testing::Test {
   std::unique_ptr<DiskCacheStore> store_;
 };
 
+// ---- deleting
+
+TEST_F(DiskCacheTest, AnUploadThatTakesLongHoldsUpNoDeletion) {
+  options_.writeback = true;
+  options_.upload_threads = 1;
+  Open();
+  inner_->HoldPuts(true);
+  for (uint64_t chunk = 1; chunk <= 3; ++chunk) Put(chunk, Bytes(1000, 1));
+  inner_->AwaitBlockedPuts(1);  // the first
+  const std::vector<ObjectName> all = {Name(1), Name(2), Name(3)};
+  Status s = store_->DeleteMany(all);
+  EXPECT_EQ(s.code(), Code::kBusy) << s.ToString();
+  EXPECT_EQ(store_->stats().waiting_objects, 1u) << "the others are gone";
+  EXPECT_FALSE(disk_.Files().contains(PathOf(2, "write")));
+  inner_->HoldPuts(false);
+  ASSERT_TRUE(store_->Drain(nullptr).ok());
+  EXPECT_EQ(Inside(), std::set<uint64_t>{1});
+  EXPECT_TRUE(store_->DeleteMany(all).ok());
+  EXPECT_EQ(Inside(), std::set<uint64_t>{});
+}
+
+TEST_F(DiskCacheTest, AStoreThatIsKnownToBeAwayIsNotAskedToDelete) {
+  options_.writeback = true;
+  Open();
+  const uint32_t digest = Put(1, "uploaded");
+  ASSERT_TRUE(store_->Drain(nullptr).ok());
+  Away(true);
+  Put(2, "waits");
+  while (store_->stats().upload_failures < 5) std::this_thread::yield();
+  EXPECT_EQ(store_->Delete(Name(1)).code(), Code::kUnavailable);
+  EXPECT_FALSE(store_->Cached(Name(1)));
+  EXPECT_EQ(Inside(), std::set<uint64_t>{1});
+  Away(false);
+  ASSERT_TRUE(store_->Drain(nullptr).ok());
+  EXPECT_TRUE(store_->Delete(Name(1)).ok());
+  EXPECT_EQ(Inside(), std::set<uint64_t>{2});
+  EXPECT_EQ(Read(1, digest, 0, 1).error().code(), Code::kNotFound);
+}
+
 // ---- reading
 
 TEST_F(DiskCacheTest, WhatWasPutOrReadWholeIsReadFromTheDisk) {

@@ -39,7 +39,7 @@ Result<uint32_t> DiskCacheStore::Put(const ObjectName& name, const BufferList& d
   }
   // A retry: an older version must neither be uploaded over this one nor come back with a crash.
   bool inside;
-  CURVEFS_CHECK_OK(DropLocal(name, &inside));
+  CURVEFS_CHECK_OK(DropLocal(name, SteadyTime::max(), &inside));
   for (Shelf& shelf : shelves_) CURVEFS_CHECK_OK(shelf.disk->SyncRemoved(std::span(&name, 1)));
 
   if (const int disk = MayWait() ? ShelfFor(name) : -1; disk >= 0) {
@@ -125,8 +125,9 @@ Status DiskCacheStore::Sync(std::span<const ObjectName> names) {
   return inner_->Sync(inside);
 }
 
-// Takes an object off the disks. *may_be_inside: the store may have it too.
-Status DiskCacheStore::DropLocal(const ObjectName& name, bool* may_be_inside) {
+// Takes an object off the disks. *may_be_inside: the store may have it too. kBusy: it is still being uploaded
+// at `until`.
+Status DiskCacheStore::DropLocal(const ObjectName& name, SteadyTime until, bool* may_be_inside) {
   RelockableMutexLock lock(mu_);
   *may_be_inside = true;
   std::erase_if(fills_, [&](const Fill& fill) CURVEFS_REQUIRES(mu_) {
@@ -134,7 +135,7 @@ Status DiskCacheStore::DropLocal(const ObjectName& name, bool* may_be_inside) {
     fill_bytes_ -= fill.bytes;
     return true;
   });
-  AwaitIdle(name);
+  if (!AwaitIdle(name, until)) return Code::kBusy;
   auto it = entries_.find(name);
   if (it == entries_.end()) return {};
   if (options_.read_only) return {Code::kReadOnly, "the cache is opened for reading only"};
@@ -171,23 +172,49 @@ Status DiskCacheStore::Delete(const ObjectName& name) {
   return DeleteMany(std::span(&name, 1));
 }
 
-Status DiskCacheStore::DeleteMany(std::span<const ObjectName> names) {
-  if (options_.read_only) return {Code::kReadOnly, "the cache is opened for reading only"};
+// Whether the uploads, which go on trying, find the store away: then it need not be asked for anything else.
+bool DiskCacheStore::StoreIsAway() {
+  MutexLock lock(mu_);
+  return waiting_ > 0 && failures_in_a_row_ >= kFailuresToTell;
+}
+
+// Adds to `busy` what is still being uploaded at `until`.
+Status DiskCacheStore::DeleteIdle(std::span<const ObjectName> names, SteadyTime until,
+                                  std::vector<ObjectName>* busy) {
   std::vector<ObjectName> inside;
   Status first;
   for (const ObjectName& name : names) {
     bool may_be_inside;
-    Status s = DropLocal(name, &may_be_inside);
+    Status s = DropLocal(name, until, &may_be_inside);
     if (s.ok() && may_be_inside) inside.push_back(name);
-    if (first.ok()) first = std::move(s);
+    if (s.code() == Code::kBusy) {
+      busy->push_back(name);
+    } else if (first.ok()) {
+      first = std::move(s);
+    }
   }
   // Before the store: else a crash could bring one back, to be uploaded again when nobody knows it any more.
   for (Shelf& shelf : shelves_) CURVEFS_CHECK_OK(shelf.disk->SyncRemoved(names));
-  if (!inside.empty()) {
-    Status s = inside.size() == 1 ? inner_->Delete(inside[0]) : inner_->DeleteMany(inside);
-    if (first.ok()) first = std::move(s);
-  }
+  if (inside.empty()) return first;
+  Status s = StoreIsAway()
+                 ? Status(Code::kUnavailable, "the store is away; objects are deleted when it is back")
+             : inside.size() == 1 ? inner_->Delete(inside[0])
+                                  : inner_->DeleteMany(inside);
+  if (first.ok()) first = std::move(s);
   return first;
+}
+
+// What is being uploaded comes last, and is not waited for for long: with the store away an upload takes as
+// long as it is tried.
+Status DiskCacheStore::DeleteMany(std::span<const ObjectName> names) {
+  if (options_.read_only) return {Code::kReadOnly, "the cache is opened for reading only"};
+  std::vector<ObjectName> busy, still_busy;
+  Status first = DeleteIdle(names, Now(), &busy);
+  if (busy.empty()) return first;
+  if (Status s = DeleteIdle(busy, Now() + kUploadPatience, &still_busy); first.ok()) first = std::move(s);
+  if (!first.ok() || still_busy.empty()) return first;
+  return {Code::kBusy, std::to_string(still_busy.size()) +
+                           " objects are being uploaded; they can be deleted when that has ended"};
 }
 
 // ---- uploads

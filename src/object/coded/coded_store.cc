@@ -37,6 +37,11 @@ class CodedStore final : public ObjectStore {
   Status List(ChunkId from, const std::function<bool(const ObjectName&)>& visit, uint64_t* foreign) override {
     return inner_->List(from, visit, foreign);
   }
+  Status ListDetails(ChunkId from, const std::function<bool(const ObjectDetails&)>& visit,
+                     uint64_t* foreign) override {
+    return inner_->ListDetails(
+        from, [&](const ObjectDetails& o) { return visit({.name = o.name, .written = o.written}); }, foreign);
+  }
   Result<DiskSpace> Space() override { return inner_->Space(); }
 
  private:

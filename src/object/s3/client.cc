@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
-#include <thread>
 
 #include "base/log.h"
 #include "object/s3/encoding.h"
+#include "object/s3/http.h"
 #include "object/s3/signer.h"
 
 namespace curvefs::object::s3 {
@@ -29,17 +29,6 @@ BufferList Cut(const BufferList& list, uint64_t begin, uint64_t n) {
     n -= take;
   }
   return out;
-}
-
-// "bytes 0-9/100": the first number and the last.
-bool ParseContentRange(std::string_view text, uint64_t* first, uint64_t* total) {
-  const size_t dash = text.find('-'), slash = text.find('/');
-  if (!text.starts_with("bytes ") || dash == text.npos || slash == text.npos) return false;
-  auto number = [](std::string_view digits, uint64_t* out) {
-    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), *out);
-    return error == std::errc() && end == digits.data() + digits.size();
-  };
-  return number(text.substr(6, dash - 6), first) && number(text.substr(slash + 1), total);
 }
 
 std::vector<std::span<char>> FirstBytes(const std::vector<std::span<char>>& into, uint64_t n) {
@@ -70,7 +59,9 @@ struct Client::Request {
   bool finished = false;
   std::optional<SteadyTime> began;  // of the first try
 
-  Request(Lane lane, std::string method, std::string k) : key(std::move(k)) {
+  const Kind kind;
+
+  Request(Kind which, Lane lane, std::string method, std::string k) : key(std::move(k)), kind(which) {
     exchange.lane = lane;
     exchange.method = std::move(method);
   }
@@ -104,7 +95,10 @@ ErrorContext Client::Context(std::string_view method, std::string_view key) cons
 }
 
 ClientStats Client::stats() const {
-  return {transport_.stats(), retries_, failures_};
+  ClientStats s{.transport = transport_.stats(), .retries = retries_, .failures = failures_};
+  std::ranges::copy(requests_, s.requests.begin());
+  std::ranges::copy(errors_, s.errors.begin());
+  return s;
 }
 
 void Client::Prepare(Request* request, const Credentials& credentials) {
@@ -174,11 +168,30 @@ void Client::Execute(std::span<Request*> requests) {
       if (MayRetry(r->failure)) pause = std::max({pause, Pause(r->tries), r->failure.retry_after});
     }
     if (!again) return;
-    if (pause > Duration(0)) std::this_thread::sleep_for(pause);
+    (void)Wait(pause);  // given up: the next try fails, and is the last
   }
 }
 
+bool Client::Wait(Duration pause) {
+  const SteadyTime until = Clock::System().Steady() + pause;
+  MutexLock lock(mu_);
+  while (!given_up_ && pause > Duration(0)) {
+    if (!gave_up_.WaitUntil(mu_, until)) break;
+  }
+  return !given_up_;
+}
+
+void Client::GiveUp() {
+  {
+    MutexLock lock(mu_);
+    given_up_ = true;
+  }
+  gave_up_.NotifyAll();
+  transport_.GiveUp();
+}
+
 bool Client::Judge(Request* r, const Credentials& used) {
+  ++requests_[static_cast<size_t>(r->kind)];
   const bool hidden_error = r->answer_may_be_error && ParseError(r->exchange.text).code != "";
   if (Succeeded(r->exchange) && !hidden_error) {
     r->status = {};
@@ -186,6 +199,7 @@ bool Client::Judge(Request* r, const Credentials& used) {
     return false;
   }
   r->failure = hidden_error ? FailureIn(r->exchange) : FailureOf(r->exchange);
+  ++errors_[static_cast<size_t>(ClassOf(r->failure))];
   if (BlamesCredentials(r->failure) && !r->reread) {
     r->reread = true;
     if (Reread(used)) return true;
@@ -193,7 +207,7 @@ bool Client::Judge(Request* r, const Credentials& used) {
   r->status = ToStatus(r->failure, Context(r->exchange.method, r->key));
   if (!MayRetry(r->failure)) return false;
   const Duration tried = Clock::System().Steady() - *r->began;
-  if (tried < options_.retry_total) return true;
+  if (tried < options_.retry_total && Wait(Duration(0))) return true;
   r->status = {r->status.code(), r->status.message() + " (tried " + std::to_string(r->tries) + " times in " +
                                      std::to_string(tried / std::chrono::seconds(1)) + " s)"};
   Report(*r, true);
@@ -230,7 +244,7 @@ void Client::Report(const Request& r, bool gave_up) {
 
 Status Client::Put(const std::string& key, const BufferList& body, bool if_absent) {
   if (TotalSize(body) > options_.part_bytes) return PutParts(key, body, if_absent);
-  Request r(Lane::kUpload, "PUT", key);
+  Request r(Kind::kPut, Lane::kUpload, "PUT", key);
   r.exchange.body = &body;
   if (if_absent) r.headers.emplace_back("If-None-Match", "*");
   Execute(&r);
@@ -240,14 +254,14 @@ Status Client::Put(const std::string& key, const BufferList& body, bool if_absen
 Status Client::PutParts(const std::string& key, const BufferList& body, bool if_absent) {
   const uint64_t total = TotalSize(body);
   const uint64_t part = std::max(options_.part_bytes, (total + kMaxParts - 1) / kMaxParts);
-  Request begin(Lane::kControl, "POST", key);
+  Request begin(Kind::kMultipart, Lane::kControl, "POST", key);
   begin.query = {{"uploads", ""}};
   Execute(&begin);
   CURVEFS_CHECK_OK(begin.status);
   auto id = ParseUploadId(begin.exchange.text);
   if (!id) return {Code::kIo, Context("POST", key).what + ": " + id.error().message()};
   auto abort = [&](const Status& why) {
-    Request r(Lane::kControl, "DELETE", key);  // else its parts would stay, unseen
+    Request r(Kind::kMultipart, Lane::kControl, "DELETE", key);  // else its parts would stay, unseen
     r.query = {{"uploadId", *id}};
     Execute(&r);
     return why;
@@ -261,7 +275,7 @@ Status Client::PutParts(const std::string& key, const BufferList& body, bool if_
     for (; at < total && bodies.size() < kPartsAtOnce; at += part)
       bodies.push_back(Cut(body, at, std::min(part, total - at)));
     for (size_t i = 0; i < bodies.size(); ++i) {
-      auto& r = parts.emplace_back(std::make_unique<Request>(Lane::kUpload, "PUT", key));
+      auto& r = parts.emplace_back(std::make_unique<Request>(Kind::kMultipart, Lane::kUpload, "PUT", key));
       r->query = {{"partNumber", std::to_string(etags.size() + i + 1)}, {"uploadId", *id}};
       r->exchange.body = &bodies[i];
       pointers.push_back(r.get());
@@ -272,7 +286,7 @@ Status Client::PutParts(const std::string& key, const BufferList& body, bool if_
       etags.push_back(r->exchange.Header("etag"));
     }
   }
-  Request end(Lane::kControl, "POST", key);
+  Request end(Kind::kMultipart, Lane::kControl, "POST", key);
   const BufferList text{BufferSlice::CopyOf(CompleteUploadRequest(etags))};
   end.query = {{"uploadId", *id}};
   end.exchange.body = &text;
@@ -283,7 +297,7 @@ Status Client::PutParts(const std::string& key, const BufferList& body, bool if_
 }
 
 Result<std::string> Client::Get(const std::string& key) {
-  Request r(Lane::kDownload, "GET", key);
+  Request r(Kind::kGet, Lane::kDownload, "GET", key);
   Execute(&r);
   CURVEFS_CHECK_OK(r.status);
   return std::move(r.exchange.text);
@@ -293,7 +307,7 @@ Status Client::Read(std::span<RangeRead> reads) {
   std::vector<std::unique_ptr<Request>> requests;
   std::vector<Request*> pointers;
   for (RangeRead& read : reads) {
-    auto& r = requests.emplace_back(std::make_unique<Request>(Lane::kDownload, "GET", read.key));
+    auto& r = requests.emplace_back(std::make_unique<Request>(Kind::kGet, Lane::kDownload, "GET", read.key));
     const std::string range =
         read.from_end ? "-" + std::to_string(read.bytes)
                       : std::to_string(read.offset) + "-" + std::to_string(read.offset + read.bytes - 1);
@@ -310,9 +324,13 @@ Status Client::Read(std::span<RangeRead> reads) {
     read.received = r.exchange.received;
     if (read.status.ok()) {
       if (r.exchange.status == 206) {
-        if (!ParseContentRange(r.exchange.Header("content-range"), &read.first, &read.total))
+        if (const auto range = ParseContentRange(r.exchange.Header("content-range"))) {
+          read.first = range->first;
+          read.total = range->total;
+        } else {
           read.status = {Code::kIo,
                          Context("GET", read.key).what + ": a part of an object without Content-Range"};
+        }
       } else {  // the whole, because it is not longer
         read.first = 0;
         read.total = read.received;
@@ -326,7 +344,7 @@ Status Client::Read(std::span<RangeRead> reads) {
 }
 
 Result<uint64_t> Client::Head(const std::string& key) {
-  Request r(Lane::kControl, "HEAD", key);
+  Request r(Kind::kHead, Lane::kControl, "HEAD", key);
   Execute(&r);
   CURVEFS_CHECK_OK(r.status);
   const std::string text = r.exchange.Header("content-length");
@@ -337,7 +355,7 @@ Result<uint64_t> Client::Head(const std::string& key) {
 }
 
 Status Client::Delete(const std::string& key) {
-  Request r(Lane::kControl, "DELETE", key);
+  Request r(Kind::kDelete, Lane::kControl, "DELETE", key);
   Execute(&r);
   return r.status.code() == Code::kNotFound ? Status() : r.status;
 }
@@ -369,7 +387,7 @@ Status Client::DeleteBatch(std::span<const std::string> keys) {
   for (size_t tries = 1;; ++tries) {
     const std::string text = DeleteRequest(left);
     const BufferList body{BufferSlice::CopyOf(text)};
-    Request r(Lane::kControl, "POST", "");
+    Request r(Kind::kDeleteMany, Lane::kControl, "POST", "");
     r.query = {{"delete", ""}};
     r.headers = {{"Content-MD5", Md5Base64(text)}, {"Content-Type", "application/xml"}};
     r.exchange.body = &body;
@@ -388,7 +406,7 @@ Status Client::DeleteBatch(std::span<const std::string> keys) {
     left.clear();
     for (const auto& f : *failures) left.push_back(f.key);
     ++retries_;
-    std::this_thread::sleep_for(Pause(tries));
+    if (!Wait(Pause(tries))) return {Code::kUnavailable, "deleting was given up for the end of the process"};
   }
 }
 
@@ -396,7 +414,7 @@ Status Client::List(const std::string& prefix, const std::string& after,
                     const std::function<bool(const ListedObject&)>& visit) {
   std::string token;
   for (;;) {
-    Request r(Lane::kControl, "GET", "");
+    Request r(Kind::kList, Lane::kControl, "GET", "");
     r.query = {{"list-type", "2"}, {"prefix", prefix}, {"encoding-type", "url"}};
     if (!token.empty()) {
       r.query.emplace_back("continuation-token", token);

@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "object/s3/client_stats.h"
 #include "object/s3/credentials.h"
 #include "object/s3/errors.h"
 #include "object/s3/location.h"
@@ -65,11 +66,6 @@ struct RangeRead {
   Status status;
 };
 
-struct ClientStats {
-  TransportStats transport;
-  uint64_t retries = 0, failures = 0;
-};
-
 // Thread-safe.
 class Client {
  public:
@@ -96,6 +92,10 @@ class Client {
   Status List(const std::string& prefix, const std::string& after,
               const std::function<bool(const ListedObject&)>& visit);
 
+  // From now on nothing is tried again, and what is under way fails: for the end of a process whose store is
+  // away.
+  void GiveUp();
+
   ErrorContext Context(std::string_view method, std::string_view key) const;
   ClientStats stats() const;
 
@@ -109,6 +109,7 @@ class Client {
   bool Judge(Request* request, const Credentials& used);  // whether it is to be tried again
   bool Reread(const Credentials& used);
   Duration Pause(size_t tries);
+  bool Wait(Duration pause);  // false: GiveUp has been called
   void Report(const Request& request, bool gave_up);
   Status PutParts(const std::string& key, const BufferList& body, bool if_absent);
   Status DeleteBatch(std::span<const std::string> keys);
@@ -120,8 +121,12 @@ class Client {
   std::array<std::atomic<bool>, 3> failing_ = {};  // by Lane: what was last said in the log
   std::atomic<bool> no_delete_many_ = false;
   std::atomic<uint64_t> retries_ = 0, failures_ = 0;
+  std::array<std::atomic<uint64_t>, kKindNames.size()> requests_ = {};
+  std::array<std::atomic<uint64_t>, kErrorClassNames.size()> errors_ = {};
 
   mutable Mutex mu_;  // a leaf
+  CondVar gave_up_;
+  bool given_up_ CURVEFS_GUARDED_BY(mu_) = false;
   Credentials credentials_ CURVEFS_GUARDED_BY(mu_);
   std::mt19937_64 random_ CURVEFS_GUARDED_BY(mu_);
 };

@@ -161,7 +161,7 @@ TEST_F(ClientTest, PartsOfAFailedUploadAreGivenUp) {
   options.part_bytes = 1000;
   auto client = MakeClient(options);
   server_.Inject({.kind = Kind::kInternal, .method = "PUT", .after = 5});
-  EXPECT_EQ(client->Put("big", One(RandomBytes(10'000))).code(), Code::kIo);
+  EXPECT_EQ(client->Put("big", One(RandomBytes(10'000))).code(), Code::kUnavailable);
   EXPECT_EQ(server_.unfinished_uploads(), 0u);
   EXPECT_TRUE(server_.Objects().empty());
 }
@@ -248,11 +248,28 @@ TEST_F(ClientTest, TriesEndAndTheErrorSaysHowOften) {
   auto client = MakeClient(options);
   server_.Inject({.kind = Kind::kSlowDown, .count = 1'000'000});
   Status s = client->Put("k", One("x"));
-  EXPECT_EQ(s.code(), Code::kIo);
+  EXPECT_EQ(s.code(), Code::kUnavailable);
   EXPECT_TRUE(Says(s, "SlowDown") && Says(s, "times in") && Says(s, "overloaded")) << s.ToString();
   EXPECT_EQ(client->stats().failures, 1u);
   server_.ClearFaults();
   EXPECT_TRUE(client->Put("k", One("x")).ok()) << "and it works when the store is back";
+}
+
+TEST_F(ClientTest, GivingUpEndsWhatIsUnderWayAndWhatIsTriedAgain) {
+  server_.Inject({.kind = Kind::kBlackHole, .part_of_path = "hole", .count = 1'000'000});
+  server_.Inject({.kind = Kind::kSlowDown, .part_of_path = "slow", .count = 1'000'000});
+  auto client = MakeClient(QuickOptions(server_));  // would try for a minute
+  Status hole, slow;
+  std::thread first([&] { hole = client->Put("hole", One("x")); });
+  std::thread second([&] { slow = client->Put("slow", One("x")); });
+  while (server_.injected() < 5) std::this_thread::yield();
+  EXPECT_GE(client->stats().transport.in_flight, 1u);
+  client->GiveUp();
+  first.join();
+  second.join();
+  EXPECT_EQ(hole.code(), Code::kUnavailable);
+  EXPECT_EQ(slow.code(), Code::kUnavailable);
+  EXPECT_EQ(client->stats().transport.in_flight, 0u);
 }
 
 TEST_F(ClientTest, BlackHolesRunIntoTheDeadline) {
@@ -402,7 +419,7 @@ TEST_F(ClientTest, NobodyThere) {
   ClientOptions options = Once();
   options.endpoint = *Endpoint::Parse("http://127.0.0.1:1");
   Status s = MakeClient(options)->Put("k", One("x"));
-  EXPECT_EQ(s.code(), Code::kIo);
+  EXPECT_EQ(s.code(), Code::kUnavailable);
   EXPECT_TRUE(Says(s, "cannot connect to http://127.0.0.1:1") && Says(s, "is the S3 server running"))
       << s.ToString();
   options.endpoint = *Endpoint::Parse("http://" + std::string(70, 'a'));

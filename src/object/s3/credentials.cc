@@ -22,6 +22,15 @@ constexpr std::string_view kHowTo =
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or write them into "
     "~/.aws/credentials (AWS_PROFILE chooses a profile there)";
 
+// Keys become parts of headers.
+Status CheckCharacters(const Credentials& c) {
+  for (const std::string& key : {c.access_key, c.secret_key, c.session_token}) {
+    if (std::ranges::any_of(key, [](char x) { return x <= ' ' || x == 0x7f; }))
+      return {Code::kInvalid, "a key has a space or a control character in it"};
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Credentials> ParseCredentials(std::string_view text, std::string_view profile) {
@@ -52,13 +61,18 @@ Result<Credentials> ParseCredentials(std::string_view text, std::string_view pro
         Code::kInvalid,
         name + " lacks " + (found.access_key.empty() ? "aws_access_key_id" : "aws_secret_access_key"));
   }
+  if (Status s = CheckCharacters(found); !s.ok()) return Fail(s.code(), name + ": " + s.message());
   return found;
 }
 
 Result<Credentials> FindCredentials(const Environment& getenv, Disk& disk) {
   Credentials found{Value(getenv, "AWS_ACCESS_KEY_ID"), Value(getenv, "AWS_SECRET_ACCESS_KEY"),
                     Value(getenv, "AWS_SESSION_TOKEN")};
-  if (!found.access_key.empty() && !found.secret_key.empty()) return found;
+  if (!found.access_key.empty() && !found.secret_key.empty()) {
+    if (Status s = CheckCharacters(found); !s.ok())
+      return Fail(s.code(), "in the environment " + s.message());
+    return found;
+  }
   if (found.access_key.empty() != found.secret_key.empty()) {
     return Fail(Code::kInvalid, std::string("the environment has only one of AWS_ACCESS_KEY_ID and "
                                             "AWS_SECRET_ACCESS_KEY; set both"));

@@ -62,5 +62,15 @@ TEST_F(CredentialsTest, SaysWhereItLooked) {
   EXPECT_NE(Find().error().message().find("AWS_ACCESS_KEY_ID"), std::string::npos);
 }
 
+TEST_F(CredentialsTest, AKeyIsOneWord) {
+  for (const char* secret : {"a b", "a\rb", "a\tb"}) {
+    auto keys = ParseCredentials(
+        std::string("[default]\naws_access_key_id=a\naws_secret_access_key=") + secret + "\n", "default");
+    ASSERT_FALSE(keys) << secret;
+    EXPECT_EQ(keys.error().code(), Code::kInvalid);
+    EXPECT_EQ(keys.error().message().find(secret), std::string::npos) << "it is a secret";
+  }
+}
+
 }  // namespace
 }  // namespace curvefs::object::s3

@@ -106,10 +106,10 @@ Status OfNetwork(const Failure& f, const ErrorContext& c) {
   const std::string failed = c.what + ": ";
   switch (f.outcome) {
     case Exchange::Outcome::kNoAddress:
-      return {Code::kIo, failed + "the host of " + c.endpoint + " is not known (" + f.message +
-                             "); check --s3-endpoint and the name service"};
+      return {Code::kUnavailable, failed + "the host of " + c.endpoint + " is not known (" + f.message +
+                                      "); check --s3-endpoint and the name service"};
     case Exchange::Outcome::kNoConnection:
-      return {Code::kIo,
+      return {Code::kUnavailable,
               failed + "cannot connect to " + c.endpoint + " (" + f.message +
                   "); is the S3 server running, and is --s3-endpoint right (host, port, http or https)?"};
     case Exchange::Outcome::kUntrusted:
@@ -117,13 +117,13 @@ Status OfNetwork(const Failure& f, const ErrorContext& c) {
                                        f.message +
                                        "); give the certificate of its authority with --s3-ca FILE"};
     case Exchange::Outcome::kTimedOut:
-      return {Code::kIo, failed + "no answer from " + c.endpoint + " (" + f.message +
-                             "); the network or the S3 server is slow or away"};
+      return {Code::kUnavailable, failed + "no answer from " + c.endpoint + " (" + f.message +
+                                      "); the network or the S3 server is slow or away"};
     case Exchange::Outcome::kTooLong:
       return {Code::kIo, failed + "the answer is longer than what was asked for; " + c.endpoint +
                              " or a proxy before it does not do ranges, or is no S3 server"};
     default:
-      return {Code::kIo, failed + "the connection to " + c.endpoint + " broke (" + f.message + ")"};
+      return {Code::kUnavailable, failed + "the connection to " + c.endpoint + " broke (" + f.message + ")"};
   }
 }
 
@@ -155,6 +155,36 @@ bool MayRetry(const Failure& f) {
          f.status == 504;
 }
 
+ErrorClass ClassOf(const Failure& f) {
+  switch (f.outcome) {
+    case Exchange::Outcome::kAnswered:
+      break;
+    case Exchange::Outcome::kTimedOut:
+      return ErrorClass::kTimeOut;
+    default:
+      return ErrorClass::kNetwork;
+  }
+  constexpr std::array<std::string_view, 6> kThrottling = {
+      "SlowDown",         "Throttling",      "ThrottlingException",
+      "RequestThrottled", "TooManyRequests", "RequestLimitExceeded"};
+  if (std::ranges::find(kThrottling, f.code) != kThrottling.end()) return ErrorClass::kThrottled;
+  switch (f.status) {
+    case 404:
+    case 412:
+    case 416:
+      return f.code == "NoSuchBucket" ? ErrorClass::kOther : ErrorClass::kAnswer;
+    case 408:
+      return ErrorClass::kTimeOut;
+    case 429:
+      return ErrorClass::kThrottled;
+    case 401:
+    case 403:
+      return ErrorClass::kDenied;
+    default:
+      return f.status >= 500 || MayRetry(f) ? ErrorClass::kServer : ErrorClass::kOther;
+  }
+}
+
 bool BlamesCredentials(const Failure& f) {
   constexpr std::array<std::string_view, 5> kBlaming = {
       "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"};
@@ -184,7 +214,9 @@ Status ToStatus(const Failure& f, const ErrorContext& c) {
     if (f.status == 416) return {Code::kInvalid, text};
     if (f.status == 501 || f.status == 405) return {Code::kNotSupported, text};
   }
-  if (MayRetry(f)) text += "; the store is overloaded or in trouble, ask its operator";
+  if (MayRetry(f)) {
+    return {Code::kUnavailable, text + "; the store is overloaded or in trouble, ask its operator"};
+  }
   return {Code::kIo, text};
 }
 

@@ -1,7 +1,10 @@
 // What a failed exchange means, and what to do about it. Pure.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -26,6 +29,11 @@ Failure FailureIn(const Exchange& exchange);
 
 // Whether the same request may succeed later.
 bool MayRetry(const Failure& failure);
+// What sort of trouble it is. That a key is not there, is there already, or has no such range, is an answer.
+enum class ErrorClass : uint8_t { kAnswer, kThrottled, kServer, kNetwork, kTimeOut, kDenied, kOther };
+inline constexpr std::array<std::string_view, 7> kErrorClassNames = {
+    "answer", "throttled", "server", "network", "timeout", "denied", "other"};
+ErrorClass ClassOf(const Failure& failure);
 // Whether other keys might help: they may have been changed since they were read.
 bool BlamesCredentials(const Failure& failure);
 
@@ -35,7 +43,8 @@ struct ErrorContext {
 };
 // kNotFound: there is no such key. kExists: a condition did not hold. kInvalid: no such range. kNotSupported.
 // kAccessDenied: keys, permissions, clock, region, certificate. kNoSpace, kQuotaExceeded: the store is full.
-// kIo: everything else. The message names cause and remedy.
+// kUnavailable: it cannot be reached, or is in trouble, and may be back by itself. kIo: everything else. The
+// message names cause and remedy.
 Status ToStatus(const Failure& failure, const ErrorContext& context);
 
 }  // namespace curvefs::object::s3

@@ -99,6 +99,7 @@ Status Probe(Client& client, const Location& location, bool read_only) {
   for (int i = 0; i < 4; ++i) name += std::to_string(device());
   const std::string key = location.Key("probe-" + name);
   Status s = ProbeWrites(client, location, key);
+  if (s.code() == Code::kUnavailable) return s;  // somebody waits; it would not be deleted either
   Status deleted = client.Delete(key);
   CURVEFS_CHECK_OK(s);
   if (!deleted.ok()) return During("deleting", location, deleted);

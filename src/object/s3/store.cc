@@ -86,7 +86,11 @@ class S3Store final : public ObjectStore {
   Result<std::shared_ptr<Buffer>> ReadWhole(const ObjectName& name, uint32_t digest) override;
   Result<ObjectStat> Stat(const ObjectName& name) override;
   Result<Timestamp> WrittenAt(const ObjectName& name) override;
-  Status List(ChunkId from, const std::function<bool(const ObjectName&)>& visit, uint64_t* foreign) override;
+  Status List(ChunkId from, const std::function<bool(const ObjectName&)>& visit, uint64_t* foreign) override {
+    return ListDetails(from, [&](const ObjectDetails& object) { return visit(object.name); }, foreign);
+  }
+  Status ListDetails(ChunkId from, const std::function<bool(const ObjectDetails&)>& visit,
+                     uint64_t* foreign) override;
   Result<DiskSpace> Space() override { return DiskSpace{kNominalSpace, kNominalSpace}; }
 
  private:
@@ -331,16 +335,17 @@ Result<Timestamp> S3Store::WrittenAt(const ObjectName& name) {
   return found;
 }
 
-Status S3Store::List(ChunkId from, const std::function<bool(const ObjectName&)>& visit, uint64_t* foreign) {
+Status S3Store::ListDetails(ChunkId from, const std::function<bool(const ObjectDetails&)>& visit,
+                            uint64_t* foreign) {
   const std::string all = location_.Key(kObjects);
   uint64_t unknown = 0;
   bool go_on = true;
-  std::string dir;                // whose objects are in `names`
-  std::vector<ObjectName> names;  // within a directory keys are in the order of text, not of numbers
+  std::string dir;                   // whose objects are in `there`
+  std::vector<ObjectDetails> there;  // within a directory keys are in the order of text, not of numbers
   auto flush = [&] {
-    std::ranges::sort(names);
-    for (size_t i = 0; i < names.size() && go_on; ++i) go_on = visit(names[i]);
-    names.clear();
+    std::ranges::sort(there, {}, &ObjectDetails::name);
+    for (size_t i = 0; i < there.size() && go_on; ++i) go_on = visit(there[i]);
+    there.clear();
   };
   const std::string after = from.value < kChunksPerDir ? "" : all + DirOf(from) + "/";
   Status s = client_->List(all, after, [&](const ListedObject& object) {
@@ -356,7 +361,7 @@ Status S3Store::List(ChunkId from, const std::function<bool(const ObjectName&)>&
       flush();
       dir = rest.substr(0, slash);
     }
-    if (name->chunk >= from) names.push_back(*name);
+    if (name->chunk >= from) there.push_back({*name, DataBytesOf(object.bytes), object.modified});
     return go_on;
   });
   CURVEFS_CHECK_OK(ForApplication(std::move(s)));

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cctype>
 #include <cstring>
 #include <deque>
 #include <list>
@@ -14,6 +13,7 @@
 #include "base/blocking.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "object/s3/http.h"
 
 namespace curvefs::object::s3 {
 namespace {
@@ -96,7 +96,8 @@ class Transport::Driver {
   explicit Driver(TransportOptions options);
   ~Driver();
   void Run(std::span<Exchange* const> exchanges);
-  TransportStats stats() const { return {exchanges_, connections_, sent_, received_}; }
+  void GiveUp();
+  TransportStats stats() const;
 
  private:
   struct Waiting {
@@ -142,7 +143,7 @@ class Transport::Driver {
   const TransportOptions options_;
   CURLM* multi_;
 
-  Mutex mu_;                                                            // a leaf
+  mutable Mutex mu_;                                                    // a leaf
   std::array<std::deque<Waiting>, 3> waiting_ CURVEFS_GUARDED_BY(mu_);  // by Lane
   bool stop_ CURVEFS_GUARDED_BY(mu_) = false;
 
@@ -154,7 +155,8 @@ class Transport::Driver {
   RateLimit up_, down_;
   SteadyTime now_;
 
-  std::atomic<uint64_t> exchanges_ = 0, connections_ = 0, sent_ = 0, received_ = 0;
+  std::atomic<uint64_t> exchanges_ = 0, connections_ = 0, sent_ = 0, received_ = 0, in_flight_ = 0;
+  std::atomic<bool> given_up_ = false;
   std::thread thread_;
 };
 
@@ -186,6 +188,18 @@ Transport::Driver::~Driver() {
   CURVEFS_CHECK(running_.empty());
   for (CURL* easy : idle_) curl_easy_cleanup(easy);
   curl_multi_cleanup(multi_);
+}
+
+void Transport::Driver::GiveUp() {
+  given_up_ = true;
+  curl_multi_wakeup(multi_);
+}
+
+TransportStats Transport::Driver::stats() const {
+  TransportStats s{exchanges_, connections_, sent_, received_, in_flight_, 0};
+  MutexLock lock(mu_);
+  for (const auto& lane : waiting_) s.waiting += lane.size();
+  return s;
 }
 
 void Transport::Driver::Run(std::span<Exchange* const> exchanges) {
@@ -261,6 +275,7 @@ void Transport::Driver::Begin(const Waiting& waiting) {
   Running& r = running_.emplace_back(Running{this, e, waiting.batch});
   ++running_in_[static_cast<size_t>(e->lane)];
   ++exchanges_;
+  ++in_flight_;
   r.deadline = now_ + e->timeout;
   r.window_began = now_;
   if (idle_.empty()) {
@@ -410,15 +425,8 @@ size_t Transport::Driver::ReceiveHeader(char* data, size_t size, size_t count, v
   r->moved += line.size();
   if (line.starts_with("HTTP/"))
     r->exchange->answer_headers.clear();  // one after another, if the first was a 100
-  const size_t colon = line.find(':');
-  if (colon == line.npos) return line.size();
-  std::string name(line.substr(0, colon));
-  std::ranges::transform(name, name.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  const size_t begin = std::min(line.find_first_not_of(" \t", colon + 1), line.size());
-  const size_t end = line.find_last_not_of(" \t\r\n") + 1;
-  r->exchange->answer_headers.emplace_back(std::move(name),
-                                           std::string(line.substr(begin, end > begin ? end - begin : 0)));
+  if (auto header = ParseHeader(line))
+    r->exchange->answer_headers.emplace_back(std::move(header->name), std::move(header->value));
   return line.size();
 }
 
@@ -454,9 +462,11 @@ void Transport::Driver::LetGo() {
 void Transport::Driver::GiveUpLate() {
   for (auto it = running_.begin(); it != running_.end();) {
     Running* r = &*it++;
-    if (r->held_by != nullptr) continue;
+    if (r->held_by != nullptr && !given_up_) continue;
     const char* why = nullptr;
-    if (now_ >= r->deadline) {
+    if (given_up_) {
+      why = "it was given up for the end of the process";
+    } else if (now_ >= r->deadline) {
       why = "it was not done in time";
     } else if (now_ - r->window_began >= options_.stall_timeout) {
       if (r->moved - r->window_moved < kStallBytes) why = "nothing moved for too long";
@@ -493,6 +503,7 @@ void Transport::Driver::End(Running* r, CURLcode code, const char* why) {
   curl_slist_free_all(r->headers);
   idle_.push_back(r->easy);
   --running_in_[static_cast<size_t>(e->lane)];
+  --in_flight_;
   Batch* batch = r->batch;
   running_.remove_if([r](const Running& other) { return &other == r; });
   MutexLock lock(batch->mu);
@@ -504,6 +515,10 @@ Transport::~Transport() = default;
 
 void Transport::Run(std::span<Exchange* const> exchanges) {
   if (!exchanges.empty()) driver_->Run(exchanges);
+}
+
+void Transport::GiveUp() {
+  driver_->GiveUp();
 }
 
 TransportStats Transport::stats() const {

@@ -70,6 +70,7 @@ struct Exchange {
 
 struct TransportStats {
   uint64_t exchanges = 0, connections = 0, sent_bytes = 0, received_bytes = 0;
+  uint64_t in_flight = 0, waiting = 0;  // now: under way, and for a place in their lane
 };
 
 // Thread-safe.
@@ -82,6 +83,8 @@ class Transport {
 
   // Runs them all; returns when the last has ended. Each is the caller's until then and may not be touched.
   void Run(std::span<Exchange* const> exchanges);
+  // From now on exchanges fail at once, with kTimedOut, those under way too. For the end of a process.
+  void GiveUp();
   TransportStats stats() const;
 
  private:
