@@ -112,6 +112,7 @@ struct DataCache::Core {
                                                    uint32_t compaction);
   meta::ChunkRecord NewObject(InodeId inode, uint64_t begin, uint64_t bytes, ChunkId chunk) const;
   Status Put(meta::ChunkRecord* record, const BufferList& bytes);
+  static meta::ChunkRecord TakePart(meta::ChunkRecord* stored, const Range& part);
   void DeleteObjects(const std::vector<meta::ChunkRecord>& records);
   object::ObjectName NameOf(const meta::ChunkRecord& record) const;
 

@@ -445,13 +445,18 @@ Result<std::vector<meta::ChunkRecord>> DataCache::Core::PutObject(InodeId inode,
   CURVEFS_CHECK_OK(Put(&r, bytes));
   std::vector<meta::ChunkRecord> records;
   records.reserve(plan.parts.size());
-  for (const Range& part : plan.parts) {
-    r.offset = part.begin;
-    r.len = part.size();
-    records.push_back(r);
-    r.object_offset += part.size();
-  }
+  for (const Range& part : plan.parts) records.push_back(TakePart(&r, part));
   return records;
+}
+
+// The record of the next part of a file in an object, whose parts lie one behind the other. `stored` goes on
+// to the part behind it.
+meta::ChunkRecord DataCache::Core::TakePart(meta::ChunkRecord* stored, const Range& part) {
+  meta::ChunkRecord record = *stored;
+  record.offset = part.begin;
+  record.len = part.size();
+  stored->object_offset += part.size();
+  return record;
 }
 
 void DataCache::Core::DeleteObjects(const std::vector<meta::ChunkRecord>& records) {

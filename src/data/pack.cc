@@ -99,12 +99,7 @@ Status DataCache::Core::PutTogether(std::vector<Member>& members) {
   meta::ChunkRecord r = NewObject(first->file->inode, first->parts.front().begin, TotalSize(bytes), chunk);
   CURVEFS_CHECK_OK(Put(&r, bytes));
   for (Member& m : members) {
-    for (const Range& part : m.parts) {
-      r.offset = part.begin;
-      r.len = part.size();
-      m.stored.records.push_back(r);
-      r.object_offset += part.size();
-    }
+    for (const Range& part : m.parts) m.stored.records.push_back(TakePart(&r, part));
   }
   return {};
 }

@@ -59,7 +59,6 @@ Status DataCache::Core::Collect(const ChunkOfFile& chunk, const std::set<ChunkId
     CURVEFS_TRY(auto slice, ReadPiece(inode, r, {r.offset, r.end()}, false));
     moves->bytes.push_back(std::move(slice));
     meta::ChunkRecord after{.offset = r.offset, .len = r.len};
-    after.object_offset = moves->size;
     moves->size += r.len;
     ++moves->records;
     replacement.after.push_back(std::move(after));
@@ -81,15 +80,9 @@ Status DataCache::Core::Move(Moves moves) {
   std::vector<FilePtr> files;
   std::vector<std::unique_lock<Turn>> locks;
   std::vector<ChunkIndex::Replacement> chunks;
-  uint64_t at = 0;
+  meta::ChunkRecord next = stored;
   for (auto& c : moves.chunks) {
-    for (auto& r : c.after) {
-      meta::ChunkRecord record = stored;
-      record.offset = r.offset;
-      record.len = r.len;
-      record.object_offset = std::exchange(at, at + r.len);
-      r = std::move(record);
-    }
+    for (auto& r : c.after) r = TakePart(&next, {r.offset, r.end()});
     const bool locked_already = !files.empty() && files.back()->inode == c.inode;
     if (!locked_already) {
       FilePtr file = FindOrMake(c.inode);

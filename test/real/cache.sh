@@ -38,6 +38,7 @@ cleanup() {
   local status=$?
   trap - EXIT INT TERM
   cd /
+  ! mountpoint -q "$dir/objects" || back || true
   ! mounted || "$curvefs" umount --timeout 30s "$mnt" 2>/dev/null || umount -l "$mnt" || true
   ! mountpoint -q "$disk" || umount "$disk" || true
   rm -rf "$work"
