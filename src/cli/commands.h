@@ -35,6 +35,8 @@ void AddCompact(CLI::App& app, int* exit_code);
 void AddConfig(CLI::App& app, int* exit_code);
 void AddGc(CLI::App& app, int* exit_code);
 void AddQuota(CLI::App& app, int* exit_code);
+void AddMetaserver(CLI::App& app, int* exit_code);
+void AddCopyset(CLI::App& app, int* exit_code);
 void AddVersion(CLI::App& app, int* exit_code);
 
 // `curvefs` and `mount.curvefs`, from arguments to exit code. Catches what the option parser throws.

@@ -32,6 +32,8 @@ int CurvefsMain(int argc, char** argv) {
   AddConfig(app, &exit_code);
   AddGc(app, &exit_code);
   AddQuota(app, &exit_code);
+  AddMetaserver(app, &exit_code);
+  AddCopyset(app, &exit_code);
   AddVersion(app, &exit_code);
   app.footer(
       "Examples:\n"
