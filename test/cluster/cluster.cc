@@ -33,8 +33,8 @@ Result<std::string> Cluster::Ask(size_t server, uint16_t method, const std::stri
   return **std::move(answer);
 }
 
-Status Cluster::MakeCopysets(size_t n) {
-  for (uint64_t id = 1; id <= n; ++id) {
+Status Cluster::CreateCopysets(uint64_t first, uint64_t last) {
+  for (uint64_t id = first; id <= last; ++id) {
     for (size_t i = 0; i < client_->servers(); ++i) {
       proto::CreateCopysetRequest request;
       request.mutable_header()->set_copyset_id(id);
@@ -46,6 +46,11 @@ Status Cluster::MakeCopysets(size_t n) {
       if (!made) return made.error();
     }
   }
+  return {};
+}
+
+Status Cluster::MakeCopysets(size_t n) {
+  CURVEFS_CHECK_OK(CreateCopysets(1, n));
   for (uint64_t id = 1; id <= n; ++id) {
     CURVEFS_TRY(const size_t leader, Leader(id));
     proto::FormatCopysetRequest format;

@@ -20,6 +20,8 @@ class Cluster {
   // Makes copysets 1 … n of three replicas, each with a file system and a session of the client; waits for
   // leaders.
   Status MakeCopysets(size_t n);
+  // Copysets first … last, empty.
+  Status CreateCopysets(uint64_t first, uint64_t last);
   Servers& servers() { return servers_; }
   Client& client() { return *client_; }
   net::AsioLoop& loop() { return loop_; }

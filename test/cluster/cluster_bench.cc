@@ -95,10 +95,18 @@ int Main(int argc, char** argv) {
     (void)cluster.CompareReplicas(1);
   }
   // Three hundred copysets with nothing to do.
-  double servers = cluster.servers().CpuSeconds();
-  cluster.loop().RunUntil([] { return false; }, std::chrono::seconds(4));
-  std::printf("idle, 10 copysets: %.1f %% of a processor, all three servers\n",
-              (cluster.servers().CpuSeconds() - servers) * 25);
+  CURVEFS_CHECK(cluster.CreateCopysets(11, 300).ok());
+  CURVEFS_CHECK(cluster.Leader(300).has_value());
+  cluster.loop().RunUntil([] { return false; }, std::chrono::seconds(3));
+  const double servers = cluster.servers().CpuSeconds();
+  cluster.loop().RunUntil([] { return false; }, std::chrono::seconds(10));
+  std::printf("idle, 300 copysets: %.1f %% of a processor, all three servers together\n",
+              (cluster.servers().CpuSeconds() - servers) * 10);
+  CURVEFS_CHECK(cluster.servers().Stop(2) == 0);
+  const SteadyTime begin = Clock::System().Steady();
+  CURVEFS_CHECK(cluster.servers().Start(2).ok());
+  std::printf("start with 300 copysets: %lld ms\n",
+              static_cast<long long>((Clock::System().Steady() - begin) / std::chrono::milliseconds(1)));
   for (const std::string& difference : {cluster.CompareReplicas(1), cluster.CompareReplicas(2)}) {
     if (difference.empty()) continue;
     std::fprintf(stderr, "%s", difference.c_str());
