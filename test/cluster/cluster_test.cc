@@ -74,8 +74,10 @@ class ClusterTest : public testing::Test {
     for (size_t c = 1; c <= kCopysets; ++c) EXPECT_EQ(cluster->CompareReplicas(c), "");
   }
 
-  const std::string root =
-      std::filesystem::temp_directory_path() / ("curvefs-cluster-" + std::to_string(::getpid()));
+  // Of each test its own: what a failed one leaves behind is worth reading.
+  const std::string root = std::filesystem::temp_directory_path() /
+                           ("curvefs-cluster-" + std::to_string(::getpid()) + "-" +
+                            testing::UnitTest::GetInstance()->current_test_info()->name());
   std::unique_ptr<Cluster> cluster;
   int kills = 0, stops = 0;
 };
