@@ -61,7 +61,7 @@ TEST(WriteBatchTest, RoundTrip) {
                                                     {RecordType::kDel, "gone", ""},
                                                     {RecordType::kSet, long_key, big},
                                                     {RecordType::kSet, "from nothing", ""}}));
-  EXPECT_EQ(WriteBatch::Verify(batch.encoded()).value(), 3u);
+  EXPECT_EQ(WriteBatch::Verify(batch.encoded()).value(), 4u);
   EXPECT_EQ(WriteBatch::Verify("").value(), 0u);
 }
 
