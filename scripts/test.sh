@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds and runs the tests, and ends with one line: "N passed, N failed".
 #   scripts/test.sh fast   the fast tests, release build
-#   scripts/test.sh full   those, the slow ones (ctest label "full"), and all fast ones under the sanitizers
-#   scripts/test.sh asan | tsan | slow   one part of full
+#   scripts/test.sh full   those, the slow ones (ctest label "full"), and the fast ones under the sanitizers and built
+#                          with clang, which checks the lock annotations
+#   scripts/test.sh asan | tsan | clang | slow   one part of full
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -36,15 +37,17 @@ case ${1:-fast} in
   fast) run release -LE full ;;
   asan) run asan -LE "full|real" ;;
   tsan) run tsan -LE "full|real" ;;
+  clang) run clang -LE "full|real" ;;
   slow) run release -L full ;;
   full)
     run release -LE full
     run asan -LE "full|real"
     run tsan -LE "full|real"
+    run clang -LE "full|real"
     run release -L full
     ;;
   *)
-    echo "test.sh: there are fast, full, asan, tsan and slow" >&2
+    echo "test.sh: there are fast, full, asan, tsan, clang and slow" >&2
     exit 2
     ;;
 esac
