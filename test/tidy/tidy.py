@@ -43,6 +43,9 @@ THROW = re.compile(r"^[^/\"]*\bthrow\b(?! std::bad_alloc)")  # as operator new d
 SLEEP = re.compile(r"\b(sleep_for|sleep_until|usleep|nanosleep)\s*\(|[^a-z_]sleep\([0-9]")
 LIBFUSE = re.compile(r"#include <(fuse|fuse3/|fuse_lowlevel)")
 ERRNO = re.compile(r"#include <(cerrno|errno\.h)>")
+# std::unique_lock is left to what is Lockable and no mutex (data::Turn); it does not fit ours.
+STD_MUTEX = re.compile(r"#include <(mutex|shared_mutex|condition_variable)>|"
+                       r"\bstd::((recursive_|shared_|timed_)*mutex|lock_guard|scoped_lock|shared_lock|condition_variable)\b")
 
 
 def is_test(path):
@@ -82,6 +85,8 @@ def check_file(path, text):
             continue
         if ERRNO.search(line) and folder not in ERRNO_FOLDERS:
             yield number, "errno", f"{folder} knows Status, not errno"
+        if path != "src/base/mutex.h" and STD_MUTEX.search(line):
+            yield number, "mutex", "base/mutex.h has the locks that clang checks"
         if folder == "meta" and META_FORBIDDEN.search(line):
             yield number, "meta-pure", "meta has no I/O, no clock and no threads"
         if THROW.search(line):
@@ -174,6 +179,9 @@ CANARIES = [
     ("libfuse", "src/fuse/bad.cc", "#include <fuse_lowlevel.h>\n"),
     ("errno", "src/meta/bad.cc", "#include <cerrno>\n"),
     ("meta-pure", "src/meta/bad.cc", "#include <thread>\n"),
+    ("mutex", "src/kv/bad.cc", "#include <mutex>\n"),
+    ("mutex", "src/kv/bad.cc", "  std::shared_mutex mu_;\n"),
+    ("mutex", "src/kv/bad.cc", "  std::lock_guard lock(mu_);\n"),
     ("undone", "src/kv/bad.cc", "int x;  // TO" "DO: finish\n"),
     ("throw", "src/kv/bad.cc", '  throw std::runtime_error("x");\n'),
     ("sleep", "src/kv/bad_test.cc", "std::this_thread::sleep_for(1s);\n"),
