@@ -8,21 +8,15 @@
 #include "base/log.h"
 #include "meta/ops/content.h"
 #include "meta/ops/create.h"
+#include "metaserver/space.h"
 
 namespace curvefs::metaserver {
 namespace {
 
 constexpr FsId kFs{1};                   // one file system in a standalone copyset
 constexpr uint32_t kReclaimAtOnce = 64;  // chunk records that ReleaseOrphan removes itself
-constexpr uint32_t kReclaimSlice =
-    2'000;  // and per transaction in the background, so that others get their turn
-constexpr size_t kDeleteSlice = 1'000;
 constexpr Duration kPatience = std::chrono::seconds(1);  // with deletions that fail
 constexpr uint64_t kSnapshotAtShutdownBytes = 16 << 20;
-
-object::ObjectName NameOf(FsId fs, const meta::ObjectRef& o) {
-  return {o.chunk, o.block, o.compaction, fs, o.inode};
-}
 
 }  // namespace
 
@@ -38,7 +32,7 @@ Result<std::unique_ptr<Copyset>> Copyset::Open(Disk& disk, std::string dir, obje
   if (!options.read_only && !c->super_.homes) CURVEFS_CHECK_OK(c->MakeHomes());
   // Limits hold from the first operation on.
   if (!options.read_only) {
-    CURVEFS_TRY(bool limited, c->HasQuotas());
+    CURVEFS_TRY(bool limited, HasQuotas(*c->store_, c->super_));
     if (limited) CURVEFS_CHECK_OK(c->TrackUsage());
   }
   if (options.background && !options.read_only) {
@@ -71,7 +65,9 @@ Status Copyset::Recover(const meta::SuperBlock* format) {
   } else if (!options_.read_only || lock.error().code() == Code::kBusy) {
     return lock.error();  // on a read-only disk there can be no lock, and no writer
   }
-  store_ = options_.engine == MetaEngine::kRocksdb ? kv::MakeRocksStore(dir_ + "/store", options_.rocks)
+  kv::RocksOptions rocks = options_.rocks;
+  rocks.read_only = options_.read_only;
+  store_ = options_.engine == MetaEngine::kRocksdb ? kv::MakeRocksStore(dir_ + "/store", rocks)
                                                    : kv::MakeMemoryStore(disk_, dir_ + "/store");
   // A disk engine may make state durable on its own; then the journal and the objects that the state names go
   // first.
@@ -99,26 +95,13 @@ Status Copyset::Recover(const meta::SuperBlock* format) {
 
   // What the last mount did not come to: objects to delete, orphans to reclaim, objects that nothing refers
   // to.
-  std::deque<Pending> freed;
+  std::vector<object::ObjectName> freed;
   std::vector<InodeId> released;
-  std::string begin = meta::KindPrefix(fs_.fs, PartitionId(0), meta::KeyKind::kFree);
-  CURVEFS_CHECK_OK(store_->Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view v) {
-    meta::ParsedKey parsed;
-    if (!meta::ParseKey(key, &parsed)) return true;
-    if (auto f = meta::DecodeFreeObject(parsed.chunk, v)) {
-      freed.push_back({0, NameOf(fs_.fs, {f->chunk, f->block, f->compaction, f->inode})});
-    }
-    return true;
-  }));
-  begin = meta::KindPrefix(fs_.fs, PartitionId(0), meta::KeyKind::kOrphan);
-  CURVEFS_CHECK_OK(store_->Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view) {
-    meta::ParsedKey parsed;
-    if (meta::ParseKey(key, &parsed)) released.push_back(parsed.inode);
-    return true;
-  }));
+  CURVEFS_CHECK_OK(FindFreed(*store_, fs_.fs, PartitionId(0), &freed));
+  CURVEFS_CHECK_OK(FindOrphans(*store_, fs_.fs, PartitionId(0), ~size_t{0}, &released));
   {
     MutexLock pending(mu_);
-    freed_ = std::move(freed);
+    for (const auto& name : freed) freed_.push_back({0, name});
     released_ = std::move(released);
   }
   {

@@ -138,9 +138,6 @@ class Copyset {
   Status Commit(meta::Txn& txn) CURVEFS_REQUIRES(strand_);
   Status MakeHomes();
   Status BuildUsage() CURVEFS_REQUIRES(usage_mu_);
-  Result<bool> HasQuotas() const;
-  Status LoadQuotas(UsageTree* tree) const CURVEFS_REQUIRES(strand_);
-  Status AddToUsage(UsageTree* tree) CURVEFS_REQUIRES(strand_);
   void FindSparse();
   Status SyncObjects(Seq upto);
   void CommitTick();

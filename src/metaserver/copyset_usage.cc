@@ -6,11 +6,11 @@
 
 #include "base/log.h"
 #include "metaserver/copyset.h"
+#include "metaserver/space.h"
 
 namespace curvefs::metaserver {
 namespace {
 
-constexpr size_t kUsageSlice = 2'000;     // inodes counted in one turn of the strand
 constexpr size_t kHomesPerBatch = 5'000;  // names looked at in one change
 constexpr size_t kMaxDifferences = 1'000;
 
@@ -78,50 +78,7 @@ Status Copyset::MakeHomes() {
   return {};
 }
 
-Result<bool> Copyset::HasQuotas() const {
-  if (super_.capacity_bytes > 0 || super_.capacity_inodes > 0) return true;
-  const std::string begin = meta::KindPrefix(fs_.fs, PartitionId(0), meta::KeyKind::kQuota);
-  bool any = false;
-  CURVEFS_CHECK_OK(store_->Scan(begin, kv::PrefixEnd(begin), [&](std::string_view, std::string_view) {
-    any = true;
-    return false;
-  }));
-  return any;
-}
-
-Status Copyset::LoadQuotas(UsageTree* tree) const {
-  const std::string begin = meta::KindPrefix(fs_.fs, PartitionId(0), meta::KeyKind::kQuota);
-  return store_->Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view value) {
-    meta::ParsedKey parsed;
-    auto quota = meta::DecodeQuota(value);
-    if (quota && meta::ParseKey(key, &parsed)) tree->SetQuota(parsed.inode, *quota);
-    return true;
-  });
-}
-
-// The next slice of inodes; Complete when there is none.
-Status Copyset::AddToUsage(UsageTree* tree) {
-  const std::string begin = meta::InodeKey(fs_.fs, InodeId(tree->counted_to().value + 1));
-  const std::string end = kv::PrefixEnd(meta::KindPrefix(fs_.fs, PartitionId(0), meta::KeyKind::kInode));
-  size_t seen = 0;
-  Status failure;
-  CURVEFS_CHECK_OK(store_->Scan(begin, end, [&](std::string_view key, std::string_view value) {
-    meta::ParsedKey parsed;
-    if (!meta::ParseKey(key, &parsed)) return true;
-    auto inode = meta::DecodeInode(parsed.inode, value);
-    if (!inode) {
-      failure = inode.error();
-      return false;
-    }
-    tree->Add(parsed.inode, meta::ShareOf(*inode));
-    return ++seen < kUsageSlice;
-  }));
-  CURVEFS_CHECK_OK(failure);
-  if (seen < kUsageSlice) tree->Complete();
-  return {};
-}
-
-// Leaves building_usage_ to the caller, to be used or dropped.
+// Leaves building_usage_ to the caller, who holds usage_mu_, to be used or dropped.
 Status Copyset::BuildUsage() {
   if (!super_.homes)
     return {Code::kNotSupported, dir_ + ": written by an older version; mount it once for writing"};
@@ -130,11 +87,11 @@ Status Copyset::BuildUsage() {
     if (usage_) building_usage_->CopyAnnounced(*usage_);
     fs_.track_usage = true;
     tracks_usage_.store(true, std::memory_order_release);
-    return LoadQuotas(building_usage_.get());
+    return LoadQuotas(*store_, fs_.fs, building_usage_.get());
   });
   for (bool complete = false; s.ok() && !complete;) {
     s = strand_.Run([&]() CURVEFS_REQUIRES(strand_) {
-      Status added = AddToUsage(building_usage_.get());
+      Status added = AddToUsage(*store_, fs_.fs, kUsageSlice, building_usage_.get());
       complete = building_usage_->counted_to().value == ~uint64_t{0};
       return added;
     });
@@ -185,24 +142,8 @@ Status Copyset::SetQuota(InodeId dir, const meta::Quota& quota) {
   CURVEFS_CHECK_OK(TrackUsage());
   meta::SuperBlock super;  // if it is the root's
   CURVEFS_CHECK_OK(Change([&](meta::Txn& txn) -> Status {
-    CURVEFS_TRY(meta::Inode inode, txn.GetDirectory(dir));
-    if (inode.nlink == 0) return Code::kNotFound;
-    txn.PassQuotas();
-    if (dir == kRootInode) {
-      super = super_;
-      super.capacity_bytes = quota.bytes;
-      super.capacity_inodes = quota.inodes;
-      txn.Set(meta::SuperBlockKey(fs_.fs), meta::EncodeSuperBlock(super));
-      return {};
-    }
-    if (quota.any()) {
-      txn.Set(meta::QuotaKey(fs_.fs, dir), meta::EncodeQuota(quota));
-      inode.flags |= meta::kHasQuota;
-    } else {
-      txn.DropQuota(&inode);
-    }
-    txn.PutInode(inode);
-    return {};
+    super = super_;
+    return ChangeQuota(txn, dir, quota, &super);
   }));
   strand_.Run([&]() CURVEFS_REQUIRES(strand_) {
     // The directory may be gone meanwhile, and its quota with it.

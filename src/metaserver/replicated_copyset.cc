@@ -66,7 +66,9 @@ ReplicatedCopyset::ReplicatedCopyset(Disk& disk, std::string dir, const meta::Fs
   overlay_ = std::make_unique<kv::Overlay>(*state_view_);
 }
 
-ReplicatedCopyset::~ReplicatedCopyset() = default;
+ReplicatedCopyset::~ReplicatedCopyset() {
+  *alive_ = false;
+}
 
 Result<std::unique_ptr<ReplicatedCopyset>> ReplicatedCopyset::Open(Disk& disk, std::string dir,
                                                                    const raft::Members& first,
@@ -113,10 +115,6 @@ Result<raft::SnapshotMeta> ReplicatedCopyset::Position(const kv::KVStore& store)
 
 // ---- Changes
 
-Status ReplicatedCopyset::Commit(meta::Txn& txn, std::function<void(const Status&)> done) {
-  return Propose(txn.ToBatch(), std::move(done));
-}
-
 Status ReplicatedCopyset::Propose(const kv::WriteBatch& batch, std::function<void(const Status&)> done) {
   const uint64_t number = last_proposal_ + 1;
   auto payload = raft::MakePayload(batch.encoded());
@@ -146,12 +144,13 @@ void ReplicatedCopyset::LeadershipChanged(bool leads, raft::Term) {
   if (!leads) {
     CURVEFS_CHECK(proposals_.empty() && overlay_->empty());
     sessions_.Clear();
+    StopSpace();
     return;
   }
-  if (Status s = sessions_.Load(*store_, clock_.Steady()); !s.ok()) {
-    // Own state that cannot be read: whatever it held, a request could be done twice.
-    CheckFailed(__FILE__, __LINE__, "the sessions can be read", s.ToString());
-  }
+  Status s = sessions_.Load(*store_, clock_.Steady());
+  if (s.ok()) s = StartSpace();
+  // Own state that cannot be read: whatever it held, a request could be done twice.
+  if (!s.ok()) CheckFailed(__FILE__, __LINE__, "a new leader can read its state", s.ToString());
 }
 
 Status ReplicatedCopyset::Apply(std::span<const raft::Entry> entries) {

@@ -21,9 +21,11 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -38,6 +40,8 @@
 #include "meta/session.h"
 #include "meta/txn.h"
 #include "metaserver/session_table.h"
+#include "metaserver/usage.h"
+#include "object/object_store.h"
 #include "raft/group.h"
 #include "raft/seams.h"
 
@@ -75,9 +79,13 @@ class ReplicatedCopyset final : public raft::StateMachine {
   // kNotLeader, kUnavailable (nothing happened), kTimedOut (unknown).
   template <typename F, typename Done>
   void Change(F&& f, Done done) {
+    Change(fs_.fs, std::forward<F>(f), std::move(done));
+  }
+  template <typename F, typename Done>
+  void Change(FsId fs, F&& f, Done done) {
     using R = decltype(f(std::declval<meta::Txn&>()));
     if (!group_->leads()) return Finish<R>(std::move(done), Status(Code::kNotLeader));
-    meta::Txn txn(*overlay_, fs_, clock_.Wall());
+    meta::Txn txn(*overlay_, ContextOf(fs), clock_.Wall());
     R result = f(txn);
     if (!Good(result) || txn.empty()) return AfterAll<R>(std::move(result), std::move(done));
     auto shared = std::make_shared<std::pair<R, Done>>(std::move(result), std::move(done));
@@ -90,9 +98,13 @@ class ReplicatedCopyset final : public raft::StateMachine {
   // Evaluates f(const Reader&) against a state that has all that was committed when Read was called.
   template <typename F, typename Done>
   void Read(F f, Done done) {
+    Read(fs_.fs, std::move(f), std::move(done));
+  }
+  template <typename F, typename Done>
+  void Read(FsId fs, F f, Done done) {
     using R = decltype(f(std::declval<const meta::Reader&>()));
-    group_->Read([this, f = std::move(f), done = std::move(done)](const Status& s) {
-      done(s.ok() ? R(f(meta::Reader(*store_, fs_))) : R(Convert<R>(s)));
+    group_->Read([this, fs, f = std::move(f), done = std::move(done)](const Status& s) {
+      done(s.ok() ? R(f(meta::Reader(*store_, ContextOf(fs)))) : R(Convert<R>(s)));
     });
   }
 
@@ -105,7 +117,11 @@ class ReplicatedCopyset final : public raft::StateMachine {
   using Evaluate = std::function<Result<std::string>(meta::Txn&)>;
   template <typename F>
   void ChangeOnce(const RequestId& id, F f, Replied done) {
-    Once(id, Evaluate(std::move(f)), std::move(done));
+    Once(fs_.fs, id, Evaluate(std::move(f)), std::move(done));
+  }
+  template <typename F>
+  void ChangeOnce(FsId fs, const RequestId& id, F f, Replied done) {
+    Once(fs, id, Evaluate(std::move(f)), std::move(done));
   }
 
   // `owner` says whose it is, for people; at most kMaxSessionOwner bytes. kUnavailable: there are
@@ -118,9 +134,33 @@ class ReplicatedCopyset final : public raft::StateMachine {
     return sessions_.Hear(session, acknowledged, clock_.Steady());
   }
   std::vector<SessionTable::Info> Sessions() const { return sessions_.List(clock_.Steady()); }
-  // Call it about once a second: ends sessions that are silent for too long, forgets what is acknowledged.
-  // Only a leader does anything. Sessions have their whole time again when the leader changes.
+  // An open file keeps its inode alive when its last name goes. A new leader knows nothing of open files and
+  // leaves orphans alone for session_timeout; until then clients say again what they have open. False: this
+  // leader knows no such session.
+  bool NoteOpen(uint64_t session, OpenFile file) { return sessions_.NoteOpen(session, file); }
+  void NoteClosed(uint64_t session, OpenFile file) { sessions_.NoteClosed(session, file); }
+  // Call it about once a second: ends sessions that are silent for too long, forgets what is acknowledged,
+  // reclaims orphans that nobody has open, deletes freed objects, counts usage. Only a leader does anything.
+  // Sessions have their whole time again when the leader changes.
   void Housekeep();
+
+  // ---- File systems and space (replicated_space.cc)
+
+  // A file system, or its part in this copyset: super.fs says which; with its root directory, if super.root
+  // is of partition 0 and `uid`, `gid` its owner. Ok also if the same (by uuid) is there already; kExists:
+  // another.
+  void Format(meta::SuperBlock super, uint32_t uid, uint32_t gid, std::function<void(Status)> done);
+  // Freed objects are deleted there, by `deleting`, which may take its time. Without: they wait in the state.
+  void UseObjects(object::ObjectStore& objects, Background& deleting) {
+    objects_ = &objects;
+    deleting_ = &deleting;
+  }
+  // See copyset.h. Figures and limits hold once a new leader has counted (2 s for a million inodes, in
+  // slices); until then kUnavailable, and changes pass.
+  void SetQuota(FsId fs, InodeId dir, const meta::Quota& quota, std::function<void(Status)> done);
+  Result<Usage> UsageBelow(FsId fs, InodeId dir) const;
+  Status AnnounceLength(FsId fs, InodeId file, uint64_t end, bool exactly);
+  size_t freed_objects_waiting() const { return freed_.size(); }
 
   const kv::KVStore& store() const { return *store_; }
   size_t proposed_changes() const { return proposals_.size(); }
@@ -139,8 +179,23 @@ class ReplicatedCopyset final : public raft::StateMachine {
  private:
   ReplicatedCopyset(Disk& disk, std::string dir, const meta::FsContext& fs, const Clock& clock,
                     Background& background, ReplicatedOptions options);
-  void Once(const RequestId& id, Evaluate f, Replied done);
-  void EvaluateOnce(const RequestId& id, const Evaluate& f, Replied done);
+  void Once(FsId fs, const RequestId& id, Evaluate f, Replied done);
+  void EvaluateOnce(FsId fs, const RequestId& id, const Evaluate& f, Replied done);
+
+  struct FileSystem {
+    meta::SuperBlock super;
+    meta::FsContext context;
+    std::unique_ptr<UsageTree> usage;  // while this leads, and there are limits or somebody asked
+  };
+  const meta::FsContext& ContextOf(FsId fs) const;
+  Status LoadFileSystems();
+  Status StartSpace();
+  void StopSpace();
+  Status TrackUsage(FileSystem* fs);
+  void CountUsage(size_t inodes);
+  void ReclaimOrphans();
+  void DeleteFreed();
+  void ForgetFreed(const std::vector<object::ObjectName>& names);
   static Result<raft::SnapshotMeta> Position(const kv::KVStore& store);
   // Proposes what the transaction did. Refused: `done` never runs.
   Status Commit(meta::Txn& txn, std::function<void(const Status&)> done);
@@ -193,6 +248,16 @@ class ReplicatedCopyset final : public raft::StateMachine {
   class StateView;
   std::unique_ptr<StateView> state_view_;
   std::unique_ptr<kv::Overlay> overlay_;
+  std::map<FsId, FileSystem> file_systems_;
+  SteadyTime led_since_{};
+  uint64_t times_led_ = 0;
+  object::ObjectStore* objects_ = nullptr;
+  Background* deleting_ = nullptr;
+  std::deque<object::ObjectName> freed_;  // by committed batches, while this leads
+  bool deletes_ = false;                  // some are being deleted
+  std::set<OpenFile> reclaiming_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+
   SessionTable sessions_;  // filled while this leads
   size_t opening_ = 0;
   uint64_t last_proposal_ = 0;

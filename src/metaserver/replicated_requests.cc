@@ -25,16 +25,17 @@ bool IsPassing(Code code) {
   }
 }
 
+constexpr size_t kUsageAtOnce = 50'000;  // inodes counted in one go, some 50 ms
 constexpr size_t kMaxMessage = 1 << 10;  // of a failure that is remembered
 
 }  // namespace
 
-void ReplicatedCopyset::Once(const RequestId& id, Evaluate f, Replied done) {
+void ReplicatedCopyset::Once(FsId fs, const RequestId& id, Evaluate f, Replied done) {
   if (!group_->leads()) return done(Fail(Code::kNotLeader));
   Status why;
   switch (sessions_.Admit(id, clock_.Steady(), &done, &why)) {
     case SessionTable::Verdict::kNew:
-      return EvaluateOnce(id, f, std::move(done));
+      return EvaluateOnce(fs, id, f, std::move(done));
     case SessionTable::Verdict::kJoined:
       return;
     case SessionTable::Verdict::kRefused:
@@ -53,24 +54,23 @@ void ReplicatedCopyset::Once(const RequestId& id, Evaluate f, Replied done) {
       break;
   }
   // Perhaps another replica leads, and has opened it.
-  WhenSettled([this, id, f = std::move(f), done = std::move(done)](const Status& s) mutable {
+  WhenSettled([this, fs, id, f = std::move(f), done = std::move(done)](const Status& s) mutable {
     if (!s.ok()) return done(Fail(s.code() == Code::kTimedOut ? Status(Code::kNotLeader) : s));
-    Status unused;
     if (!sessions_.Hear(id.session, 0, clock_.Steady()))
       return done(Fail(Code::kFenced, "session " + std::to_string(id.session) + " is over"));
-    Once(id, std::move(f), std::move(done));
+    Once(fs, id, std::move(f), std::move(done));
   });
 }
 
-void ReplicatedCopyset::EvaluateOnce(const RequestId& id, const Evaluate& f, Replied done) {
-  auto txn = std::make_unique<meta::Txn>(*overlay_, fs_, clock_.Wall());
+void ReplicatedCopyset::EvaluateOnce(FsId fs, const RequestId& id, const Evaluate& f, Replied done) {
+  auto txn = std::make_unique<meta::Txn>(*overlay_, ContextOf(fs), clock_.Wall());
   Result<std::string> result = f(*txn);
   if (result && result->size() > kMaxReply) {
     result = Fail(Code::kTooBig, "a reply of " + std::to_string(result->size()) + " bytes");
   }
   if (!result && IsPassing(result.error().code())) return done(std::move(result));
   for (int attempt = 0;; ++attempt) {
-    if (!result) txn = std::make_unique<meta::Txn>(*overlay_, fs_, clock_.Wall());
+    if (!result) txn = std::make_unique<meta::Txn>(*overlay_, ContextOf(fs), clock_.Wall());
     meta::Outcome outcome;
     if (result) {
       outcome.reply = *result;
@@ -140,6 +140,9 @@ void ReplicatedCopyset::Housekeep() {
              if (s.ok()) sessions_.Forgotten(session, acknowledged);
            });
   }
+  CountUsage(kUsageAtOnce);
+  ReclaimOrphans();
+  DeleteFreed();
 }
 
 }  // namespace curvefs::metaserver

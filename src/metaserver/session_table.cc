@@ -141,8 +141,8 @@ void SessionTable::Ended(uint64_t session) {
   auto found = sessions_.find(session);
   if (found == sessions_.end()) return;
   CURVEFS_CHECK(found->second.running.empty());  // they are before the end in the log
-  for (const auto& [inode, times] : found->second.open) {
-    auto it = open_.find(inode);
+  for (const auto& [file, times] : found->second.open) {
+    auto it = open_.find(file);
     if (it->second > 1) {
       --it->second;
     } else {
@@ -183,20 +183,20 @@ void SessionTable::Forgotten(uint64_t session, uint64_t acknowledged) {
 
 // ---- Open files
 
-bool SessionTable::NoteOpen(uint64_t session, InodeId inode) {
+bool SessionTable::NoteOpen(uint64_t session, OpenFile file) {
   auto found = sessions_.find(session);
   if (found == sessions_.end() || found->second.ending) return false;
-  if (++found->second.open[inode] == 1) ++open_[inode];
+  if (++found->second.open[file] == 1) ++open_[file];
   return true;
 }
 
-void SessionTable::NoteClosed(uint64_t session, InodeId inode) {
+void SessionTable::NoteClosed(uint64_t session, OpenFile file) {
   auto found = sessions_.find(session);
   if (found == sessions_.end()) return;
-  auto it = found->second.open.find(inode);
+  auto it = found->second.open.find(file);
   if (it == found->second.open.end() || --it->second > 0) return;
   found->second.open.erase(it);
-  if (--open_.at(inode) == 0) open_.erase(inode);
+  if (--open_.at(file) == 0) open_.erase(file);
 }
 
 std::vector<SessionTable::Info> SessionTable::List(SteadyTime now) const {

@@ -10,6 +10,7 @@
 // always gets on.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -30,6 +31,13 @@ struct RequestId {
   uint64_t session = 0;
   uint64_t sequence = 0;
   uint64_t acknowledged = 0;
+};
+
+// A file that somebody has open.
+struct OpenFile {
+  FsId fs;
+  InodeId inode;
+  friend auto operator<=>(const OpenFile&, const OpenFile&) = default;
 };
 
 class SessionTable {
@@ -71,9 +79,9 @@ class SessionTable {
   void Forgotten(uint64_t session, uint64_t acknowledged);
 
   // Open files, counted. False: there is no such session.
-  bool NoteOpen(uint64_t session, InodeId inode);
-  void NoteClosed(uint64_t session, InodeId inode);
-  bool IsOpen(InodeId inode) const { return open_.contains(inode); }
+  bool NoteOpen(uint64_t session, OpenFile file);
+  void NoteClosed(uint64_t session, OpenFile file);
+  bool IsOpen(OpenFile file) const { return open_.contains(file); }
 
   size_t size() const { return sessions_.size(); }
   struct Info {
@@ -99,12 +107,12 @@ class SessionTable {
     std::map<uint64_t, Running> running;
     size_t bytes = 0;  // of both
     bool ending = false;
-    std::map<InodeId, uint32_t> open;
+    std::map<OpenFile, uint32_t> open;
   };
   void Forget(Entry* entry, uint64_t below);
 
   std::map<uint64_t, Entry> sessions_;
-  std::map<InodeId, uint32_t> open_;  // by how many
+  std::map<OpenFile, uint32_t> open_;  // by how many
 };
 
 }  // namespace curvefs::metaserver

@@ -113,7 +113,7 @@ TEST_F(Sessions, SilenceAndTheEnd) {
 
 TEST_F(Sessions, OpenFilesGoWithTheirSessions) {
   table_.Opened(2, "you", Now());
-  const InodeId a(5), b(6);
+  const OpenFile a{FsId(1), InodeId(5)}, b{FsId(2), InodeId(5)};
   EXPECT_TRUE(table_.NoteOpen(1, a));
   EXPECT_TRUE(table_.NoteOpen(1, a));
   EXPECT_TRUE(table_.NoteOpen(2, a));

@@ -113,23 +113,6 @@ Status Group::ProposeNow(Payload payload, const MemberChange* change, Proposed d
   return {};
 }
 
-void Group::Read(std::function<void(Status)> done) {
-  if (dead() || !leads_ || reads_ >= host_.options_.max_reads) {
-    const Code code = !dead() && leads_ ? Code::kUnavailable : Code::kNotLeader;
-    host_.Defer([done = std::move(done), code] { done(code); });
-    return;
-  }
-  ++reads_;
-  if (host_.options_.canary == Canary::kReadWithoutQuorum) {
-    confirmed_.push_back({.index = applied_, .waiting = {}});
-    confirmed_.back().waiting.push_back(std::move(done));
-    host_.Defer([this] { AnswerReads(); });
-    return;
-  }
-  new_reads_.push_back(std::move(done));
-  host_.Touch(id_);
-}
-
 void Group::ChangeMembers(const MemberChange& change, Proposed done) {
   auto refuse = [&](Code code, std::string why) {
     host_.Defer([done = std::move(done), code, why = std::move(why)] { done(Fail(code, why)); });
@@ -183,7 +166,8 @@ Status Group::TransferLeadership(ReplicaId to) {
 }
 
 void Group::Campaign() {
-  if (!dead()) host_.engine_.Campaign(id_);
+  const bool leased = host_.options_.lease.clock && ticks_ - heard_at_ < host_.options_.election_ticks;
+  if (!dead() && !leased) host_.engine_.Campaign(id_);
 }
 
 void Group::SnapshotNow() {
@@ -236,11 +220,20 @@ void Group::Tick() {
   // The engine forgets a round when the members change under it so that nobody is left to answer.
   if (asking_ && ++asking_->ticks >= host_.options_.election_ticks) AskReadIndex();
   if (handing_over_ > 0) HandOver();
+  ++ticks_;
   if (!dead()) host_.engine_.Tick(id_);
 }
 
 void Group::Receive(Message message) {
   if (dead() || message.to != self_ || message.type == MessageType::kSnapshot) return;
+  if (message.type == MessageType::kAppend || message.type == MessageType::kHeartbeat) heard_at_ = ticks_;
+  // A replica that was restarted does not remember that it promised to support a leader: it waits that
+  // promise out before it votes (docs/adr/0009).
+  const bool vote = message.type == MessageType::kVote || message.type == MessageType::kPreVote;
+  if (vote && host_.options_.lease.clock && ticks_ < host_.options_.election_ticks &&
+      host_.options_.canary != Canary::kVoteAfterRestart) {
+    return;
+  }
   size_t bytes = 0;
   for (const Entry& e : message.entries) bytes += BytesOf(e.payload).size();
   // As if lost: a disk that does not keep up must not fill the memory.
@@ -283,28 +276,6 @@ void Group::StepReceivedSnapshot() {
   m.snapshot = receiver_.head().meta;
   host_.engine_.Step(id_, m, {});
   stepped_snapshot_ = true;
-}
-
-void Group::BeforeRun() {
-  if (new_reads_.empty() || dead()) return;
-  if (!leads_) {
-    for (auto& done : new_reads_) done(Code::kNotLeader);
-    reads_ -= new_reads_.size();
-    new_reads_.clear();
-    return;
-  }
-  // Rule 5: one round of heartbeats for all reads that have come since the last.
-  if (asking_) return;
-  asking_ = Reads();
-  asking_->waiting.swap(new_reads_);
-  AskReadIndex();
-}
-
-void Group::AskReadIndex() {
-  const uint64_t number = host_.next_read_++;
-  asking_->context.assign(reinterpret_cast<const char*>(&number), sizeof number);
-  asking_->ticks = 0;
-  host_.engine_.ReadIndex(id_, asking_->context);
 }
 
 void Group::OnOutput(Output& out, Handle watermark) {
@@ -354,12 +325,15 @@ void Group::OnStatus(const EngineStatus& status) {
   if (leader && !was_leader_) {
     was_leader_ = true;
     leader_term_ = status.hard.term;
+    lease_off_ = false;
+    EndLease();
   }
 }
 
 void Group::LoseLeadership() {
   was_leader_ = false;
   const bool led = std::exchange(leads_, false);
+  EndLease();
   senders_.clear();
   // Neither done nor not done: a later leader may still commit what some replica has in its log.
   FailAll(Code::kTimedOut, "leadership was lost before the outcome was known");
@@ -444,6 +418,7 @@ void Group::Append() {
   phase_ = Phase::kBlocked;
   std::optional<HardState> hard = ready_.hard;
   if (hard && host_.options_.canary == Canary::kForgetVote) hard->vote = {};
+  const HardState durable = was_leader_ ? log.Info(id_)->hard : HardState();
   Status s;
   if (ready_.snapshot) {
     HardState with = hard ? *hard : log.Info(id_)->hard;
@@ -467,10 +442,36 @@ void Group::Append() {
   }
   if (!ready_.must_sync && !ready_.snapshot) return Finish();
   phase_ = Phase::kPersisting;
+  sync_ticket_ = host_.WantSync(id_);
   if (host_.options_.canary == Canary::kSendBeforePersist) {
     SendMessages(std::exchange(ready_.messages, {}));
   }
-  sync_ticket_ = host_.WantSync(id_);
+  SendEarly(durable);
+  if (dead()) return;
+  if (was_leader_ && host_.options_.canary == Canary::kCountUnsyncedOwn) return Finish();
+  // What is committed and was in the log before need not wait for the new entries.
+  if (!ready_.snapshot && !ready_.entries.empty()) (void)Apply(ready_.entries.front().index);
+}
+
+// Rule 1 holds back what depends on the entries of this Ready. A leader's own appends do not: a follower may
+// store an entry that the leader loses, nobody has been told that it is committed. What must not happen is
+// that anybody is told so because the leader counted itself, as the engine does at once. It cannot: answers
+// to these appends reach the engine while this Ready is outstanding, so what they commit comes out with the
+// next one, which is after the sync; and an append that tells of a commit beyond what was durable before
+// (with a single voter, say) waits here like everything else.
+void Group::SendEarly(const HardState& durable) {
+  if (!was_leader_ || ready_.snapshot || ready_.entries.empty()) return;
+  // Terms and votes first, always.
+  if (ready_.hard && (ready_.hard->term != durable.term || ready_.hard->vote != durable.vote)) return;
+  const Index first = ready_.entries.front().index;
+  std::vector<EngineMessage> early, later;
+  for (EngineMessage& m : ready_.messages) {
+    const bool may = (m.type == MessageType::kAppend || m.type == MessageType::kHeartbeat) &&
+                     m.commit < first && m.term == durable.term;
+    (may ? early : later).push_back(std::move(m));
+  }
+  ready_.messages = std::move(later);
+  SendMessages(std::move(early));
 }
 
 void Group::OnSynced(Status s, uint64_t ticket) {
@@ -483,14 +484,8 @@ void Group::OnSynced(Status s, uint64_t ticket) {
 // Everything that the messages depend on is durable (rule 1).
 void Group::Finish() {
   SendMessages(std::exchange(ready_.messages, {}));
-  if (!Apply()) return;
-  for (ReadState& read : ready_.reads) {
-    if (!asking_ || asking_->context != read.context) continue;  // of a term of office that is over
-    asking_->index = read.index;
-    confirmed_.push_back(std::move(*asking_));
-    asking_.reset();
-    host_.Touch(id_);
-  }
+  if (dead() || !Apply(~Index{0})) return;
+  OnReadStates();
   AnswerReads();
   for (auto it = pending_.begin(); it != pending_.end() && it->first < ready_watermark_;) {
     it = pending_.erase(it);
@@ -518,6 +513,12 @@ void Group::SendMessages(std::vector<EngineMessage> messages) {
     if (m.type == MessageType::kSnapshot) {
       StartSending(m);
       continue;
+    }
+    // The target stands at once and gets votes though this leader may hold a lease. The message may be late,
+    // so there are no more leases in this term of office.
+    if (m.type == MessageType::kTimeoutNow && host_.options_.canary != Canary::kLeaseOverTransfer) {
+      lease_off_ = true;
+      EndLease();
     }
     Message out;
     static_cast<MessageHead&>(out) = std::move(m);
@@ -564,11 +565,11 @@ void Group::StartSending(const EngineMessage& m) {
   }
 }
 
-// False if the group has stopped.
-bool Group::Apply() {
+// What is committed before `limit` and not applied. False if the group has stopped.
+bool Group::Apply(Index limit) {
   if (ready_.committed.empty()) return true;
-  const Index end = ready_.committed.back().index + 1;
-  if (ready_.committed.front().index != applied_ + 1) {
+  const Index end = std::min(ready_.committed.back().index + 1, limit);
+  if (ready_.committed.front().index > applied_ + 1) {
     Stop({Code::kCorrupt, "the engine wants entry " + std::to_string(ready_.committed.front().index) +
                               " applied after " + std::to_string(applied_)});
     return false;
@@ -623,17 +624,10 @@ void Group::ApplyMembers(const Entry& entry) {
   // Rule 3: what means nothing is ignored, by all replicas alike.
   if (!DecodeChange(BytesOf(entry.payload), &change) || !ApplyChange(change, &members_)) return;
   host_.engine_.ApplyChange(id_, entry.index, change);
+  ++member_changes_;
+  EndLease();  // a quorum of these members has not been asked
   if (change.kind == MemberChange::Kind::kRemove) senders_.erase(change.replica);
   machine_.MembersChanged(members_, change);
-}
-
-void Group::AnswerReads() {
-  while (!confirmed_.empty() && confirmed_.front().index <= applied_) {
-    Reads reads = std::move(confirmed_.front());
-    confirmed_.pop_front();
-    reads_ -= reads.waiting.size();
-    for (auto& done : reads.waiting) done({});
-  }
 }
 
 // ---- Snapshots of our own

@@ -4,7 +4,9 @@
 // Groups live in a Host (host.h), all on one loop; nothing here is thread-safe, and callbacks run on the
 // loop.
 //
-// The rules of DESIGN §6 are kept here, each where a comment names it.
+// The rules of DESIGN §6 are kept here, each where a comment names it. A leader's appends go out while it
+// syncs its own entries (rule 1 with the reason at SendEarly); what they commit is applied and acknowledged
+// after.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "raft/engine.h"
 #include "raft/log_store.h"
@@ -32,6 +35,17 @@ enum class Canary : uint8_t {
   kForgetVote,          // the vote is not in the log
   kAnswerBeforeCommit,  // a proposal is done when it is in the leader's own log
   kReadWithoutQuorum,   // a leader answers reads from what it has, without asking
+  kCountUnsyncedOwn,    // a leader counts its own entries before they are durable
+  kLeaseOverTransfer,   // reads by lease go on after another was told to stand at once
+  kVoteAfterRestart,    // a replica that was restarted votes at once, lease or not
+};
+
+// Reads by lease: the timing argument is in docs/adr/0009-leader-lease.md. All replicas of a group must have
+// the same.
+struct LeaseOptions {
+  const Clock* clock = nullptr;  // steady time. Null: no leases, every read asks a quorum
+  Duration tick{};               // Host::Tick is never called twice within less, by that clock
+  double max_drift = 0.05;       // no clock is faster or slower than true time by more than this share
 };
 
 struct GroupOptions {
@@ -47,6 +61,7 @@ struct GroupOptions {
   uint64_t keep_entries = 1'000;         // stay in the log behind a snapshot, for replicas that lag a little
   uint64_t promote_lag = 1'000;          // a learner may be so many entries behind when it becomes a voter
   TransferOptions transfer;
+  LeaseOptions lease;
   Canary canary = Canary::kNone;
 };
 
@@ -82,7 +97,7 @@ class Group {
   void ChangeMembers(const MemberChange& change, Proposed done);
   // Starts it; whether it has come about shows in status(). kNotLeader, kInvalid.
   Status TransferLeadership(ReplicaId to);
-  // Stands for election now.
+  // Stands for election now; with leases, not while the leader it knows may hold one.
   void Campaign();
   // Takes a snapshot now unless one is being taken.
   void SnapshotNow();
@@ -122,14 +137,19 @@ class Group {
   // ---- The steps of a Ready
   void Persist();
   void Append();
+  void SendEarly(const HardState& durable);
   void Finish();
   void SendMessages(std::vector<EngineMessage> messages);
   bool FillEntries(const std::vector<EngineEntry>& from, std::vector<Entry>* to);
   void StartSending(const EngineMessage& m);
-  bool Apply();
+  bool Apply(Index end);
   void ApplyMembers(const Entry& entry);
   void AskReadIndex();
+  void OnReadStates();
   void AnswerReads();
+  Duration lease_time() const;
+  bool LeaseHolds() const;
+  void EndLease() { lease_until_ = {}; }
   void AnswerProposals(std::span<const Entry> entries);
   void TakeHandles(const std::vector<EngineEntry>& entries);
 
@@ -184,12 +204,19 @@ class Group {
     std::string context;
     Index index = 0;  // 0: not known yet
     uint32_t ticks = 0;
+    SteadyTime begun{};    // with leases: when it was asked, last
+    uint64_t changes = 0;  // member_changes_ then
     std::vector<std::function<void(Status)>> waiting;
   };
   std::vector<std::function<void(Status)>> new_reads_;  // wait for the next round
   std::optional<Reads> asking_;                         // one round at a time
   std::deque<Reads> confirmed_;                         // wait for applied_ to reach index
   size_t reads_ = 0;
+  SteadyTime lease_until_{};           // reads need no quorum before that
+  bool lease_used_ = false;            // since it was asked for
+  bool lease_off_ = false;             // for the rest of the term of office
+  uint64_t member_changes_ = 0;        // applied
+  uint64_t ticks_ = 0, heard_at_ = 0;  // since the start; when a leader was last heard of
 
   bool snapshotting_ = false;
   bool snapshot_wanted_ = false;

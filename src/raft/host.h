@@ -43,6 +43,8 @@ class Host {
   // … or goes too, at the next sync.
   Status Destroy(GroupId group);
 
+  // By the clock. After a pause the ticks that were missed are not made up for: leases rest on an interval
+  // being at least that long (group.h LeaseOptions).
   void Tick();
   // For groups that are not here, or replicas that are not meant: dropped.
   void Receive(Message message);

@@ -21,62 +21,37 @@ std::string FileOf(uint64_t key) {
 // Every reading another second: what two replicas make of the same operation must not matter.
 class StrangeClock final : public Clock {
  public:
+  explicit StrangeClock(const Clock& steady) : steady_(steady) {}
   Timestamp Wall() const override { return {now_ += 1'000'000'007}; }
-  SteadyTime Steady() const override { return SteadyTime(Duration(now_)); }
+  SteadyTime Steady() const override { return steady_.Steady(); }
 
  private:
+  const Clock& steady_;
   mutable int64_t now_ = 1;
 };
 
 class CopysetMachine final : public Machine, public metaserver::Background {
  public:
-  CopysetMachine(Disk& disk, const std::string& dir, const raft::Members& first, Watcher watcher)
-      : watcher_(std::move(watcher)) {
-    auto copyset = metaserver::ReplicatedCopyset::Open(disk, dir, first, fs_, clock_, *this);
+  CopysetMachine(Disk& disk, const Clock& clock, const std::string& dir, const raft::Members& first,
+                 Watcher watcher)
+      : watcher_(std::move(watcher)), clock_(clock) {
+    auto copyset = metaserver::ReplicatedCopyset::Open(disk, dir, first, fs_, clock_, *this,
+                                                       {.session_timeout = std::chrono::seconds(1)});
     if (!copyset) CheckFailed(__FILE__, __LINE__, "the copyset opens", copyset.error().ToString());
     copyset_ = *std::move(copyset);
   }
 
-  // A new file that takes the place of the old one, or a change of the one that is there.
   void Write(uint64_t key, uint64_t value, size_t padding, Written done) override {
-    const std::string text = std::to_string(value), name = FileOf(key), temporary = "new" + text;
     copyset_->Change(
-        [&](meta::Txn& txn) -> Status {
-          if (!txn.GetInode(kRootInode)) meta::MakeRoot(txn, 0755, 0, 0);
-          auto there = meta::Lookup(txn, kRootInode, name);
-          if (there && value % 3 != 0) {
-            CURVEFS_TRY(auto changed,
-                        meta::SetXattr(txn, {.inode = there->id, .name = kAttribute, .value = text}));
-            return {};
-          }
-          CURVEFS_TRY(meta::Inode file,
-                      meta::Create(txn, {.parent = kRootInode, .name = temporary, .mode = S_IFREG | 0644}));
-          CURVEFS_TRY(auto changed,
-                      meta::SetXattr(txn, {.inode = file.id, .name = kAttribute, .value = text}));
-          CURVEFS_TRY(changed, meta::SetXattr(txn, {.inode = file.id,
-                                                    .name = "user.padding",
-                                                    .value = std::string(padding, 'p')}));
-          CURVEFS_TRY(auto moved, meta::Rename(txn, {.parent = kRootInode,
-                                                     .name = temporary,
-                                                     .new_parent = kRootInode,
-                                                     .new_name = name,
-                                                     .kind = meta::RenameKind::kReplace}));
-          return {};
-        },
+        [&](meta::Txn& txn) { return WriteRegister(txn, key, value, padding); },
         [done = std::move(done)](const Status& s) { done(s.ok() ? Result<raft::Index>(0) : Fail(s)); });
   }
 
   void Read(uint64_t key, std::function<void(Result<uint64_t>)> done) override {
-    copyset_->Read(
-        [name = FileOf(key)](const meta::Reader& reader) -> Result<uint64_t> {
-          auto file = meta::Lookup(reader, kRootInode, name);
-          if (!file) return 0;
-          CURVEFS_TRY(std::string text, meta::GetXattr(reader, file->id, kAttribute));
-          return std::stoull(text);
-        },
-        std::move(done));
+    copyset_->Read([key](const meta::Reader& reader) { return ReadRegister(reader, key); }, std::move(done));
   }
 
+  metaserver::ReplicatedCopyset* copyset() override { return copyset_.get(); }
   std::string Dump() const override {
     std::string text;
     CURVEFS_CHECK(copyset_->store()
@@ -139,9 +114,38 @@ class CopysetMachine final : public Machine, public metaserver::Background {
 
 }  // namespace
 
-std::unique_ptr<Machine> MakeCopysetMachine(Disk& disk, const std::string& dir, const raft::Members& first,
-                                            Watcher watcher) {
-  return std::make_unique<CopysetMachine>(disk, dir, first, std::move(watcher));
+std::unique_ptr<Machine> MakeCopysetMachine(Disk& disk, const Clock& clock, const std::string& dir,
+                                            const raft::Members& first, Watcher watcher) {
+  return std::make_unique<CopysetMachine>(disk, clock, dir, first, std::move(watcher));
+}
+
+Status WriteRegister(meta::Txn& txn, uint64_t key, uint64_t value, size_t padding) {
+  const std::string text = std::to_string(value), name = FileOf(key), temporary = "new" + text;
+  if (!txn.GetInode(kRootInode)) meta::MakeRoot(txn, 0755, 0, 0);
+  auto there = meta::Lookup(txn, kRootInode, name);
+  if (there && value % 3 != 0) {
+    CURVEFS_TRY(auto changed, meta::SetXattr(txn, {.inode = there->id, .name = kAttribute, .value = text}));
+    return {};
+  }
+  CURVEFS_TRY(meta::Inode file,
+              meta::Create(txn, {.parent = kRootInode, .name = temporary, .mode = S_IFREG | 0644}));
+  CURVEFS_TRY(auto changed, meta::SetXattr(txn, {.inode = file.id, .name = kAttribute, .value = text}));
+  CURVEFS_TRY(
+      changed,
+      meta::SetXattr(txn, {.inode = file.id, .name = "user.padding", .value = std::string(padding, 'p')}));
+  CURVEFS_TRY(auto moved, meta::Rename(txn, {.parent = kRootInode,
+                                             .name = temporary,
+                                             .new_parent = kRootInode,
+                                             .new_name = name,
+                                             .kind = meta::RenameKind::kReplace}));
+  return {};
+}
+
+Result<uint64_t> ReadRegister(const meta::Reader& reader, uint64_t key) {
+  auto file = meta::Lookup(reader, kRootInode, FileOf(key));
+  if (!file) return 0;
+  CURVEFS_TRY(std::string text, meta::GetXattr(reader, file->id, kAttribute));
+  return std::stoull(text);
 }
 
 }  // namespace curvefs::sim

@@ -9,7 +9,11 @@
 
 namespace curvefs::sim {
 
-std::unique_ptr<Machine> MakeCopysetMachine(Disk& disk, const std::string& dir, const raft::Members& first,
-                                            Watcher watcher);
+std::unique_ptr<Machine> MakeCopysetMachine(Disk& disk, const Clock& clock, const std::string& dir,
+                                            const raft::Members& first, Watcher watcher);
+
+// A new file that takes the place of the old one, or a change of the one that is there.
+Status WriteRegister(meta::Txn& txn, uint64_t key, uint64_t value, size_t padding);
+Result<uint64_t> ReadRegister(const meta::Reader& reader, uint64_t key);
 
 }  // namespace curvefs::sim

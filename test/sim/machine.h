@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/disk.h"
+#include "metaserver/replicated_copyset.h"
 #include "raft/group.h"
 #include "raft/seams.h"
 
@@ -40,6 +41,8 @@ class Machine : public raft::StateMachine {
   // All of the state: equal texts, equal states.
   virtual std::string Dump() const = 0;
   virtual void Attach(raft::Group* group) = 0;
+  // The real thing, if it is that.
+  virtual metaserver::ReplicatedCopyset* copyset() { return nullptr; }
 };
 
 class RegisterMachine final : public Machine {

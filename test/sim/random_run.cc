@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "test/sim/copyset_machine.h"
+#include "test/sim/session_client.h"
 
 namespace curvefs::sim {
 namespace {
@@ -18,6 +19,13 @@ class Life {
 
   RunResult Run() {
     for (size_t i = 0; i < kClients; ++i) NextOperation(i);
+    if (options_.sessions) {
+      for (size_t i = 0; i < 2 * world_.options().groups; ++i) {
+        GroupId group = world_.group(i % world_.options().groups);
+        sessions_.push_back(std::make_unique<SessionClient>(world_, group, i, kKeys));
+        sessions_.back()->Start();
+      }
+    }
     Trouble();
     world_.Run(kTroubles);
     troubles_ = false;
@@ -28,6 +36,10 @@ class Life {
     result_.acknowledged = world_.acknowledged();
     result_.snapshots = world_.snapshots_installed();
     result_.end = world_.now();
+    for (const auto& client : sessions_) {
+      result_.repeated += client->repeated();
+      result_.fenced += client->fenced();
+    }
     return result_;
   }
 
@@ -42,6 +54,7 @@ class Life {
     options.voters = run.change_members ? 3 : options.machines;
     if (run.copyset) options.make = MakeCopysetMachine;
     options.raft.canary = run.canary;
+    options.lease = run.lease;
     options.raft.transfer = {.chunk_bytes = random.Between(20, 200) * (run.copyset ? 50 : 1),
                              .retry_ticks = 3,
                              .give_up_ticks = 40};
@@ -65,7 +78,13 @@ class Life {
     auto done = [this, next](const Status&) { next(random_.Between(100, 30 * kMillisecond)); };
     next(kSecond);
     uint64_t key = random_.Below(kKeys);
-    if (random_.Percent(60)) {
+    const bool write = random_.Percent(60);
+    // Whoever still believes that it leads is asked, too: there the stale reads would be.
+    for (size_t i = 0; i < world_.options().machines && !write; ++i) {
+      raft::Group* replica = world_.replica(group, i);
+      if (static_cast<int>(i) != leader && replica && replica->leads()) machine = i;
+    }
+    if (write) {
       world_.Write(group, machine, key, done);
     } else {
       ++result_.reads;
@@ -77,6 +96,7 @@ class Life {
   void Trouble() {
     if (!troubles_) return;
     if (options_.restless) return Election();
+    if (options_.cut_leaders) return CutLeader();
     world_.At(random_.Between(10 * kMillisecond, 400 * kMillisecond), [this] { Trouble(); });
     const size_t machine = AnyMachine(), other = AnyMachine();
     const GroupId group = AnyGroup();
@@ -121,6 +141,14 @@ class Life {
       default:
         return ChangeMembers(group, machine);
     }
+  }
+
+  void CutLeader() {
+    world_.At(random_.Between(kSecond, 2500 * kMillisecond), [this] { Trouble(); });
+    world_.HealNetwork();
+    const int leader = world_.leader(AnyGroup());
+    if (leader >= 0) world_.Isolate(static_cast<size_t>(leader), true);
+    if (random_.Percent(30)) CrashFor(AnyMachine(), random_.Between(kMillisecond, 100 * kMillisecond));
   }
 
   // All begin anew, two stand at once, and a third falls over while it votes.
@@ -177,6 +205,12 @@ class Life {
     for (size_t i = 0; i < world_.options().machines; ++i) world_.Start(i);
     for (size_t g = 0; g < world_.options().groups; ++g) HealGroup(world_.group(g));
     clients_go_on_ = false;
+    for (const auto& client : sessions_) client->Stop();
+    const bool idle = world_.RunUntil([&] {
+      return std::all_of(sessions_.begin(), sessions_.end(), [](const auto& c) { return c->idle(); });
+    });
+    if (!idle && world_.failure().empty()) world_.Fail("a client gets no answer after all is well again");
+    world_.options().housekeeping = false;
     world_.Run(5 * kSecond);  // every operation gets its outcome
     for (size_t g = 0; g < world_.options().groups && world_.failure().empty(); ++g) {
       GroupId group = world_.group(g);
@@ -240,6 +274,7 @@ class Life {
   World world_;
   Random& random_;
   RunResult result_;
+  std::vector<std::unique_ptr<SessionClient>> sessions_;
   bool troubles_ = true, clients_go_on_ = true;
   uint64_t operation_[kClients] = {};
 };

@@ -15,13 +15,17 @@ struct RunOptions {
   bool copyset = false;  // the real thing: metadata operations on a ReplicatedCopyset
   raft::Canary canary = raft::Canary::kNone;
   bool syncs_are_lies = false;
-  bool restless = false;  // elections and little else, and crashes in the middle of them
+  bool sessions = false;     // of a copyset: clients that send again, besides those that give up
+  bool lease = false;        // reads by lease
+  bool cut_leaders = false;  // one after the other, so that they are the last to know
+  bool restless = false;     // elections and little else, and crashes in the middle of them
   bool trace = false;
 };
 
 struct RunResult {
   std::string failure;  // empty: all is well
   uint64_t trace_hash = 0, events = 0, acknowledged = 0, reads = 0, crashes = 0, snapshots = 0, changes = 0;
+  uint64_t repeated = 0, fenced = 0;
   Time end = 0;
 };
 

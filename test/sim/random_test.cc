@@ -34,6 +34,8 @@ void RunMany(const char* name, RunOptions options) {
     sum.crashes += result.crashes;
     sum.snapshots += result.snapshots;
     sum.changes += result.changes;
+    sum.repeated += result.repeated;
+    sum.fenced += result.fenced;
   }
   std::printf(
       "%llu seeds: %llu events, %llu writes acknowledged, %llu reads, %llu crashes, %llu snapshots "
@@ -42,8 +44,15 @@ void RunMany(const char* name, RunOptions options) {
       static_cast<unsigned long long>(sum.acknowledged), static_cast<unsigned long long>(sum.reads),
       static_cast<unsigned long long>(sum.crashes), static_cast<unsigned long long>(sum.snapshots),
       static_cast<unsigned long long>(sum.changes));
+  if (options.sessions) {
+    std::printf("%llu requests sent again, %llu sessions fenced\n",
+                static_cast<unsigned long long>(sum.repeated), static_cast<unsigned long long>(sum.fenced));
+  }
   // A life in which nothing happens proves nothing.
   if (count < 10) return;
+  if (options.sessions) {
+    EXPECT_GT(sum.repeated, 5 * count);
+  }
   EXPECT_GT(sum.acknowledged, 50 * count);
   EXPECT_GT(sum.crashes, 2 * count);
   EXPECT_GT(sum.snapshots, count / 5);
@@ -58,9 +67,23 @@ TEST(Random, FixedMembers) {
 TEST(Random, ChangingMembers) {
   RunMany("ChangingMembers", {.change_members = true});
 }
+TEST(Random, Leases) {
+  RunMany("Leases", {.lease = true});
+}
+TEST(Random, LeasesAndChangingMembers) {
+  RunMany("LeasesAndChangingMembers", {.change_members = true, .lease = true});
+}
 // Metadata operations on real copysets.
 TEST(Random, Copysets) {
   RunMany("Copysets", {.change_members = true, .copyset = true});
+}
+// Requests of sessions, sent again and again.
+TEST(Random, Sessions) {
+  RunMany("Sessions", {.copyset = true, .sessions = true});
+}
+TEST(Random, SessionsLeasesAndChangingMembers) {
+  RunMany("SessionsLeasesAndChangingMembers",
+          {.change_members = true, .copyset = true, .sessions = true, .lease = true});
 }
 
 // Lives that ended badly once.
@@ -107,7 +130,13 @@ TEST(Canary, AnsweringBeforeCommit) {
   EXPECT_GT(NoticedBy({.canary = raft::Canary::kAnswerBeforeCommit}, 20), 0u);
 }
 TEST(Canary, ReadingWithoutAQuorum) {
-  EXPECT_GT(NoticedBy({.canary = raft::Canary::kReadWithoutQuorum}, 100), 0u);
+  EXPECT_GT(NoticedBy({.canary = raft::Canary::kReadWithoutQuorum, .cut_leaders = true}, 100), 0u);
+}
+TEST(Canary, CountingWhatTheLeaderHasNotSynced) {
+  EXPECT_GT(NoticedBy({.canary = raft::Canary::kCountUnsyncedOwn}, 300), 0u);
+}
+TEST(Canary, CutOffLeadersWithLeasesAreNoMistake) {
+  EXPECT_EQ(NoticedBy({.lease = true, .cut_leaders = true}, 20), 0u);
 }
 TEST(Canary, DisksThatLie) {
   EXPECT_GT(NoticedBy({.syncs_are_lies = true}, 20), 0u);

@@ -207,6 +207,96 @@ TEST_F(Story, ALeaderThatWasRemovedHandsOver) {
   EXPECT_EQ(LeaderGroup()->status().members.voters.size(), 2u);
 }
 
+// ---- Leases (docs/adr/0009): each story ends with a read at the old leader while another leads already.
+
+class LeaseStory : public Story {
+ protected:
+  void Begin(raft::Canary canary) {
+    Story::Begin({.seed = 3, .raft = {.canary = canary}, .clock_drift_percent = 0, .lease = true});
+    world->Run(2 * kSecond);  // so that all have been up for long
+    old = Leader();
+    a = (old + 1) % 3;
+    b = (old + 2) % 3;
+    WriteSome(5);
+  }
+  // The old leader gets its lease; from a quorum without b, if b is cut off.
+  void GetLease() {
+    for (int i = 0; i < 2; ++i) {
+      world->Read(group, old, 0);
+      world->Run(10 * kMillisecond);
+    }
+  }
+  // Once another leads, and has written: what does the old one say?
+  std::string StaleRead(size_t next) {
+    const bool led =
+        world->RunUntil([&] { return world->replica(group, next) && world->replica(group, next)->leads(); },
+                        200 * kMillisecond);
+    if (led) {
+      bool written = false;
+      world->Write(group, next, 0, [&](const Status& s) { written = s.ok(); });
+      world->RunUntil([&] { return written; }, 50 * kMillisecond);
+    }
+    world->Read(group, old, 0);
+    world->Run(20 * kMillisecond);
+    return FindViolation(world->history(group));
+  }
+  size_t old = 0, a = 0, b = 0;
+};
+
+class LeaseTransfer : public LeaseStory, public testing::WithParamInterface<bool> {};
+TEST_P(LeaseTransfer, EndsTheLease) {
+  const bool broken = GetParam();
+  Begin(broken ? raft::Canary::kLeaseOverTransfer : raft::Canary::kNone);
+  GetLease();
+  ASSERT_TRUE(LeaderGroup()->TransferLeadership(world->replica_on(group, a)).ok());
+  world->Pump(old);
+  // The old leader hears nothing any more.
+  world->Cut(a, old, true);
+  world->Cut(b, old, true);
+  const std::string wrong = StaleRead(a);
+  EXPECT_TRUE(world->replica(group, a)->leads());
+  EXPECT_EQ(!wrong.empty(), broken) << wrong;
+}
+INSTANTIATE_TEST_SUITE_P(AndItsCanary, LeaseTransfer, testing::Bool());
+
+// Within the bound of drift, and beyond it.
+class LeaseDrift : public LeaseStory, public testing::WithParamInterface<bool> {};
+TEST_P(LeaseDrift, IsReckonedWith) {
+  const bool beyond = GetParam();
+  Begin(raft::Canary::kNone);
+  world->SetClockRate(old, beyond ? 0.5 : 0.9);
+  world->SetClockRate(a, beyond ? 2 : 1.1);
+  world->SetClockRate(b, beyond ? 2 : 1.1);
+  world->Run(kSecond);
+  ASSERT_EQ(Leader(), old);
+  GetLease();
+  world->Isolate(old, true);
+  ASSERT_TRUE(world->RunUntil([&] { return world->leader(group) >= 0 && Leader() != old; }, 5 * kSecond));
+  const std::string wrong = StaleRead(Leader());
+  EXPECT_EQ(!wrong.empty(), beyond) << wrong;
+}
+INSTANTIATE_TEST_SUITE_P(AndItsCanary, LeaseDrift, testing::Bool());
+
+class LeaseRestart : public LeaseStory, public testing::WithParamInterface<bool> {};
+TEST_P(LeaseRestart, IsRemembered) {
+  const bool broken = GetParam();
+  Begin(broken ? raft::Canary::kVoteAfterRestart : raft::Canary::kNone);
+  world->Cut(old, b, true);
+  world->Cut(b, old, true);
+  world->Run(kSecond);  // b would like to lead, a does not let it
+  GetLease();
+  world->Crash(a);
+  world->Start(a);
+  world->Isolate(old, true);
+  for (int i = 0; i < 5; ++i) {
+    world->Campaign(group, b);
+    world->Run(5 * kMillisecond);
+  }
+  const std::string wrong = StaleRead(b);
+  EXPECT_EQ(!wrong.empty(), broken) << wrong;
+}
+INSTANTIATE_TEST_SUITE_P(AndItsCanary, LeaseRestart, testing::Bool());
+
 TEST_F(Story, IdleGroupsSayLittle) {
   Begin({.groups = 10, .raft = {.election_ticks = 10, .heartbeat_ticks = 5}});
   world->Run(3 * kSecond);

@@ -82,6 +82,8 @@ World::World(WorldOptions options) : options_(options), random_(options.seed), m
     m.disk->SetSyncsAreLies(options.syncs_are_lies);
     const auto drift = static_cast<uint64_t>(options.clock_drift_percent * 100);
     m.tick = options.tick * (10'000 - drift + random_.Below(2 * drift + 1)) / 10'000;
+    m.clock = std::make_unique<MachineClock>(*this);
+    m.clock->SetRate(static_cast<double>(options.tick) / static_cast<double>(m.tick));
   }
   for (size_t g = 0; g < options.groups; ++g) {
     GroupId id = group(g);
@@ -181,11 +183,27 @@ void World::Start(size_t machine) {
   m.engine = raft::MakeEtcdEngine();
   m.net = std::make_unique<Net>(*this, machine);
   m.syncer = std::make_unique<Syncer>(*this, machine);
-  m.host = std::make_unique<raft::Host>(options_.raft, *m.engine, *m.log, *m.net, *m.syncer);
+  raft::GroupOptions raft = options_.raft;
+  if (options_.lease) {
+    raft.lease = {.clock = m.clock.get(),
+                  .tick = std::chrono::microseconds(options_.tick),
+                  .max_drift = options_.assumed_drift};
+  }
+  m.host = std::make_unique<raft::Host>(raft, *m.engine, *m.log, *m.net, *m.syncer);
   for (auto& [group, replica] : m.replicas) OpenReplica(machine, group, !m.log->Info(group));
   m.host->Pump();
   At(random_.Below(m.tick), [this, machine, epoch = m.epoch] { Tick(machine, epoch); });
   WithMachine(machine, kSecond, [this, machine] { Trim(machine); });
+  WithMachine(machine, kSecond, [this, machine] { Housekeep(machine); });
+}
+
+void World::Housekeep(size_t machine) {
+  for (auto& [group, replica] : machines_[machine].replicas) {
+    auto* copyset = replica.machine ? replica.machine->copyset() : nullptr;
+    if (copyset && options_.housekeeping) copyset->Housekeep();
+  }
+  machines_[machine].host->Pump();
+  WithMachine(machine, kSecond, [this, machine] { Housekeep(machine); });
 }
 
 // What a server does on its disk's thread, now and then.
@@ -201,7 +219,7 @@ void World::OpenReplica(size_t machine, GroupId group, bool create) {
   if (!replica.joined) first = first_members_.at(group);
   Watcher watcher = WatcherFor(machine, group);
   if (options_.make) {
-    replica.machine = options_.make(*m.disk, Path(group, replica.id), first, std::move(watcher));
+    replica.machine = options_.make(*m.disk, *m.clock, Path(group, replica.id), first, std::move(watcher));
   } else {
     raft::SnapshotMeta meta;
     if (!replica.joined) meta = {.index = 1, .term = 1, .members = first};
@@ -256,6 +274,11 @@ void World::Isolate(size_t machine, bool cut) {
 void World::HealNetwork() {
   Trace("mend all");
   cuts_.clear();
+}
+
+void World::SetClockRate(size_t machine, double rate) {
+  machines_[machine].tick = static_cast<Time>(static_cast<double>(options_.tick) / rate);
+  machines_[machine].clock->SetRate(rate);
 }
 
 void World::SetCalm() {

@@ -52,7 +52,9 @@ struct WorldOptions {
   size_t voters = 3;  // of each group, on the first machines
   raft::GroupOptions raft{.snapshot_entries = 60, .keep_entries = 10, .promote_lag = 20};
   Time tick = 50 * kMillisecond;
-  double clock_drift_percent = 10;  // each machine's ticks are so much too slow or too fast, at most
+  double clock_drift_percent = 10;  // each machine's clock is so much too slow or too fast, at most
+  bool lease = false;               // reads by lease …
+  double assumed_drift = 0.12;      // … which counts on no more than this
   // The network, per message.
   double loss_percent = 0, duplicate_percent = 0, late_percent = 0;  // late: up to 300 ms
   Time min_delay = 200, max_delay = 2 * kMillisecond;
@@ -63,8 +65,10 @@ struct WorldOptions {
   bool syncs_are_lies = false;
   bool trace = false;  // to stdout
   // Makes the state of a replica on `disk` below `dir`; RegisterMachine if not set.
-  std::function<std::unique_ptr<Machine>(Disk& disk, const std::string& dir, const Members& first, Watcher)>
-      make;
+  using Make = std::unique_ptr<Machine>(Disk& disk, const Clock& clock, const std::string& dir,
+                                        const Members& first, Watcher);
+  std::function<Make> make;
+  bool housekeeping = true;  // of copysets, once a second
 };
 
 class World {
@@ -88,6 +92,8 @@ class World {
   void Isolate(size_t machine, bool cut);      // both, to all
   void HealNetwork();
   void SetCalm();  // from now on no loss, no slow disks, no failures of syncs
+  // From now on the machine's clock runs so much faster (or, below 1, slower) than true time.
+  void SetClockRate(size_t machine, double rate);
   test::SimDisk& disk(size_t machine) { return *machines_[machine].disk; }
   WorldOptions& options() { return options_; }
 
@@ -110,6 +116,11 @@ class World {
   void Write(GroupId group, size_t machine, uint64_t key, Done done = {});
   void Read(GroupId group, size_t machine, uint64_t key, Done done = {});
   const std::vector<Operation>& history(GroupId group) const { return histories_.at(group); }
+  // For operations that a client carries out by itself on the replica's copyset.
+  std::vector<Operation>& history(GroupId group) { return histories_.at(group); }
+  uint64_t NewValue() { return next_value_++; }
+  void Acknowledged() { ++acknowledged_; }
+  void Pump(size_t machine) { machines_[machine].host->Pump(); }
   size_t acknowledged() const { return acknowledged_; }
 
   // ---- Outcome
@@ -133,8 +144,27 @@ class World {
     bool joined = false;  // created empty
     std::unique_ptr<Machine> machine;
   };
+  // A machine's own time, which is none of the others'.
+  struct MachineClock final : Clock {
+    explicit MachineClock(const World& w) : world(w) {}
+    Timestamp Wall() const override { return {Steady().time_since_epoch().count()}; }
+    SteadyTime Steady() const override {
+      const auto since = static_cast<double>(world.now_ - from) * 1000;
+      return SteadyTime(at + Duration(static_cast<int64_t>(since * rate)));
+    }
+    void SetRate(double r) {
+      at = Steady().time_since_epoch();
+      from = world.now_;
+      rate = r;
+    }
+    const World& world;
+    Time from = 0;
+    Duration at{};
+    double rate = 1;
+  };
   struct Server {
     std::unique_ptr<test::SimDisk> disk;
+    std::unique_ptr<MachineClock> clock;
     uint64_t epoch = 0;  // counts starts
     Time tick = 0;
     std::map<GroupId, Replica> replicas;  // the ids outlive a crash
@@ -151,6 +181,7 @@ class World {
 
   void Tick(size_t machine, uint64_t epoch);
   void Trim(size_t machine);
+  void Housekeep(size_t machine);
   void Deliver(size_t from, ReplicaId to, GroupId group, std::string bytes, int kind);
   void Arrive(size_t to, const std::string& bytes, int kind);
   void OpenReplica(size_t machine, GroupId group, bool create);
