@@ -495,11 +495,8 @@ void Group::Finish() {
   ready_ = {};
   phase_ = Phase::kIdle;
   if (!members_.voters.empty() && !members_.Contains(self_)) {
-    if (was_leader_) {
-      if (handing_over_ == 0) HandOver();
-    } else {
-      return Remove();
-    }
+    if (was_leader_ && handing_over_ == 0) HandOver();
+    if (handing_over_ == 0) return Remove();
   }
   host_.engine_.Advance(id_);
   StepReceivedSnapshot();
@@ -686,7 +683,14 @@ void Group::HandOver() {
     machine_.LeadershipChanged(false, engine_.hard.term);
   }
   const uint32_t patience = host_.options_.election_ticks;
-  if (!was_leader_ || handing_over_ > 2 * patience) return Remove();
+  if (!was_leader_) {
+    // The next leader may not know yet that the removal is committed, and need this replica's answers to see it:
+    // with two voters there is nobody else. Afterwards it says nothing more.
+    if (ticks_ - heard_at_ > 2 * patience) Remove();
+    return;
+  }
+  heard_at_ = ticks_;
+  if (handing_over_ > 2 * patience) return Remove();
   if (handing_over_ % patience == 0) {
     host_.engine_.TransferLeader(id_, members_.voters[handing_over_ / patience % members_.voters.size()]);
   }

@@ -90,6 +90,8 @@ TEST(Random, SessionsLeasesAndChangingMembers) {
 TEST(Simulator, SeedsThatFoundSomething) {
   // Reads that waited while the members changed under the leader were forgotten by the engine.
   EXPECT_EQ(RunSeed({.seed = 31, .change_members = true}).failure, "");
+  // A leader that was removed went before the next one knew, which could not commit the removal alone.
+  EXPECT_EQ(RunSeed({.seed = 33, .change_members = true, .copyset = true}).failure, "");
   // What waited for a proposal that the engine had dropped was never answered.
   EXPECT_EQ(RunSeed({.seed = 429, .change_members = true, .copyset = true}).failure, "");
 }
