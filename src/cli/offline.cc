@@ -10,7 +10,7 @@ Result<std::unique_ptr<OfflineStore>> OfflineStore::Open(Disk& disk, const FsDir
     CURVEFS_CHECK_OK(disk.SyncDir(dir.meta_dir()));
   }
   s->store_ = dir.description().engine == metaserver::MetaEngine::kRocksdb
-                  ? kv::MakeRocksStore(StoreDir(dir), kv::RocksOptions())
+                  ? kv::MakeRocksStore(StoreDir(dir), {.read_only = !options.write})
                   : kv::MakeMemoryStore(disk, StoreDir(dir));
   s->store_->SetBarrier([p = s.get()](Seq upto) { return p->journal_ ? p->journal_->Sync(upto) : Status(); });
   CURVEFS_CHECK_OK(s->store_->Load());

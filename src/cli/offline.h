@@ -15,7 +15,7 @@ namespace curvefs::cli {
 class OfflineStore {
  public:
   struct Options {
-    bool write = false;                   // else nothing of the memory engine's files is changed
+    bool write = false;                   // else nothing on the disk is changed
     bool truncate_at_corruption = false;  // see kv::JournalOptions; without `write` only in what is read
   };
   // `disk` and `dir` (whose lock is held) outlive it.

@@ -16,6 +16,7 @@
 
 #include "base/bytes.h"
 #include "base/mutex.h"
+#include "kv/overlay.h"
 #include "kv/snapshot.h"
 #include "kv/store.h"
 
@@ -35,6 +36,7 @@ std::string_view ToView(const rocksdb::Slice& s) {
 
 rocksdb::Options MakeOptions(const RocksOptions& wanted) {
   rocksdb::Options options;
+  if (wanted.env != nullptr) options.env = wanted.env;
   options.create_if_missing = true;
   options.max_open_files = kMaxOpenFiles;
   options.max_background_jobs = 2;
@@ -100,11 +102,56 @@ class FlushGate final : public rocksdb::EventListener {
   bool closing_ CURVEFS_GUARDED_BY(mu_) = false;
 };
 
+Status Convert(const rocksdb::Status& status, const std::string& what) {
+  if (status.ok()) return {};
+  Code code = Code::kIo;
+  if (status.IsNoSpace()) {
+    code = Code::kNoSpace;
+  } else if (status.IsCorruption()) {
+    code = Code::kCorrupt;
+  } else if (status.IsBusy() || status.ToString().find("lock") != std::string::npos) {
+    code = Code::kBusy;
+  }
+  return {code, what + ": " + status.ToString()};
+}
+
+// What is in the database.
+class Pairs final : public View {
+ public:
+  Pairs(rocksdb::DB* const& db, const std::string& dir) : db_(db), dir_(dir) {}
+
+  Status Get(std::string_view key, std::string* value) const override {
+    if (db_ == nullptr || key == kAppliedKey) return Code::kNotFound;
+    rocksdb::Status read = db_->Get({}, ToSlice(key), value);
+    if (read.IsNotFound()) return Code::kNotFound;
+    return read.ok() ? Status() : Convert(read, "read from " + dir_);
+  }
+
+  Status Scan(std::string_view begin, std::string_view end, const Visitor& visit) const override {
+    if (db_ == nullptr) return {};
+    rocksdb::ReadOptions options;
+    rocksdb::Slice upper = ToSlice(end);
+    if (!end.empty()) options.iterate_upper_bound = &upper;
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
+    for (it->Seek(ToSlice(begin)); it->Valid(); it->Next()) {
+      std::string_view key = ToView(it->key());
+      if (key == kAppliedKey) continue;
+      if (!visit(key, ToView(it->value()))) break;
+    }
+    return it->status().ok() ? Status() : Convert(it->status(), "scan " + dir_);
+  }
+
+ private:
+  rocksdb::DB* const& db_;  // null: there is none, to be read only
+  const std::string& dir_;
+};
+
 class RocksStore final : public KVStore {
  public:
   RocksStore(std::string dir, RocksOptions options)
       : dir_(std::move(dir)),
         options_(MakeOptions(options)),
+        read_only_(options.read_only),
         gate_(std::make_shared<FlushGate>([this] { return RunBarrier(applying_.load()); })) {
     options_.listeners.push_back(gate_);
   }
@@ -119,7 +166,9 @@ class RocksStore final : public KVStore {
   }
 
   Status Load() override {
-    rocksdb::Status opened = rocksdb::DB::Open(options_, dir_, &db_);
+    if (read_only_ && options_.env->FileExists(dir_ + "/CURRENT").IsNotFound()) return {};
+    rocksdb::Status opened = read_only_ ? rocksdb::DB::OpenForReadOnly(options_, dir_, &db_)
+                                        : rocksdb::DB::Open(options_, dir_, &db_);
     if (!opened.ok()) {
       db_ = nullptr;
       return Convert(opened, "open the RocksDB store in " + dir_);
@@ -142,6 +191,11 @@ class RocksStore final : public KVStore {
 
   Status Apply(std::string_view encoded, Seq seq) override {
     CURVEFS_CHECK(seq > applied());
+    if (read_only_) {
+      applied_over_.Add(encoded, seq);
+      applied_.store(seq, std::memory_order_release);
+      return {};
+    }
     rocksdb::WriteBatch batch(encoded.size() + 64);
     WriteBatch::ForEachTrusted(encoded, [&](RecordType type, std::string_view key, std::string_view value) {
       CURVEFS_CHECK(key != kAppliedKey);
@@ -167,6 +221,8 @@ class RocksStore final : public KVStore {
   Seq applied() const override { return applied_.load(std::memory_order_acquire); }
 
   Result<Seq> Save() override {
+    if (read_only_)
+      return Fail(Code::kReadOnly, "the RocksDB store in " + dir_ + " is open for reading only");
     // After a failed write or flush RocksDB refuses to go on until it is told that the disk may be well
     // again.
     if (failed_.exchange(false)) {
@@ -188,6 +244,7 @@ class RocksStore final : public KVStore {
 
   StoreStats stats() const override {
     StoreStats stats;
+    if (db_ == nullptr) return stats;
     db_->GetIntProperty(rocksdb::DB::Properties::kEstimateNumKeys, &stats.pairs);
     if (stats.pairs > 0) --stats.pairs;  // kAppliedKey
     uint64_t tables = 0, memtables = 0;
@@ -202,43 +259,21 @@ class RocksStore final : public KVStore {
   }
 
   Status Get(std::string_view key, std::string* value) const override {
-    if (key == kAppliedKey) return Code::kNotFound;
-    rocksdb::Status read = db_->Get({}, ToSlice(key), value);
-    if (read.IsNotFound()) return Code::kNotFound;
-    return read.ok() ? Status() : Convert(read, "read from " + dir_);
+    return read_only_ ? applied_over_.Get(key, value) : pairs_.Get(key, value);
   }
 
   Status Scan(std::string_view begin, std::string_view end, const Visitor& visit) const override {
-    rocksdb::ReadOptions options;
-    rocksdb::Slice upper = ToSlice(end);
-    if (!end.empty()) options.iterate_upper_bound = &upper;
-    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
-    for (it->Seek(ToSlice(begin)); it->Valid(); it->Next()) {
-      std::string_view key = ToView(it->key());
-      if (key == kAppliedKey) continue;
-      if (!visit(key, ToView(it->value()))) break;
-    }
-    return it->status().ok() ? Status() : Convert(it->status(), "scan " + dir_);
+    return read_only_ ? applied_over_.Scan(begin, end, visit) : pairs_.Scan(begin, end, visit);
   }
 
  private:
-  static Status Convert(const rocksdb::Status& status, const std::string& what) {
-    if (status.ok()) return {};
-    Code code = Code::kIo;
-    if (status.IsNoSpace()) {
-      code = Code::kNoSpace;
-    } else if (status.IsCorruption()) {
-      code = Code::kCorrupt;
-    } else if (status.IsBusy() || status.ToString().find("lock") != std::string::npos) {
-      code = Code::kBusy;
-    }
-    return {code, what + ": " + status.ToString()};
-  }
-
   const std::string dir_;
   rocksdb::Options options_;
+  const bool read_only_;
   const std::shared_ptr<FlushGate> gate_;
   rocksdb::DB* db_ = nullptr;
+  const Pairs pairs_{db_, dir_};
+  Overlay applied_over_{pairs_};  // of a store that is only read: what its log adds
   std::atomic<Seq> applied_{0};
   std::atomic<Seq> applying_{0};  // the last one handed to RocksDB: what a flush may contain
   std::atomic<bool> failed_{false};

@@ -26,6 +26,10 @@
 #include "kv/view.h"
 #include "kv/write_batch.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace curvefs::kv {
 
 struct StoreStats {
@@ -72,6 +76,9 @@ std::unique_ptr<KVStore> MakeMemoryStore(Disk& disk, std::string dir);
 
 struct RocksOptions {
   uint64_t memory_bytes = 128 << 20;  // block cache and write buffers together
+  // No file is changed: what is applied stays in memory, and is applied before anybody else reads; Save fails.
+  bool read_only = false;
+  rocksdb::Env* env = nullptr;  // for tests: whose files it uses, outlives the store. Null: the machine's
 };
 std::unique_ptr<KVStore> MakeRocksStore(std::string dir, RocksOptions options);
 

@@ -1,17 +1,18 @@
 #!/bin/sh
-# run.sh [--full] [--rounds N] [--curvefs BIN] [--writer BIN] [--work DIR] [--keep] [PART...]: kills the mount's process at
-# random moments while programs write, and checks after each that the file system is clean without repair and that
+# run.sh [--full] [--rounds N] [--engine memory|rocksdb] [--curvefs BIN] [--writer BIN] [--work DIR] [--keep] [PART...]:
+# kills the mount's process at random moments while programs write, and checks after each that the file system is clean without repair and that
 # everything fsynced is there (crash_writer.cc). Parts: kill untar snapshot diskfull readonly refusals corrupt canary;
 # all without one. Disk images are mounted on loop devices, so root is needed. Leaves nothing mounted or running.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 curvefs=${CURVEFS:-$root/build/release/curvefs}
-rounds= writer= base= keep= full= parts=
+rounds= engine=memory writer= base= keep= full= parts=
 while [ $# -gt 0 ]; do
   case $1 in
   --full) full=1 ;;
   --rounds) rounds=$2; shift ;;
+  --engine) engine=$2; shift ;;
   --curvefs) curvefs=$2; shift ;;
   --writer) writer=$2; shift ;;
   --work) base=$2; shift ;;

@@ -2,11 +2,13 @@
 //   CURVEFS_MODEL_SECONDS=600  as long as that, with seeds from the clock (or CURVEFS_MODEL_SEED on)
 //   CURVEFS_MODEL_SEED=7       only this seed, CURVEFS_MODEL_OPS=3000 operations, CURVEFS_MODEL_CRASHES=1
 //   with crashes
+//   CURVEFS_MODEL_ENGINE=rocksdb  with that engine for the metadata
 // A failure prints its seed and the shortest program found that fails.
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <cstdlib>
+#include <string_view>
 
 #include "test/model/runner.h"
 
@@ -20,8 +22,17 @@ uint64_t Number(const char* name, uint64_t otherwise) {
   return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
+RunSetup SetupFor(uint64_t seed, bool crashes) {
+  const char* engine = std::getenv("CURVEFS_MODEL_ENGINE");
+  const bool rocks = engine != nullptr && std::string_view(engine) == "rocksdb";
+  return {.seed = seed,
+          .crashes = crashes,
+          .engine = rocks ? metaserver::MetaEngine::kRocksdb : metaserver::MetaEngine::kMemory};
+}
+
 std::string Print(const RunSetup& setup, const std::vector<Op>& program, const Outcome& outcome) {
-  std::string s = "seed " + std::to_string(setup.seed) + (setup.crashes ? " with crashes" : "") + ", " +
+  std::string s = "seed " + std::to_string(setup.seed) + (setup.crashes ? " with crashes" : "") +
+                  (setup.engine == metaserver::MetaEngine::kRocksdb ? ", rocksdb, " : ", ") +
                   std::to_string(program.size()) + " operations:\n";
   constexpr size_t kMost = 60;  // of a failure that is a matter of timing much may be left
   if (program.size() > kMost) s += "  ...\n";
@@ -42,25 +53,24 @@ void RunSeed(const RunSetup& setup, size_t ops) {
 }
 
 TEST(Model, AgreesOverManyOperations) {
-  for (uint64_t seed = 1; seed <= 8 && !HasFailure(); seed++) RunSeed({.seed = seed}, kOps);
+  for (uint64_t seed = 1; seed <= 8 && !HasFailure(); seed++) RunSeed(SetupFor(seed, false), kOps);
 }
 
 TEST(Model, AgreesAfterCrashes) {
-  for (uint64_t seed = 101; seed <= 108 && !HasFailure(); seed++)
-    RunSeed({.seed = seed, .crashes = true}, kOps);
+  for (uint64_t seed = 101; seed <= 108 && !HasFailure(); seed++) RunSeed(SetupFor(seed, true), kOps);
 }
 
 TEST(Model, LongRun) {
   const uint64_t seconds = Number("CURVEFS_MODEL_SECONDS", 0), chosen = Number("CURVEFS_MODEL_SEED", 0);
   const size_t ops = Number("CURVEFS_MODEL_OPS", 3000);
   if (seconds == 0 && chosen == 0) GTEST_SKIP() << "set CURVEFS_MODEL_SECONDS or CURVEFS_MODEL_SEED";
-  if (seconds == 0) return RunSeed({.seed = chosen, .crashes = Number("CURVEFS_MODEL_CRASHES", 0) != 0}, ops);
+  if (seconds == 0) return RunSeed(SetupFor(chosen, Number("CURVEFS_MODEL_CRASHES", 0) != 0), ops);
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   uint64_t seed = chosen != 0 ? chosen : std::chrono::system_clock::now().time_since_epoch().count() / 1000;
   printf("from seed %llu on\n", static_cast<unsigned long long>(seed));
   uint64_t runs = 0;
   for (; std::chrono::steady_clock::now() < end && !HasFailure(); seed++, runs++) {
-    RunSeed({.seed = seed, .crashes = seed % 2 == 0}, ops);
+    RunSeed(SetupFor(seed, seed % 2 == 0), ops);
   }
   printf("%llu runs of %zu operations\n", static_cast<unsigned long long>(runs), ops);
 }

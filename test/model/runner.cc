@@ -29,7 +29,8 @@ Status StatusOf(const Result<T>& r) {
 
 }  // namespace
 
-Runner::Runner(const RunSetup& setup) : setup_(setup), model_(clock_.Wall()) {
+Runner::Runner(const RunSetup& setup)
+    : setup_(setup), rocks_env_(MakeRocksEnv(disk_)), model_(clock_.Wall()) {
   model_.SetLie(setup.lie);
   fault_ = Open();
   if (!fault_.empty()) return;
@@ -50,6 +51,9 @@ std::string Runner::Open() {
   std::mt19937_64 random(setup_.seed);
   cli::StandaloneOptions options;
   options.seed = setup_.seed;
+  options.engine = setup_.engine;
+  options.copyset.rocks.env = rocks_env_.get();
+  options.copyset.rocks.memory_bytes = setup_.seed % 2 == 0 ? 1 << 20 : 64 << 20;
   options.copyset.background = false;
   options.copyset.journal.segment_bytes = random() % 2 == 0 ? 64 << 10 : 1 << 20;
   options.copyset.journal.prepare_ahead = false;
@@ -274,6 +278,7 @@ std::string Runner::Remount() {
 }
 
 std::string Runner::CheckAll() {
+  if (!fault_.empty()) return fault_;
   std::string dump;
   std::map<std::string, Real> found;
   if (std::string wrong = DumpReal({}, &dump, &found); !wrong.empty()) return wrong;

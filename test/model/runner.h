@@ -16,6 +16,7 @@
 #include "cli/standalone.h"
 #include "test/model/ops.h"
 #include "test/model/posix_model.h"
+#include "test/support/rocks_disk.h"
 #include "test/support/sim_disk.h"
 
 namespace curvefs::test {
@@ -23,6 +24,7 @@ namespace curvefs::test {
 struct RunSetup {
   uint64_t seed = 1;
   bool crashes = false;
+  metaserver::MetaEngine engine = metaserver::MetaEngine::kMemory;
   Lie lie = Lie::kNone;
 };
 
@@ -115,6 +117,7 @@ class Runner {
 
   const RunSetup setup_;
   SimDisk disk_;
+  std::unique_ptr<rocksdb::Env> rocks_env_;
   StepClock clock_;
   std::unique_ptr<cli::Standalone> fs_;
   PosixModel model_;

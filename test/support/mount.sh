@@ -16,9 +16,9 @@ end_process() { # end_process PID SIGNAL
 unmount_dead() { tries=0; while mounted && [ $tries -lt 50 ]; do umount -l "$mnt" 2>/dev/null || sleep 0.1; tries=$((tries + 1)); done; }
 stop_helper() { end_process "$helper" KILL; helper=; }
 kill_daemon() { end_process "$daemon" KILL; daemon=; unmount_dead; }
-# start DIR [options]: mounts, or says why not.
+# start DIR [options]: mounts, with the metadata engine $engine if that is set, or says why not.
 start() {
-  "$curvefs" mount -f --standalone "$@" "$mnt" >>"$base/daemon.log" 2>&1 &
+  "$curvefs" mount -f --standalone "$@" ${engine:+--meta-engine "$engine"} "$mnt" >>"$base/daemon.log" 2>&1 &
   daemon=$!
   up() { mounted && stat "$mnt/." >/dev/null; }
   gone() { up || ! running "$daemon"; }
