@@ -102,6 +102,12 @@ class FlushGate final : public rocksdb::EventListener {
   bool closing_ CURVEFS_GUARDED_BY(mu_) = false;
 };
 
+// RocksDB has no code for a LOCK that somebody holds: another process, or this one.
+bool IsOfLock(const std::string& text) {
+  return text.find("While lock file") != std::string::npos ||
+         text.find("lock hold by current process") != std::string::npos;
+}
+
 Status Convert(const rocksdb::Status& status, const std::string& what) {
   if (status.ok()) return {};
   Code code = Code::kIo;
@@ -109,7 +115,7 @@ Status Convert(const rocksdb::Status& status, const std::string& what) {
     code = Code::kNoSpace;
   } else if (status.IsCorruption()) {
     code = Code::kCorrupt;
-  } else if (status.IsBusy() || status.ToString().find("lock") != std::string::npos) {
+  } else if (status.IsBusy() || IsOfLock(status.ToString())) {
     code = Code::kBusy;
   }
   return {code, what + ": " + status.ToString()};

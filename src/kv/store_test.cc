@@ -380,6 +380,17 @@ TEST_P(RocksStoreTest, ItsOwnFlushesWaitForTheBarrierToo) {
   EXPECT_EQ(Dump(*store_).size(), store_->applied());
 }
 
+#ifndef __SANITIZE_THREAD__
+TEST_P(RocksStoreTest, OnlyALockedStoreIsBusy) {
+  EXPECT_EQ(MakeRocksStore(dir_, {})->Load().code(), Code::kBusy);
+  // Not one whose path, or what is wrong with it, has to do with blocks and clocks.
+  const std::string path = dir_ + "/block";
+  ASSERT_TRUE(Disk::Posix().WriteFileAtomically(path, "in the way").ok());
+  const Status s = MakeRocksStore(path, {})->Load();
+  EXPECT_EQ(s.code(), Code::kIo) << s.ToString();
+}
+#endif
+
 // ---- The memory engine alone
 
 class MemoryStoreTest : public testing::Test {
