@@ -207,6 +207,9 @@ Result<std::string> SuperFromJson(Fields& f) {
 
 Status ValueToJson(const meta::ParsedKey& key, std::string_view value, Json* j) {
   switch (key.kind) {
+    case KeyKind::kSession:  // of a copyset, which a standalone file system has none of: raw
+    case KeyKind::kOutcome:
+      return Code::kNotSupported;
     case KeyKind::kInode:
       return InodeToJson(key, value, j);
     case KeyKind::kChunk:
@@ -301,6 +304,8 @@ Json KeyToJson(const meta::ParsedKey& key) {
       break;
     case KeyKind::kPartition:
     case KeyKind::kSuperBlock:
+    case KeyKind::kSession:
+    case KeyKind::kOutcome:
       break;
   }
   return j;
@@ -351,6 +356,9 @@ Result<Pair> FieldsToPair(KeyKind kind, Fields& f) {
       CURVEFS_TRY(std::string value, SuperFromJson(f));
       return Pair{meta::SuperBlockKey(fs), std::move(value)};
     }
+    case KeyKind::kSession:
+    case KeyKind::kOutcome:
+      break;
   }
   return Fail(Code::kInvalid);
 }

@@ -59,6 +59,11 @@ void Checker::TakePair(std::string_view raw_key, std::string_view value) {
     case KeyKind::kOrphan:
     case KeyKind::kLink:
       return;
+    case KeyKind::kSession:  // of clients of a cluster
+    case KeyKind::kOutcome:
+      Found(Level::kRepairable, "key",
+            "a record of a session, which a file system on one machine has none of");
+      return Drop(raw_key);
     case KeyKind::kQuota:
       if (!meta::DecodeQuota(value)) malformed("quota");
       return;

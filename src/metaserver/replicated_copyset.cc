@@ -186,6 +186,21 @@ void ReplicatedCopyset::MembersChanged(const raft::Members& members, const raft:
   CURVEFS_CHECK(members == position_.members);
 }
 
+Result<raft::SnapshotMeta> ReplicatedCopyset::Seize(raft::ReplicaId alone, raft::Term term) {
+  CURVEFS_CHECK(!group_ && term > position_.term);
+  raft::SnapshotMeta next{
+      .index = applied() + 1, .term = term, .members = {.voters = {alone}, .learners = {}}};
+  std::string meta;
+  raft::EncodeMeta(next, &meta);
+  kv::WriteBatch batch;
+  batch.Set(kMembersKey, meta);
+  CURVEFS_CHECK_OK(store_->Apply(batch.encoded(), next.index));
+  CURVEFS_TRY(const Seq saved, store_->Save());
+  CURVEFS_CHECK(saved == next.index);
+  snapshot_ = position_ = next;
+  return next;
+}
+
 // ---- Snapshots
 
 void ReplicatedCopyset::TakeSnapshot(SnapshotDone done) {

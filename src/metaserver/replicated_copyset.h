@@ -163,6 +163,11 @@ class ReplicatedCopyset final : public raft::StateMachine {
   size_t freed_objects_waiting() const { return freed_.size(); }
 
   const kv::KVStore& store() const { return *store_; }
+  const raft::Members& members() const { return position_.members; }
+  raft::Term term() const { return position_.term; }  // of the last entry
+  // Offline, without a group: `alone` becomes the only member, as if by an entry of `term` behind the last.
+  // Durable when it returns.
+  Result<raft::SnapshotMeta> Seize(raft::ReplicaId alone, raft::Term term);
   size_t proposed_changes() const { return proposals_.size(); }
 
   // ---- raft::StateMachine
