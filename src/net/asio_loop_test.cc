@@ -15,13 +15,13 @@ using namespace std::chrono_literals;
 TEST(AsioLoop, TasksRunInOrderOfTheirTimes) {
   AsioLoop loop;
   std::string order;
+  const SteadyTime begin = Clock::System().Steady();
   loop.After(20ms, [&] { order += 'd'; });
   loop.After(5ms, [&] { order += 'c'; });
   loop.Post([&] {
     order += 'a';
     loop.Post([&] { order += 'b'; });
   });
-  const SteadyTime begin = Clock::System().Steady();
   EXPECT_TRUE(loop.RunUntil([&] { return order.size() == 4; }, 10s));
   EXPECT_EQ(order, "abcd");
   EXPECT_GE(Clock::System().Steady() - begin, 20ms);
