@@ -172,6 +172,31 @@ TEST(EtcdEngine, AFollowerTakesEntriesByHandleAndGivesThemByIndex) {
   EXPECT_FALSE(out.ready->must_sync);  // how far it is committed need not be durable
 }
 
+// What only a leader may be asked, asked of one that has just been deposed: the engine would pass it on to
+// the new leader in a message of a kind that we do not send, the question with its context in place of a
+// payload.
+TEST(EtcdEngine, AFollowerPassesNothingOn) {
+  auto engine = MakeEtcdEngine();
+  GroupId g(7);
+  engine->AddGroup(g, Fresh(k1, {.voters = {k1, k2, k3}}));
+  Message heartbeat;
+  heartbeat.type = MessageType::kHeartbeat;
+  heartbeat.group = g;
+  heartbeat.from = k2;
+  heartbeat.to = k1;
+  heartbeat.term = 2;
+  engine->Step(g, heartbeat, {});
+  engine->ReadIndex(g, "12345678");
+  engine->TransferLeader(g, k3);
+  Output out = RunOne(*engine, g);
+  EXPECT_EQ(out.panic, "");
+  EXPECT_EQ(out.status.leader, k2);
+  for (const Ready& ready : Settle(*engine, g, std::move(out))) {
+    EXPECT_TRUE(ready.reads.empty());
+    for (const EngineMessage& m : ready.messages) EXPECT_EQ(m.type, MessageType::kHeartbeatReply);
+  }
+}
+
 TEST(EtcdEngine, RestartsFromItsLog) {
   auto engine = MakeEtcdEngine();
   GroupId g(7);

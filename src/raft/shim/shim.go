@@ -219,12 +219,17 @@ func (g *group) command(op uint8, r *reader) {
 			g.dropped = append(g.dropped, handle)
 		}
 	case opReadIndex:
-		context := r.bytes()
-		g.node.ReadIndex(context)
+		// A follower would pass the question on to its leader, in a message of a kind that we do not send. The C++ side
+		// asks only a leader, but that may have been deposed by a message before this command in the same Run.
+		if context := r.bytes(); g.leads() {
+			g.node.ReadIndex(context)
+		}
 	case opCampaign:
 		_ = g.node.Campaign()
 	case opTransfer:
-		g.node.TransferLeader(r.u64())
+		if to := r.u64(); g.leads() { // as with opReadIndex
+			g.node.TransferLeader(to)
+		}
 	case opUnreachable:
 		g.node.ReportUnreachable(r.u64())
 	case opSnapshotStatus:
@@ -254,6 +259,8 @@ func (g *group) command(op uint8, r *reader) {
 		panic("asked to")
 	}
 }
+
+func (g *group) leads() bool { return g.node.BasicStatus().RaftState == raft.StateLeader }
 
 func (g *group) create(r *reader) {
 	config := raft.Config{
@@ -310,17 +317,24 @@ func (g *group) advance() {
 // result writes what the group has to say, and takes the next Ready if the last one is done with.
 func (g *group) result(w *writer) {
 	start := len(w.b)
-	var rd *raft.Ready
 	if g.broken == "" {
-		rd = g.takeReady()
+		g.tell(w)
 	}
 	if g.broken != "" {
 		w.b = w.b[:start]
 		w.u64(g.id)
 		w.u8(flagPanic)
 		w.bytes([]byte(g.broken))
-		return
 	}
+}
+
+func (g *group) tell(w *writer) {
+	defer func() { // rule 8
+		if cause := recover(); cause != nil {
+			g.broken = fmt.Sprint(cause)
+		}
+	}()
+	rd := g.takeReady()
 	var flags uint8
 	if rd != nil {
 		flags |= flagReady
@@ -354,12 +368,7 @@ func (g *group) result(w *writer) {
 	g.dropped, g.conf, g.progress, g.store.wanted = g.dropped[:0], nil, false, false
 }
 
-func (g *group) takeReady() (rd *raft.Ready) {
-	defer func() { // rule 8
-		if cause := recover(); cause != nil {
-			g.broken = fmt.Sprint(cause)
-		}
-	}()
+func (g *group) takeReady() *raft.Ready {
 	if g.ready == nil && g.node.HasReady() {
 		taken := g.node.Ready()
 		g.ready = &taken
