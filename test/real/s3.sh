@@ -1,7 +1,7 @@
 #!/bin/sh
 # s3.sh [--server test|rgw] [--full] [--curvefs BIN] [--work DIR] [--keep] [PART...]: a file system whose data are in S3,
 # on the tests' own server (test, the default) or on Ceph's radosgw, which is installed if it is missing (rgw). Parts:
-# programs kill away minute eio absent gc delete faults refusals; without one all, minute only with --full. Returns 77 where there can be no radosgw. Leaves nothing
+# programs kill compact away minute eio absent gc delete faults refusals; without one all, minute only with --full. Returns 77 where there can be no radosgw. Leaves nothing
 # mounted or running.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -26,7 +26,7 @@ for p in "$curvefs" "$writer" "$test_server"; do [ -x "$p" ] || { echo "s3: no $
 [ -e /dev/fuse ] || { echo "s3: no /dev/fuse here" >&2; exit 2; }
 rounds=2; [ -z "$full" ] || rounds=10
 if [ -z "$parts" ]; then
-  parts="programs kill away eio absent gc delete refusals"
+  parts="programs kill compact away eio absent gc delete refusals"
   [ -z "$full" ] || parts="$parts minute"
   [ "$server" = rgw ] || parts="$parts faults"
 fi
@@ -110,6 +110,42 @@ part_kill() {
     r=$((r + 1))
   done
   [ $bad = 1 ] || { stop; fsck "$dir"; no_leaks; }
+}
+
+# The process is killed while it compacts, with a writer beside it; what was fsynced is there, and nothing is left over.
+part_compact() {
+  manifest=$base/compact.manifest killed=0 r=1; : >"$manifest"
+  make compact --inline-max 0 || return 0
+  truncate -s 24M "$base/shadow"; cp "$base/shadow" "$mnt/f"
+  while [ $r -le $((rounds * 3)) ] && [ $bad = 0 ]; do
+    python3 - "$mnt/f" "$base/shadow" $r <<'P' || fail "cannot overwrite"
+import os, random, sys
+files = [os.open(p, os.O_WRONLY) for p in sys.argv[1:3]]
+rng = random.Random(int(sys.argv[3]))
+for i in range(40):
+    piece, at = rng.randbytes(300000), rng.randrange(24 << 20)
+    for fd in files: os.pwrite(fd, piece, at)
+    os.fsync(files[0])
+P
+    "$writer" run "$mnt" "$manifest" --threads 2 --seed $r & helper=$!
+    "$curvefs" compact "$mnt" >"$base/compact.out" 2>&1 & compact=$!
+    if [ $r = 1 ]; then
+      wait "$compact"
+      grep -q "$mnt/f: .* -> " "$base/compact.out" || fail "nothing was compacted: $(cat "$base/compact.out")"
+    else
+      moment 200 0
+    fi
+    ! running "$compact" || killed=$((killed + 1))
+    kill_daemon; wait "$helper" 2>/dev/null || true; helper=
+    wait "$compact" 2>/dev/null || true
+    fsck "$dir"
+    start "$dir" --inline-max 0 || return 0
+    verify "$manifest"
+    cmp "$base/shadow" "$mnt/f" || fail "round $r: what was fsynced before the compaction is not there"
+    r=$((r + 1))
+  done
+  [ $bad = 1 ] || { stop; fsck "$dir"; no_leaks; no_garbage; }
+  echo "  killed $killed times while it compacted"
 }
 
 # The store stands still for some seconds under write load: writers wait, and nobody is told an error.
