@@ -12,10 +12,12 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <thread>
 #include <vector>
 
 #include "base/log.h"
+#include "cli/cluster_fs.h"
 #include "cli/daemon.h"
 #include "cli/log.h"
 #include "cli/mounts.h"
@@ -59,15 +61,9 @@ Status CheckCacheDirs(const MountRequest& r) {
   return {};
 }
 
-Status CheckPlaces(const MountRequest& r) {
-  if (r.dir.empty())
-    return {Code::kInvalid, "DIR is empty; name the directory that holds, or will hold, the file system"};
+Status CheckMountPoint(const MountRequest& r) {
   if (r.mount_point.empty())
     return {Code::kInvalid, "the mount point is empty; name a directory to mount on"};
-  if (std::string outer = EnclosingFileSystem(r.dir); !outer.empty()) {
-    return {Code::kInvalid, "DIR (" + r.dir + ") lies in " + outer +
-                                ", which is itself a CurveFS file system; choose a place outside"};
-  }
   struct stat st{};
   // A mount whose process died answers ENOTCONN; the session takes it away.
   if (::stat(r.mount_point.c_str(), &st) != 0 && errno != ENOTCONN) {
@@ -78,12 +74,40 @@ Status CheckPlaces(const MountRequest& r) {
   }
   if (st.st_mode != 0 && !S_ISDIR(st.st_mode))
     return {Code::kNotDirectory, r.mount_point + " is not a directory"};
+  return {};
+}
+
+Status CheckDir(const MountRequest& r) {
+  if (r.dir.empty())
+    return {Code::kInvalid, "DIR is empty; name the directory that holds, or will hold, the file system"};
+  if (std::string outer = EnclosingFileSystem(r.dir); !outer.empty()) {
+    return {Code::kInvalid, "DIR (" + r.dir + ") lies in " + outer +
+                                ", which is itself a CurveFS file system; choose a place outside"};
+  }
   if (IsBelow(r.dir, r.mount_point) || IsBelow(r.mount_point, r.dir)) {
     return {Code::kInvalid,
             "DIR (" + r.dir + ") and the mount point (" + r.mount_point +
                 ") lie one in the other; the mount would hide its own files. Choose another place"};
   }
-  CURVEFS_CHECK_OK(CheckCacheDirs(r));
+  return CheckCacheDirs(r);
+}
+
+// Knobs that say something of what lies in DIR, or of a disk cache, which a mount of a cluster does not have
+// yet.
+Status CheckClusterKnobs(const MountRequest& r) {
+  for (const char* knob :
+       {"meta-engine", "meta-memory", "capacity", "inodes", "snapshot-journal", "trash", "cache-dir",
+        "writeback", "compress", "encrypt-passphrase-file", "encrypt-rsa-key"}) {
+    if (r.config.is_given(knob))
+      return {Code::kInvalid,
+              std::string("--") + knob + " is for --standalone; " + r.cluster + " is a cluster's"};
+  }
+  return {};
+}
+
+Status CheckPlaces(const MountRequest& r) {
+  CURVEFS_CHECK_OK(CheckMountPoint(r));
+  CURVEFS_CHECK_OK(r.cluster.empty() ? CheckDir(r) : CheckClusterKnobs(r));
   if (::access("/dev/fuse", R_OK | W_OK) == 0) return {};
   if (errno == ENOENT) {
     return {Code::kNotFound,
@@ -114,7 +138,7 @@ class EarlyMessages {
 std::string LogTarget(const MountRequest& r) {
   if (!r.config.log_file.empty()) return r.config.log_file;
   if (r.foreground) return "-";
-  return r.config.read_only ? "syslog" : r.dir + "/curvefs.log";
+  return r.config.read_only || r.dir.empty() ? "syslog" : r.dir + "/curvefs.log";
 }
 
 sigset_t EndSignals() {
@@ -184,14 +208,15 @@ class SignalWatch {
 fuse::SessionOptions ToSessionOptions(const MountRequest& r) {
   fuse::SessionOptions o;
   o.mountpoint = r.mount_point;
-  o.mount.fsname = r.dir;
+  o.mount.fsname = r.cluster.empty() ? r.dir : r.cluster;
+  o.shared = !r.cluster.empty();
   o.mount.allow_other = r.config.allow_other || ::geteuid() == 0;
   o.mount.flags = r.config.kernel_flags;
   o.workers = static_cast<int>(r.config.threads);
   if (o.workers == 0)
     o.workers = std::clamp(2 * static_cast<int>(std::thread::hardware_concurrency()), 8, 32);
   o.writeback_cache = !r.config.no_writeback_cache;
-  o.flush_on_close = r.config.sync_close;
+  o.flush_on_close = r.config.sync_close || o.shared;
   o.log = [](std::string_view line) { Log(LogLevel::kWarning, std::string(line)); };
   return o;
 }
@@ -206,53 +231,23 @@ void SendStderrTo(const std::string& target) {
   ::close(fd);
 }
 
-Status Serve(const MountRequest& r, Readiness& readiness) {
-  const sigset_t set = EndSignals();
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  const sigset_t no_wait = NoWaitSignal();
-  ::pthread_sigmask(SIG_BLOCK, &no_wait, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
-  ::umask(077);  // below DIR lies what files in the mount keep from other users
-  const std::string target = LogTarget(r);
-  EarlyMessages early;
-  if (target == "-") CURVEFS_CHECK_OK(StartLog(target, r.config.log_level));
-
-  StandaloneOptions options = ToStandaloneOptions(r);
-  const MountConfig& c = r.config;
-  CURVEFS_TRY(options.stack.secret,
-              ReadSecret(Disk::Posix(),
-                         c.encrypt_passphrase_file.empty() ? "" : AbsolutePath(c.encrypt_passphrase_file),
-                         c.encrypt_rsa_key.empty() ? "" : AbsolutePath(c.encrypt_rsa_key),
-                         std::getenv(kPassphraseVariable)));
-  CURVEFS_TRY(auto fs, Standalone::Open(r.dir, std::move(options)));
-  if (r.config.is_given("meta-memory") && fs->dir().description().engine == metaserver::MetaEngine::kMemory) {
-    (void)fs->Shutdown();
-    return {Code::kInvalid, "--meta-memory bounds the rocksdb engine, and " + r.dir +
-                                " has the memory engine, which needs what it needs"};
-  }
-  if (target != "-") CURVEFS_CHECK_OK(StartLog(target, r.config.log_level));
-  early.Replay();
-  if (fs->dir().crashed_user().pid != 0) {
-    Log(LogLevel::kWarning, r.dir + " was not closed cleanly by process " +
-                                std::to_string(fs->dir().crashed_user().pid) + "; recovered, " +
-                                std::to_string(fs->copyset().recovery().batches) +
-                                " changes replayed from the journal");
-  }
-  auto session = fuse::Session::Mount(fs->vfs(), ToSessionOptions(r));
+// Serves until it is unmounted, and stores what is dirty with `shutdown`.
+Status ServeSession(const MountRequest& r, client::Vfs& vfs, const std::string& what, Readiness& readiness,
+                    const std::function<Status()>& shutdown) {
+  auto session = fuse::Session::Mount(vfs, ToSessionOptions(r));
   if (!session) {
-    (void)fs->Shutdown();
+    (void)shutdown();
     return session.error();
   }
-  Log(LogLevel::kInfo, r.dir + " is mounted at " + r.mount_point + " (curvefs " CURVEFS_VERSION ", " +
-                           std::string(EngineName(fs->dir().description().engine)) + " engine)");
+  Log(LogLevel::kInfo, what + " is mounted at " + r.mount_point + " (curvefs " CURVEFS_VERSION ")");
   readiness.Ready();
-  if (!r.foreground) SendStderrTo(target);
+  if (!r.foreground) SendStderrTo(LogTarget(r));
   Status served;
   {
     SignalWatch watch(**session);
     served = (*session)->Run();
   }
-  Status stored = fs->Shutdown();
+  Status stored = shutdown();
   session->reset();
   if (!served.ok()) Log(LogLevel::kError, "serving the mount: " + served.ToString());
   if (stored.ok()) {
@@ -261,6 +256,59 @@ Status Serve(const MountRequest& r, Readiness& readiness) {
     Log(LogLevel::kError, "not all could be stored: " + stored.ToString());
   }
   return stored.ok() ? served : stored;
+}
+
+Status ServeStandalone(const MountRequest& r, EarlyMessages& early, Readiness& readiness) {
+  StandaloneOptions options = ToStandaloneOptions(r);
+  const MountConfig& c = r.config;
+  CURVEFS_TRY(options.stack.secret,
+              ReadSecret(Disk::Posix(),
+                         c.encrypt_passphrase_file.empty() ? "" : AbsolutePath(c.encrypt_passphrase_file),
+                         c.encrypt_rsa_key.empty() ? "" : AbsolutePath(c.encrypt_rsa_key),
+                         std::getenv(kPassphraseVariable)));
+  CURVEFS_TRY(auto fs, Standalone::Open(r.dir, std::move(options)));
+  const std::string engine(EngineName(fs->dir().description().engine));
+  if (r.config.is_given("meta-memory") && fs->dir().description().engine == metaserver::MetaEngine::kMemory) {
+    (void)fs->Shutdown();
+    return {Code::kInvalid, "--meta-memory bounds the rocksdb engine, and " + r.dir +
+                                " has the memory engine, which needs what it needs"};
+  }
+  // DIR is there now.
+  if (LogTarget(r) != "-") CURVEFS_CHECK_OK(StartLog(LogTarget(r), r.config.log_level));
+  early.Replay();
+  if (fs->dir().crashed_user().pid != 0) {
+    Log(LogLevel::kWarning, r.dir + " was not closed cleanly by process " +
+                                std::to_string(fs->dir().crashed_user().pid) + "; recovered, " +
+                                std::to_string(fs->copyset().recovery().batches) +
+                                " changes replayed from the journal");
+  }
+  return ServeSession(r, fs->vfs(), r.dir + " (" + engine + " engine)", readiness,
+                      [&fs] { return fs->Shutdown(); });
+}
+
+Status ServeCluster(const MountRequest& r, EarlyMessages& early, Readiness& readiness) {
+  const StandaloneOptions common = ToStandaloneOptions(r);
+  ClusterFsOptions options{.data = r.config.data, .cache = common.data, .vfs = common.vfs};
+  CURVEFS_TRY(options.place, ParseClusterPlace(r.cluster));
+  char host[256] = "";
+  (void)::gethostname(host, sizeof host - 1);
+  options.owner = std::string(host) + " " + std::to_string(::getpid()) + " " + r.mount_point;
+  if (LogTarget(r) != "-") CURVEFS_CHECK_OK(StartLog(LogTarget(r), r.config.log_level));
+  early.Replay();
+  CURVEFS_TRY(auto fs, ClusterFs::Open(Disk::Posix(), std::move(options)));
+  return ServeSession(r, fs->vfs(), r.cluster, readiness, [&fs] { return fs->Shutdown(); });
+}
+
+Status Serve(const MountRequest& r, Readiness& readiness) {
+  const sigset_t set = EndSignals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  const sigset_t no_wait = NoWaitSignal();
+  ::pthread_sigmask(SIG_BLOCK, &no_wait, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  ::umask(077);  // below DIR lies what files in the mount keep from other users
+  EarlyMessages early;
+  if (LogTarget(r) == "-") CURVEFS_CHECK_OK(StartLog("-", r.config.log_level));
+  return r.cluster.empty() ? ServeStandalone(r, early, readiness) : ServeCluster(r, early, readiness);
 }
 
 // The parent's last step: the mount answers as one asks it.
@@ -315,6 +363,7 @@ StandaloneOptions ToStandaloneOptions(const MountRequest& r) {
   o.vfs.read_only = c.read_only;
   o.vfs.trash = c.trash;
   o.vfs.sync_close = c.sync_close;
+  o.vfs.kernel_times = !c.no_writeback_cache && r.cluster.empty();
   o.vfs.atime = c.atime == "noatime"  ? client::VfsOptions::Atime::kNoatime
                 : c.atime == "strict" ? client::VfsOptions::Atime::kStrict
                                       : client::VfsOptions::Atime::kRelatime;

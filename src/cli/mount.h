@@ -10,7 +10,8 @@
 namespace curvefs::cli {
 
 struct MountRequest {
-  std::string dir;          // DIR of --standalone
+  std::string dir;          // DIR of --standalone; empty: it is
+  std::string cluster;      // the place of a cluster's file system, see cluster_fs.h
   std::string mount_point;  // an existing directory
   MountConfig config;
   bool foreground = false;

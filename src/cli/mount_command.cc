@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 
+#include "cli/cluster_fs.h"
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "cli/mount.h"
@@ -14,6 +15,7 @@ namespace {
 
 struct MountArgs {
   std::string standalone;
+  std::string cluster;
   std::string mount_point;
   bool foreground = false;
   std::vector<std::string> options;
@@ -24,7 +26,8 @@ int RunMount(const MountArgs& args, int usage_code) {
   auto config = MakeMountConfig([](const char* name) { return std::getenv(name); }, args.options, args.flags);
   if (!config) return Complain("mount", config.error(), usage_code);
   MountRequest request{
-      .dir = AbsolutePath(args.standalone),
+      .dir = args.cluster.empty() ? AbsolutePath(args.standalone) : "",
+      .cluster = args.cluster,
       .mount_point = AbsolutePath(args.mount_point),
       .config = *std::move(config),
       .foreground = args.foreground,
@@ -40,11 +43,16 @@ void AddMount(CLI::App& app, int* exit_code) {
   CLI::App* command =
       app.add_subcommand("mount", "Mount a file system; a new one is made if DIR is missing or empty");
   command->add_option("--standalone", args->standalone, "The directory that holds metadata and data")
-      ->type_name("DIR")
-      ->required();
-  command->add_option("MNT", args->mount_point, "Where to mount it: an existing directory")
+      ->type_name("DIR");
+  auto words = std::make_shared<std::vector<std::string>>();
+  command
+      ->add_option(
+          "[PLACE] MNT", *words,
+          "PLACE: of a cluster's file system, meta://HOST:PORT[,HOST:PORT...]/COPYSET, in the place of "
+          "--standalone. MNT: where to mount it, an existing directory")
       ->type_name("")
-      ->required();
+      ->required()
+      ->expected(1, 2);
   command->add_flag("-f,--foreground", args->foreground, "Stay in front, until unmounted or interrupted");
   command->add_option("-o", args->options, "Mount options, as in fstab: ro,noatime,commit-interval=200ms")
       ->type_name("LIST")
@@ -73,9 +81,22 @@ void AddMount(CLI::App& app, int* exit_code) {
       "Examples:\n"
       "  curvefs mount --standalone /srv/fs /mnt\n"
       "  curvefs mount --standalone /srv/fs /mnt -f --cache-size 1GiB\n"
+      "  curvefs mount meta://127.0.0.1:8200,127.0.0.1:8201,127.0.0.1:8202/1 /mnt --data dir:/srv/objects\n"
       "  mount -t curvefs /srv/fs /mnt -o noatime,commit-interval=200ms\n"
       "  /etc/fstab:  /srv/fs  /mnt  curvefs  defaults,nofail  0  0");
-  command->callback([=] { *exit_code = RunMount(*args, kExitUsage); });
+  command->callback([=] {
+    args->mount_point = words->back();
+    if (words->size() == 2) args->cluster = words->front();
+    if ((words->size() == 2) != args->standalone.empty() ||
+        (words->size() == 2 && !IsClusterPlace(args->cluster))) {
+      *exit_code = Complain(
+          "mount",
+          {Code::kInvalid, "say what to mount: either --standalone DIR MNT or meta://HOST:PORT/COPYSET MNT"},
+          kExitUsage);
+      return;
+    }
+    *exit_code = RunMount(*args, kExitUsage);
+  });
 }
 
 int MountHelperMain(int argc, char** argv) {
@@ -108,7 +129,7 @@ int MountHelperMain(int argc, char** argv) {
     }
   }
   if (words.size() != 2) return usage("a directory and a mount point are needed");
-  args.standalone = words[0];
+  (IsClusterPlace(words[0]) ? args.cluster : args.standalone) = words[0];
   args.mount_point = words[1];
   return fake ? int{kExitOk} : RunMount(args, kExitMountUsage);
 }

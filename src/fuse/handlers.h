@@ -19,6 +19,8 @@ struct HandlerOptions {
   // close(2) reaches Vfs::Flush. Otherwise the kernel is told not to ask: it writes back the file's pages and
   // reports their errors by itself.
   bool flush_on_close = false;
+  // Other mounts change the file system too: the kernel relies on no name, attribute or page that it has.
+  bool shared = false;
 };
 
 // What a worker lends to the handlers.

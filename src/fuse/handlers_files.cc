@@ -33,13 +33,13 @@ void Handlers::Done(const Exchange& x, const Status& status) {
 void Handlers::On(Exchange& x, const GetAttr&) {
   Result<meta::Inode> inode = vfs_.GetAttr(x.request.inode);
   if (!inode) return Fail(x, inode.error());
-  x.reply.Structs(EncodeAttrOut(*inode, true));
+  x.reply.Structs(EncodeAttrOut(*inode, !options_.shared));
 }
 
 void Handlers::On(Exchange& x, const SetAttributes& op) {
   Result<meta::Inode> inode = vfs_.SetAttributes(x.request.caller, x.request.inode, op.change);
   if (!inode) return Fail(x, inode.error());
-  x.reply.Structs(EncodeAttrOut(*inode, true));
+  x.reply.Structs(EncodeAttrOut(*inode, !options_.shared));
 }
 
 void Handlers::On(Exchange& x, const SetXattr& op) {
@@ -78,7 +78,7 @@ void Handlers::On(Exchange& x, const Open& op) {
   if (!opened) return Fail(x, opened.error());
   // Before the reply: a stat after this open(2) must see the new times.
   if (opened->attributes_changed) InvalidateAttributes(x.reply.fd(), x.request.inode);
-  if (!x.reply.Structs(EncodeOpen(*opened))) vfs_.Release(x.request.inode, opened->handle);
+  if (!x.reply.Structs(EncodeOpen(*opened, options_.shared))) vfs_.Release(x.request.inode, opened->handle);
 }
 
 void Handlers::On(Exchange& x, const Read& op) {

@@ -10,7 +10,7 @@ namespace curvefs::fuse {
 // Replies with an entry, whose reference then belongs to the kernel.
 void Handlers::Give(const Exchange& x, const Result<client::Entry>& entry) {
   if (!entry) return Fail(x, entry.error());
-  if (!x.reply.Structs(EncodeEntry(*entry))) vfs_.Forget(entry->inode.id, 1);
+  if (!x.reply.Structs(EncodeEntry(*entry, options_.shared))) vfs_.Forget(entry->inode.id, 1);
 }
 
 void Handlers::On(Exchange& x, const Lookup& op) {
@@ -18,7 +18,7 @@ void Handlers::On(Exchange& x, const Lookup& op) {
   // A missing name is worth remembering, but "." (of an inode that a file handle from outside names) is not a
   // name.
   if (!entry && entry.error().code() == Code::kNotFound && op.name != ".") {
-    x.reply.Structs(EncodeNegativeEntry());
+    x.reply.Structs(EncodeNegativeEntry(options_.shared));
     return;
   }
   Give(x, entry);
@@ -71,7 +71,9 @@ void Handlers::On(Exchange& x, const Create& op) {
   auto created = op.unnamed ? vfs_.TmpFile(caller, x.request.inode, op.mode, op.flags)
                             : vfs_.Create(caller, x.request.inode, op.name, op.mode, op.flags);
   if (!created) return Fail(x, created.error());
-  if (x.reply.Structs(EncodeEntry(created->entry), EncodeOpen(created->opened))) return;
+  if (x.reply.Structs(EncodeEntry(created->entry, options_.shared),
+                      EncodeOpen(created->opened, options_.shared)))
+    return;
   InodeId inode = created->entry.inode.id;
   vfs_.Release(inode, created->opened.handle);
   vfs_.Forget(inode, 1);
@@ -90,7 +92,7 @@ void Handlers::On(Exchange& x, const OpenDir&) {
 }
 
 void Handlers::On(Exchange& x, const ReadDir& op) {
-  DirectoryWriter writer(&x.workspace.scratch, std::min(op.size, kMaxTransfer), op.plus);
+  DirectoryWriter writer(&x.workspace.scratch, std::min(op.size, kMaxTransfer), op.plus, options_.shared);
   Status status = vfs_.ReadDir(x.request.inode, op.cookie, op.plus,
                                [&](const client::DirEntry& entry) { return writer.Add(entry); });
   // What was listed before a failure is delivered; the next request meets the failure again.

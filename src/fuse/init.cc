@@ -45,6 +45,8 @@ Result<Agreement> Negotiate(const Init& offer, const InitPolicy& policy) {
 
   uint64_t wanted = kWanted;
   if (policy.writeback_cache) wanted |= FUSE_WRITEBACK_CACHE;
+  // Pages go when a file's times or length are not those of before, which only others can have changed.
+  if (policy.shared) wanted = (wanted & ~uint64_t{FUSE_EXPLICIT_INVAL_DATA}) | FUSE_AUTO_INVAL_DATA;
   if (policy.cache_directories) wanted |= FUSE_NO_OPENDIR_SUPPORT;
   agreed.flags = offer.flags & wanted;
   agreed.dialect.setxattr_ext = agreed.flags & FUSE_SETXATTR_EXT;

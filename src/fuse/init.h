@@ -10,6 +10,7 @@ namespace curvefs::fuse {
 struct InitPolicy {
   bool writeback_cache = true;        // the kernel keeps written pages and writes them back later
   bool cache_directories = true;      // see HandlerOptions
+  bool shared = false;                // see HandlerOptions
   uint32_t max_write = kMaxTransfer;  // at most kMaxTransfer
 };
 

@@ -69,28 +69,28 @@ fuse_attr_out EncodeAttrOut(const meta::Inode& inode, bool cacheable) {
   return out;
 }
 
-fuse_entry_out EncodeEntry(const client::Entry& entry) {
+fuse_entry_out EncodeEntry(const client::Entry& entry, bool shared) {
   fuse_entry_out out{};
   out.nodeid = entry.inode.id.value;
   out.generation = 0;  // inode ids are never reused
-  out.entry_valid = out.attr_valid = entry.cacheable ? kForever : 0;
+  out.entry_valid = out.attr_valid = entry.cacheable && !shared ? kForever : 0;
   out.attr = EncodeAttr(entry.inode);
   return out;
 }
 
-fuse_entry_out EncodeNegativeEntry() {
+fuse_entry_out EncodeNegativeEntry(bool shared) {
   fuse_entry_out out{};
-  out.entry_valid = kForever;
+  out.entry_valid = shared ? 0 : kForever;
   return out;
 }
 
-fuse_open_out EncodeOpen(const client::Opened& opened) {
+fuse_open_out EncodeOpen(const client::Opened& opened, bool shared) {
   fuse_open_out out{};
   out.fh = opened.handle;
   // Parallel direct writes have a meaning for direct files only; newer kernels drop the flag on others.
   if (opened.direct)
     out.open_flags |= FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
-  else if (opened.keep_cache)
+  else if (opened.keep_cache && !shared)
     out.open_flags |= FOPEN_KEEP_CACHE;
   return out;
 }
@@ -118,7 +118,7 @@ bool DirectoryWriter::Add(const client::DirEntry& entry) {
   if (size > limit_ - at) return false;
   const char* from = reinterpret_cast<const char*>(&record.dirent);
   if (plus_) {
-    if (entry.entry != nullptr) record.entry_out = EncodeEntry(*entry.entry);
+    if (entry.entry != nullptr) record.entry_out = EncodeEntry(*entry.entry, shared_);
     from = reinterpret_cast<const char*>(&record);
   }
   out_.append(from, fixed);

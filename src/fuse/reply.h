@@ -18,22 +18,24 @@
 namespace curvefs::fuse {
 
 // How long the kernel may rely on what nobody but this mount can change: "for ever", in seconds. A year,
-// because the kernel counts in jiffies from now and larger numbers help nobody.
+// because the kernel counts in jiffies from now and larger numbers help nobody. In a file system that is
+// `shared` with other mounts it relies on nothing.
 inline constexpr uint64_t kForever = 365 * 24 * 3600;
 
 fuse_attr EncodeAttr(const meta::Inode& inode);
 fuse_attr_out EncodeAttrOut(const meta::Inode& inode, bool cacheable);
-fuse_entry_out EncodeEntry(const client::Entry& entry);
-// "No such name", to be remembered.
-fuse_entry_out EncodeNegativeEntry();
-fuse_open_out EncodeOpen(const client::Opened& opened);
+fuse_entry_out EncodeEntry(const client::Entry& entry, bool shared);
+// "No such name", to be remembered unless `shared`.
+fuse_entry_out EncodeNegativeEntry(bool shared);
+fuse_open_out EncodeOpen(const client::Opened& opened, bool shared);
 fuse_statfs_out EncodeStatFs(const client::StatFs& stat);
 
 // Collects directory entries for READDIR or READDIRPLUS in at most `limit` bytes.
 class DirectoryWriter {
  public:
   // `out` is cleared, and holds the reply afterwards.
-  DirectoryWriter(std::string* out, size_t limit, bool plus) : out_(*out), limit_(limit), plus_(plus) {
+  DirectoryWriter(std::string* out, size_t limit, bool plus, bool shared = false)
+      : out_(*out), limit_(limit), plus_(plus), shared_(shared) {
     out_.clear();
   }
 
@@ -44,6 +46,7 @@ class DirectoryWriter {
   std::string& out_;
   size_t limit_;
   bool plus_;
+  bool shared_;
 };
 
 // Calls visit(InodeId) for each entry of a READDIRPLUS reply that gives the kernel a reference.

@@ -38,7 +38,9 @@ Session::Session(client::Vfs& vfs, SessionOptions options, std::unique_ptr<Chann
       channel_(std::move(channel)),
       log_(options_.log),
       handlers_(vfs,
-                {.cache_directories = options_.cache_directories, .flush_on_close = options_.flush_on_close},
+                {.cache_directories = options_.cache_directories && !options_.shared,
+                 .flush_on_close = options_.flush_on_close,
+                 .shared = options_.shared},
                 log_),
       gate_(std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1,
                        std::clamp(options_.workers, 1, 256))) {}
@@ -78,9 +80,11 @@ Status Session::Handshake() {
     const Init* offer = std::get_if<Init>(&request.operation);
     if (offer == nullptr) return {Code::kInvalid, "the kernel's first request is not INIT"};
     Responder reply(channel_->fd(), request.unique);
-    Result<Agreement> agreed = Negotiate(*offer, {.writeback_cache = options_.writeback_cache,
-                                                  .cache_directories = options_.cache_directories,
-                                                  .max_write = options_.max_write});
+    Result<Agreement> agreed =
+        Negotiate(*offer, {.writeback_cache = options_.writeback_cache && !options_.shared,
+                           .cache_directories = options_.cache_directories && !options_.shared,
+                           .shared = options_.shared,
+                           .max_write = options_.max_write});
     if (!agreed) {
       reply.Error(EPROTO);
       return agreed.error();

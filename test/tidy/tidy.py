@@ -20,7 +20,7 @@ MAY_INCLUDE = {
     "object": ["base"],
     "data": ["base", "object", "meta"],
     "metaserver": ["base", "net", "kv", "raft", "meta", "proto", "object"],
-    "client": ["base", "net", "meta", "data", "object"],
+    "client": ["base", "net", "meta", "proto", "data", "object"],
     "fuse": ["base", "client", "meta", "data"],
     "cli": ["base", "net", "kv", "raft", "meta", "proto", "object", "data", "metaserver", "client", "fuse"],
 }

@@ -136,7 +136,7 @@ Result<size_t> Vfs::Write(InodeId id, HandleId handle, uint64_t offset, BufferSl
     return Fail(s);
   }
   appending.reset();
-  if (!flags.from_page_cache || flags.kill_suid_gid)
+  if (!flags.from_page_cache || !c.options.kernel_times || flags.kill_suid_gid)
     CURVEFS_CHECK_OK(c.TouchWritten(id, flags.kill_suid_gid));
   if (flags.kill_suid_gid) {
     CURVEFS_TRY(meta::Inode inode, c.meta.GetInode(id));

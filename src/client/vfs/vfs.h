@@ -109,6 +109,9 @@ enum : uint32_t { kFallocKeepSize = 1, kFallocPunchHole = 2, kFallocZeroRange = 
 struct VfsOptions {
   bool read_only = false;
   bool sync_close = false;  // close is as durable as fsync
+  // The kernel keeps written pages, and tells the times of writing when it stores them. Otherwise a write
+  // sets them.
+  bool kernel_times = true;
   enum class Atime { kRelatime, kNoatime, kStrict } atime = Atime::kRelatime;
   Duration trash = Duration();  // how long deleted names are kept; 0: not at all
   std::string config_text;      // what .config shows

@@ -1,0 +1,219 @@
+#include "client/cluster/copyset_client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+
+namespace curvefs::client {
+namespace {
+
+constexpr Duration kShortPause = std::chrono::milliseconds(5);
+constexpr Duration kLongPause = std::chrono::milliseconds(500);
+constexpr Duration kGoodbye = std::chrono::milliseconds(500);
+constexpr size_t kMaxServers = 64;  // named, and learned by hints
+
+proto::ResponseHeader HeaderOf(const std::string& bytes) {
+  proto::CloseSessionResponse any;  // has a header and nothing else; other fields are skipped
+  if (!any.ParseFromString(bytes)) any.mutable_header()->set_status(proto::IO);
+  return any.header();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<CopysetClient>> CopysetClient::Open(CopysetClientOptions options) {
+  if (options.servers.empty()) return Fail(Code::kInvalid, "no metaserver is named");
+  std::unique_ptr<CopysetClient> client(new CopysetClient(std::move(options)));
+  CURVEFS_CHECK_OK(client->Renew(0, client->options_.first_answer));
+  client->keep_alive_ = std::thread([p = client.get()] { p->RunKeepAlive(); });
+  return client;
+}
+
+CopysetClient::CopysetClient(CopysetClientOptions options) : options_(std::move(options)) {
+  for (const net::Address& address : options_.servers) (void)Find(address.ToString());
+}
+
+CopysetClient::~CopysetClient() {
+  Stop();
+  if (keep_alive_.joinable()) keep_alive_.join();
+  proto::CloseSessionRequest goodbye;
+  Address(goodbye.mutable_header());
+  {
+    MutexLock lock(mu_);
+    if (session_ == 0) return;
+    goodbye.mutable_header()->set_session_id(session_);
+  }
+  (void)server(leader_).Call(static_cast<uint16_t>(proto::MetaCall::kCloseSession),
+                             goodbye.SerializeAsString(), kGoodbye);
+}
+
+void CopysetClient::Stop() {
+  MutexLock lock(mu_);
+  stopped_ = true;
+  changed_.NotifyAll();
+}
+
+CopysetClientCounters CopysetClient::counters() const {
+  return {calls_, attempts_, not_leader_, unavailable_, unknown_, sessions_};
+}
+
+void CopysetClient::Address(proto::RequestHeader* header) const {
+  header->set_fs_id(options_.fs.value);
+  header->set_copyset_id(options_.copyset);
+  header->set_partition_id(options_.partition.value);
+}
+
+CopysetClient::Ticket CopysetClient::Number(proto::RequestHeader* header) {
+  MutexLock lock(mu_);
+  const Ticket ticket{session_, ++last_};
+  outstanding_.insert(ticket.sequence);
+  header->set_session_id(ticket.session);
+  header->set_sequence(ticket.sequence);
+  header->set_acknowledged(*outstanding_.begin());
+  return ticket;
+}
+
+void CopysetClient::Done(const Ticket& ticket) {
+  MutexLock lock(mu_);
+  if (ticket.session == session_) outstanding_.erase(ticket.sequence);
+}
+
+CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string& bytes, Duration timeout) {
+  calls_.fetch_add(1, std::memory_order_relaxed);
+  const SteadyTime begin = Clock::System().Steady();
+  Asked asked{Fail(Code::kUnavailable), false, false};
+  Status last;
+  for (uint32_t round = 0;; ++round) {
+    attempts_.fetch_add(1, std::memory_order_relaxed);
+    size_t at = leader_.load(std::memory_order_relaxed);
+    auto elsewhere = [&] { leader_.compare_exchange_strong(at, (at + 1) % servers()); };
+    Duration pause = round < 4 ? kShortPause : std::min<Duration>(kShortPause * round, kLongPause);
+    asked.answer = server(at).Call(static_cast<uint16_t>(call), bytes, options_.attempt_limit);
+    if (!asked.answer) {
+      last = asked.answer.error();
+      // Whether it was sent is known; whether it was carried out is not.
+      if (last.code() == Code::kTimedOut) {
+        asked.unknown = true;
+        unknown_.fetch_add(1, std::memory_order_relaxed);
+      }
+      elsewhere();
+    } else {
+      const proto::ResponseHeader header = HeaderOf(*asked.answer);
+      last = StatusOf(header);
+      switch (last.code()) {
+        case Code::kNotLeader:
+          not_leader_.fetch_add(1, std::memory_order_relaxed);
+          if (size_t hinted = Find(header.leader().address()); hinted < servers()) {
+            if (hinted != at) pause = round < 4 ? Duration::zero() : pause;
+            leader_.store(hinted, std::memory_order_relaxed);
+          } else {
+            elsewhere();
+          }
+          break;
+        case Code::kUnavailable:
+          unavailable_.fetch_add(1, std::memory_order_relaxed);
+          break;
+        case Code::kTimedOut:
+          asked.unknown = true;
+          unknown_.fetch_add(1, std::memory_order_relaxed);
+          break;
+        default:
+          asked.session_over = last.code() == Code::kFenced;
+          return asked;
+      }
+    }
+    const bool late = timeout > Duration() && Clock::System().Steady() - begin + pause > timeout;
+    if (late || !Pause(pause)) {
+      asked.answer =
+          Fail(asked.unknown ? Code::kIo : Code::kUnavailable,
+               "no leader of copyset " + std::to_string(options_.copyset) + " answers: " + last.ToString());
+      return asked;
+    }
+  }
+}
+
+Status CopysetClient::Renew(uint64_t ended, Duration timeout) {
+  MutexLock renewing(renewing_);
+  {
+    MutexLock lock(mu_);
+    if (session_ != ended) return {};  // somebody else has opened one
+  }
+  if (ended != 0) {
+    Log(LogLevel::kWarning, "session " + std::to_string(ended) + " with copyset " +
+                                std::to_string(options_.copyset) + " has ended; opening another");
+  }
+  proto::OpenSessionRequest request;
+  request.set_owner(options_.owner);
+  Address(request.mutable_header());
+  CURVEFS_TRY(const proto::OpenSessionResponse opened,
+              Decode<proto::OpenSessionResponse>(
+                  Ask(proto::MetaCall::kOpenSession, request.SerializeAsString(), timeout).answer));
+  sessions_.fetch_add(1, std::memory_order_relaxed);
+  MutexLock lock(mu_);
+  session_ = opened.session_id();
+  last_ = 0;
+  outstanding_.clear();
+  lease_ = std::chrono::milliseconds(std::max(opened.lease_ms(), 100U));
+  return {};
+}
+
+Status CopysetClient::KeepAlive() {
+  proto::RenewSessionRequest request;
+  Address(request.mutable_header());
+  uint64_t session = 0;
+  {
+    MutexLock lock(mu_);
+    session = session_;
+    request.mutable_header()->set_session_id(session_);
+    request.mutable_header()->set_acknowledged(outstanding_.empty() ? last_ + 1 : *outstanding_.begin());
+  }
+  const Asked asked = Ask(proto::MetaCall::kRenewSession, request.SerializeAsString(), options_.timeout);
+  if (asked.session_over) return Renew(session, options_.timeout);
+  return asked.answer ? Status() : asked.answer.error();
+}
+
+void CopysetClient::RunKeepAlive() {
+  for (;;) {
+    Duration third{};
+    {
+      MutexLock lock(mu_);
+      third = lease_ / 3;
+    }
+    if (!Pause(third)) return;
+    if (Status s = KeepAlive(); !s.ok()) Log(LogLevel::kWarning, "keeping the session: " + s.ToString());
+  }
+}
+
+bool CopysetClient::Pause(Duration time) {
+  MutexLock lock(mu_);
+  const SteadyTime until = Clock::System().Steady() + time;
+  while (!stopped_ && Clock::System().Steady() < until) changed_.WaitUntil(mu_, until);
+  return !stopped_;
+}
+
+net::BlockingClient& CopysetClient::server(size_t i) {
+  MutexLock lock(servers_mu_);
+  return *servers_[i].client;
+}
+
+size_t CopysetClient::servers() {
+  MutexLock lock(servers_mu_);
+  return servers_.size();
+}
+
+size_t CopysetClient::Find(const std::string& text) {
+  auto address = net::ParseAddress(text);
+  MutexLock lock(servers_mu_);
+  if (!address) return kMaxServers;
+  auto it = std::ranges::find(servers_, *address, &Server::address);
+  const auto at = static_cast<size_t>(it - servers_.begin());
+  if (it != servers_.end()) return at;
+  if (servers_.size() >= kMaxServers) return kMaxServers;
+  net::ClientOptions options;
+  options.dialer.address = *address;
+  options.dialer.connection = options_.connection;
+  servers_.push_back({*address, std::make_unique<net::BlockingClient>(options)});
+  return at;
+}
+
+}  // namespace curvefs::client

@@ -1,0 +1,132 @@
+// CopysetClient: calls on one copyset of a cluster, in plain blocking code. It finds the leader, sends again
+// what may be sent again, and numbers changes within a session, so that each is done exactly once whatever
+// is lost on the way and whoever leads (meta/session.h).
+//
+// A call ends with the copyset's answer; while nobody answers it waits, up to `timeout`. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/mutex.h"
+#include "base/status.h"
+#include "net/blocking_client.h"
+#include "proto/meta_methods.h"
+#include "proto/meta_wire.h"
+
+namespace curvefs::client {
+
+struct CopysetClientOptions {
+  std::vector<net::Address> servers;  // where replicas may be; at least one. Others are learned by hints
+  net::ConnectionOptions connection;  // with TLS or without
+  uint64_t copyset = 0;
+  FsId fs;
+  PartitionId partition;
+  std::string owner;                                 // of the session, for people
+  Duration attempt_limit = std::chrono::seconds(2);  // of one attempt at one server
+  Duration first_answer = std::chrono::seconds(15);  // of Open
+  Duration timeout = Duration();                     // of a call, all attempts together; 0: until Stop
+};
+
+struct CopysetClientCounters {
+  uint64_t calls = 0, attempts = 0, not_leader = 0, unavailable = 0, unknown = 0, sessions = 0;
+};
+
+class CopysetClient {
+ public:
+  // Opens a session, so the copyset answers. kInvalid: no server is named. kUnavailable: nobody answered in
+  // `timeout`.
+  static Result<std::unique_ptr<CopysetClient>> Open(CopysetClientOptions options);
+  // Ends the session, if the cluster answers soon.
+  ~CopysetClient();
+
+  // `request` has everything but its header. The errors of the call itself, and:
+  // kUnavailable: nobody answered, and nothing was done. kIo: nobody answered, or the session ended
+  // meanwhile, and a change may have been done or not.
+  template <typename Response, typename Request>
+  Result<Response> Read(proto::MetaCall call, Request request) {
+    Address(request.mutable_header());
+    return Decode<Response>(Ask(call, request.SerializeAsString(), options_.timeout).answer);
+  }
+  template <typename Response, typename Request>
+  Result<Response> Change(proto::MetaCall call, Request request) {
+    for (;;) {
+      Address(request.mutable_header());
+      const Ticket ticket = Number(request.mutable_header());
+      Asked asked = Ask(call, request.SerializeAsString(), options_.timeout);
+      Done(ticket);
+      if (!asked.session_over) return Decode<Response>(std::move(asked.answer));
+      const Status renewed = Renew(ticket.session, options_.timeout);
+      if (asked.unknown)
+        return Fail(Code::kIo, "the session with the cluster ended; whether the change was done is unknown");
+      CURVEFS_CHECK_OK(renewed);  // nothing was done: again, within the new one
+    }
+  }
+
+  // Calls that wait fail, and those that come do so after one attempt: for the end of a process.
+  void Stop();
+  CopysetClientCounters counters() const;
+
+ private:
+  struct Ticket {
+    uint64_t session = 0, sequence = 0;
+  };
+  struct Asked {
+    Result<std::string> answer;
+    bool unknown = false;       // an attempt may have been carried out though its answer did not come
+    bool session_over = false;  // the answer was kFenced
+  };
+  explicit CopysetClient(CopysetClientOptions options);
+
+  void Address(proto::RequestHeader* header) const;
+  Ticket Number(proto::RequestHeader* header);
+  void Done(const Ticket& ticket);
+  // `timeout`: 0 is none.
+  Asked Ask(proto::MetaCall call, const std::string& bytes, Duration timeout);
+  Status Renew(uint64_t ended, Duration timeout);  // opens a session in the place of that one
+  Status KeepAlive();
+  void RunKeepAlive();
+  bool Pause(Duration time);  // false: stopped
+  net::BlockingClient& server(size_t i);
+  size_t servers();
+  size_t Find(const std::string& address);  // servers() if there can be none
+
+  template <typename Response>
+  static Result<Response> Decode(Result<std::string> bytes) {
+    if (!bytes) return Fail(std::move(bytes).error());
+    Response response;
+    if (!response.ParseFromString(*bytes))
+      return Fail(Code::kIo, "a metaserver's answer cannot be understood");
+    if (Status s = StatusOf(response.header()); !s.ok()) return Fail(std::move(s));
+    return response;
+  }
+
+  const CopysetClientOptions options_;
+  Mutex servers_mu_;  // a leaf
+  struct Server {
+    net::Address address;
+    std::unique_ptr<net::BlockingClient> client;
+  };
+  std::vector<Server> servers_ CURVEFS_GUARDED_BY(servers_mu_);  // only grows
+  std::atomic<size_t> leader_{0};                                // a guess
+  std::atomic<uint64_t> calls_{0}, attempts_{0}, not_leader_{0}, unavailable_{0}, unknown_{0}, sessions_{0};
+
+  Mutex mu_;
+  CondVar changed_;
+  bool stopped_ CURVEFS_GUARDED_BY(mu_) = false;
+  uint64_t session_ CURVEFS_GUARDED_BY(mu_) = 0;
+  uint64_t last_ CURVEFS_GUARDED_BY(mu_) = 0;  // sequence
+  std::set<uint64_t> outstanding_ CURVEFS_GUARDED_BY(mu_);
+  Duration lease_ CURVEFS_GUARDED_BY(mu_) = std::chrono::seconds(1);
+  Mutex renewing_;  // held while a session is opened; before mu_
+  std::thread keep_alive_;
+};
+
+}  // namespace curvefs::client

@@ -1,0 +1,314 @@
+#include "client/cluster/remote_meta.h"
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace curvefs::client {
+
+using proto::MetaCall;
+
+namespace {
+
+constexpr size_t kFullAnswer = 512 << 10;  // bytes
+
+// The inode of a response that has one.
+template <typename Response>
+Result<meta::Inode> InodeOf(Result<Response> response) {
+  if (!response) return Fail(std::move(response).error());
+  return FromWire(response->inode());
+}
+
+template <typename Request>
+void Fill(const meta::CreateRequest& in, Request* out) {
+  out->set_parent_inode_id(in.parent.value);
+  out->set_mode(in.mode);
+  out->set_uid(in.uid);
+  out->set_gid(in.gid);
+  out->set_umask(in.umask);
+  out->set_rdev(in.rdev);
+  out->set_symlink(std::string(in.symlink));
+}
+
+template <typename Request>
+Request Named(InodeId parent, std::string_view name) {
+  Request request;
+  request.set_parent_inode_id(parent.value);
+  request.set_name(std::string(name));
+  return request;
+}
+
+template <typename Request>
+Request OfInode(InodeId inode) {
+  Request request;
+  request.set_inode_id(inode.value);
+  return request;
+}
+
+Result<std::vector<meta::ChunkRecord>> RecordsOf(
+    InodeId file, const google::protobuf::RepeatedPtrField<proto::S3ChunkInfo>& in) {
+  std::vector<meta::ChunkRecord> records;
+  records.reserve(static_cast<size_t>(in.size()));
+  for (const proto::S3ChunkInfo& info : in) {
+    CURVEFS_TRY(records.emplace_back(), FromWire(file, info));
+  }
+  return records;
+}
+
+}  // namespace
+
+Result<meta::Inode> RemoteMeta::Lookup(InodeId parent, std::string_view name) {
+  return InodeOf(
+      copyset_.Read<proto::LookupResponse>(MetaCall::kLookup, Named<proto::LookupRequest>(parent, name)));
+}
+
+Result<meta::Inode> RemoteMeta::GetInode(InodeId inode) {
+  return InodeOf(
+      copyset_.Read<proto::GetInodeResponse>(MetaCall::kGetInode, OfInode<proto::GetInodeRequest>(inode)));
+}
+
+Result<std::vector<MetaClient::Listed>> RemoteMeta::List(InodeId dir, uint64_t cookie, uint32_t max,
+                                                         bool with_inodes) {
+  std::vector<Listed> page;
+  while (page.size() < max) {
+    proto::ReadDirRequest request;
+    request.set_dir_inode_id(dir.value);
+    request.set_cookie(page.empty() ? cookie : page.back().cookie);
+    request.set_count(max - static_cast<uint32_t>(page.size()));
+    request.set_with_inodes(with_inodes);
+    CURVEFS_TRY(proto::ReadDirResponse response,
+                copyset_.Read<proto::ReadDirResponse>(MetaCall::kReadDir, request));
+    if (with_inodes && response.inode_size() != response.dentry_size())
+      return Fail(Code::kIo, "a listing without the attributes that were asked for");
+    for (int i = 0; i < response.dentry_size(); ++i) {
+      proto::Dentry& d = *response.mutable_dentry(i);
+      Listed& entry = page.emplace_back();
+      entry.name = std::move(*d.mutable_name());
+      entry.dentry.inode = InodeId(d.inode_id());
+      entry.dentry.type = static_cast<decltype(entry.dentry.type)>(d.type());
+      entry.cookie = d.cookie();
+      if (with_inodes) entry.inode = FromWire(response.inode(i));
+    }
+    // A server cuts an answer short only for its size (metaserver.proto).
+    if (response.dentry_size() == 0 || response.ByteSizeLong() < kFullAnswer) break;
+  }
+  return page;
+}
+
+Result<meta::Inode> RemoteMeta::Create(const meta::CreateRequest& in) {
+  proto::CreateRequest request;
+  Fill(in, &request);
+  request.set_name(std::string(in.name));
+  return InodeOf(copyset_.Change<proto::CreateResponse>(MetaCall::kCreate, std::move(request)));
+}
+
+Result<meta::Inode> RemoteMeta::CreateUnnamed(const meta::CreateRequest& in) {
+  proto::CreateInodeRequest request;
+  Fill(in, &request);
+  return InodeOf(copyset_.Change<proto::CreateInodeResponse>(MetaCall::kCreateInode, std::move(request)));
+}
+
+Result<meta::Inode> RemoteMeta::Link(InodeId inode, InodeId parent, std::string_view name) {
+  auto request = Named<proto::LinkRequest>(parent, name);
+  request.set_inode_id(inode.value);
+  return InodeOf(copyset_.Change<proto::LinkResponse>(MetaCall::kLink, std::move(request)));
+}
+
+Result<meta::Inode> RemoteMeta::Unlink(InodeId parent, std::string_view name, InodeId trash) {
+  auto request = Named<proto::UnlinkRequest>(parent, name);
+  request.set_trash_inode_id(trash.value);
+  return InodeOf(copyset_.Change<proto::UnlinkResponse>(MetaCall::kUnlink, std::move(request)));
+}
+
+Result<meta::Inode> RemoteMeta::RemoveDirectory(InodeId parent, std::string_view name, InodeId trash) {
+  auto request = Named<proto::RemoveDirectoryRequest>(parent, name);
+  request.set_trash_inode_id(trash.value);
+  return InodeOf(
+      copyset_.Change<proto::RemoveDirectoryResponse>(MetaCall::kRemoveDirectory, std::move(request)));
+}
+
+Result<meta::RenameReply> RemoteMeta::Rename(const meta::RenameRequest& in) {
+  auto request = Named<proto::RenameRequest>(in.parent, in.name);
+  request.set_new_parent_inode_id(in.new_parent.value);
+  request.set_new_name(std::string(in.new_name));
+  request.set_kind(static_cast<proto::RenameKind>(in.kind));
+  request.set_uid(in.uid);
+  request.set_gid(in.gid);
+  request.set_trash_inode_id(in.trash.value);
+  CURVEFS_TRY(const proto::RenameResponse response,
+              copyset_.Change<proto::RenameResponse>(MetaCall::kRename, std::move(request)));
+  meta::RenameReply reply;
+  reply.moved = FromWire(response.moved());
+  if (response.has_replaced()) reply.replaced = FromWire(response.replaced());
+  return reply;
+}
+
+Result<meta::Inode> RemoteMeta::SetAttributes(const meta::SetAttrRequest& in) {
+  auto request = OfInode<proto::UpdateInodeRequest>(in.inode);
+  if (in.mode) request.set_mode(*in.mode);
+  if (in.uid) request.set_uid(*in.uid);
+  if (in.gid) request.set_gid(*in.gid);
+  if (in.size) request.set_length(*in.size);
+  if (in.atime) request.set_atime_ns(in.atime->ns);
+  if (in.mtime) request.set_mtime_ns(in.mtime->ns);
+  if (in.ctime) request.set_ctime_ns(in.ctime->ns);
+  request.set_kill_suid_gid(in.kill_suid_gid);
+  request.set_caller_not_in_group(!in.caller_in_group);
+  request.set_touch_atime(in.touch_atime);
+  return InodeOf(copyset_.Change<proto::UpdateInodeResponse>(MetaCall::kUpdateInode, std::move(request)));
+}
+
+Result<meta::Inode> RemoteMeta::SetXattr(const meta::SetXattrRequest& in) {
+  auto request = OfInode<proto::SetXattrRequest>(in.inode);
+  request.set_name(std::string(in.name));
+  request.set_value(std::string(in.value));
+  request.set_create(in.create);
+  request.set_replace(in.replace);
+  request.set_kill_sgid(in.kill_sgid);
+  return InodeOf(copyset_.Change<proto::SetXattrResponse>(MetaCall::kSetXattr, std::move(request)));
+}
+
+Result<meta::Inode> RemoteMeta::RemoveXattr(InodeId inode, std::string_view name) {
+  auto request = OfInode<proto::RemoveXattrRequest>(inode);
+  request.set_name(std::string(name));
+  return InodeOf(copyset_.Change<proto::RemoveXattrResponse>(MetaCall::kRemoveXattr, std::move(request)));
+}
+
+Result<std::string> RemoteMeta::GetXattr(InodeId inode, std::string_view name) {
+  auto request = OfInode<proto::GetXattrRequest>(inode);
+  request.set_name(std::string(name));
+  CURVEFS_TRY(proto::GetXattrResponse response,
+              copyset_.Read<proto::GetXattrResponse>(MetaCall::kGetXattr, std::move(request)));
+  return std::move(*response.mutable_value());
+}
+
+Result<std::string> RemoteMeta::ListXattrs(InodeId inode) {
+  CURVEFS_TRY(
+      proto::ListXattrResponse response,
+      copyset_.Read<proto::ListXattrResponse>(MetaCall::kListXattr, OfInode<proto::ListXattrRequest>(inode)));
+  return std::move(*response.mutable_names());
+}
+
+Result<std::vector<meta::ChunkRecord>> RemoteMeta::Records(InodeId inode, uint64_t offset, uint64_t len) {
+  auto request = OfInode<proto::ListChunksRequest>(inode);
+  request.set_offset(offset);
+  request.set_len(len);
+  CURVEFS_TRY(const proto::ListChunksResponse response,
+              copyset_.Read<proto::ListChunksResponse>(MetaCall::kListChunks, std::move(request)));
+  return RecordsOf(inode, response.chunk());
+}
+
+Result<std::vector<Result<meta::AppendReply>>> RemoteMeta::AppendChunks(
+    const std::vector<meta::AppendRequest>& requests) {
+  proto::AppendChunksRequest request;
+  for (const meta::AppendRequest& r : requests) {
+    auto* file = request.add_file();
+    file->set_inode_id(r.inode.value);
+    for (const meta::ChunkRecord& record : r.records) ToWire(r.inode, record, file->add_chunk());
+  }
+  CURVEFS_TRY(const proto::AppendChunksResponse response,
+              copyset_.Change<proto::AppendChunksResponse>(MetaCall::kAppendChunks, std::move(request)));
+  if (static_cast<size_t>(response.file_size()) != requests.size())
+    return Fail(Code::kIo, "an answer for other files than were asked about");
+  std::vector<Result<meta::AppendReply>> replies;
+  for (const auto& file : response.file()) {
+    if (file.status() != proto::OK) {
+      replies.emplace_back(Fail(FromWire(file.status())));
+      continue;
+    }
+    meta::AppendReply reply{.inode = FromWire(file.inode()), .chunks = {}};
+    for (const auto& chunk : file.chunk()) {
+      reply.chunks.push_back({.chunk_index = chunk.chunk_index(),
+                              .records = chunk.records(),
+                              .live_bytes = chunk.live_bytes(),
+                              .inline_bytes = chunk.inline_bytes()});
+    }
+    replies.emplace_back(std::move(reply));
+  }
+  return replies;
+}
+
+Result<std::vector<Status>> RemoteMeta::ReplaceChunks(const std::vector<meta::ReplaceRequest>& requests) {
+  proto::ReplaceChunksRequest request;
+  for (const meta::ReplaceRequest& r : requests) {
+    auto* file = request.add_file();
+    file->set_inode_id(r.inode.value);
+    for (const meta::ChunkRecord& record : r.before) ToWire(r.inode, record, file->add_before());
+    for (const meta::ChunkRecord& record : r.after) ToWire(r.inode, record, file->add_after());
+  }
+  CURVEFS_TRY(const proto::ReplaceChunksResponse response,
+              copyset_.Change<proto::ReplaceChunksResponse>(MetaCall::kReplaceChunks, std::move(request)));
+  if (static_cast<size_t>(response.status_size()) != requests.size())
+    return Fail(Code::kIo, "an answer for other files than were asked about");
+  std::vector<Status> statuses;
+  for (int status : response.status())
+    statuses.emplace_back(FromWire(static_cast<proto::MetaStatusCode>(status)));
+  return statuses;
+}
+
+Result<meta::Inode> RemoteMeta::ZeroRange(InodeId inode, uint64_t offset, uint64_t len, bool kill_suid_gid) {
+  auto request = OfInode<proto::ZeroRangeRequest>(inode);
+  request.set_offset(offset);
+  request.set_len(len);
+  request.set_kill_suid_gid(kill_suid_gid);
+  return InodeOf(copyset_.Change<proto::ZeroRangeResponse>(MetaCall::kZeroRange, std::move(request)));
+}
+
+Result<meta::Inode> RemoteMeta::Allocate(InodeId inode, uint64_t end, bool extend, bool kill_suid_gid) {
+  auto request = OfInode<proto::AllocateRequest>(inode);
+  request.set_end(end);
+  request.set_extend(extend);
+  request.set_kill_suid_gid(kill_suid_gid);
+  return InodeOf(copyset_.Change<proto::AllocateResponse>(MetaCall::kAllocate, std::move(request)));
+}
+
+Result<meta::CloneReply> RemoteMeta::CloneRange(const meta::CloneRequest& in) {
+  proto::CloneRangeRequest request;
+  request.set_from_inode_id(in.from.value);
+  request.set_from_offset(in.from_offset);
+  request.set_to_inode_id(in.to.value);
+  request.set_to_offset(in.to_offset);
+  request.set_len(in.len);
+  request.set_max_records(in.max_records);
+  request.set_kill_suid_gid(in.kill_suid_gid);
+  CURVEFS_TRY(const proto::CloneRangeResponse response,
+              copyset_.Change<proto::CloneRangeResponse>(MetaCall::kCloneRange, std::move(request)));
+  return meta::CloneReply{.bytes = response.bytes(), .to = FromWire(response.to())};
+}
+
+Result<ChunkId> RemoteMeta::NewChunks(uint32_t n) {
+  proto::NewChunksRequest request;
+  request.set_count(n);
+  CURVEFS_TRY(const proto::NewChunksResponse response,
+              copyset_.Change<proto::NewChunksResponse>(MetaCall::kNewChunks, std::move(request)));
+  return ChunkId(response.chunk_id());
+}
+
+void RemoteMeta::ReleaseOrphan(InodeId inode) {
+  // A few records at a time, as the server bounds it. What is left after a failure the copyset's leader
+  // finds.
+  for (;;) {
+    auto response = copyset_.Change<proto::DeleteInodeResponse>(MetaCall::kDeleteInode,
+                                                                OfInode<proto::DeleteInodeRequest>(inode));
+    if (!response && response.error().code() != Code::kNotFound && response.error().code() != Code::kBusy)
+      Log(LogLevel::kWarning,
+          "giving up inode " + std::to_string(inode.value) + ": " + response.error().ToString());
+    if (!response || response->gone()) return;
+  }
+}
+
+Result<MetaUsage> RemoteMeta::Usage() {
+  CURVEFS_TRY(const proto::GetUsageResponse response,
+              copyset_.Read<proto::GetUsageResponse>(MetaCall::kGetUsage, proto::GetUsageRequest()));
+  return MetaUsage{.inodes = response.inodes(), .bytes = response.bytes()};
+}
+
+std::string RemoteMeta::StatsText() {
+  const CopysetClientCounters c = copyset_.counters();
+  return "meta_calls " + std::to_string(c.calls) + "\nmeta_attempts " + std::to_string(c.attempts) +
+         "\nmeta_not_leader " + std::to_string(c.not_leader) + "\nmeta_unavailable " +
+         std::to_string(c.unavailable) + "\nmeta_unknown " + std::to_string(c.unknown) + "\nmeta_sessions " +
+         std::to_string(c.sessions) + "\n";
+}
+
+}  // namespace curvefs::client

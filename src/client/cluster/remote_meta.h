@@ -1,0 +1,70 @@
+// RemoteMeta: the metadata service of a file system whose metadata are in one copyset of a cluster.
+// Everything is durable when it is acknowledged: a majority of replicas has it on disk.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/cluster/copyset_client.h"
+#include "client/meta_client.h"
+
+namespace curvefs::client {
+
+class RemoteMeta final : public MetaClient {
+ public:
+  explicit RemoteMeta(CopysetClient& copyset, FsId fs, InodeId root)
+      : copyset_(copyset), fs_(fs), root_(root) {}
+
+  FsId fs() const override { return fs_; }
+  InodeId root() const override { return root_; }
+
+  Result<meta::Inode> Lookup(InodeId parent, std::string_view name) override;
+  Result<meta::Inode> GetInode(InodeId inode) override;
+  Result<std::vector<Listed>> List(InodeId dir, uint64_t cookie, uint32_t max, bool with_inodes) override;
+
+  Result<meta::Inode> Create(const meta::CreateRequest& request) override;
+  Result<meta::Inode> CreateUnnamed(const meta::CreateRequest& request) override;
+  Result<meta::Inode> Link(InodeId inode, InodeId parent, std::string_view name) override;
+  Result<meta::Inode> Unlink(InodeId parent, std::string_view name, InodeId trash) override;
+  Result<meta::Inode> RemoveDirectory(InodeId parent, std::string_view name, InodeId trash) override;
+  Result<meta::RenameReply> Rename(const meta::RenameRequest& request) override;
+
+  Result<meta::Inode> SetAttributes(const meta::SetAttrRequest& request) override;
+  Result<meta::Inode> SetXattr(const meta::SetXattrRequest& request) override;
+  Result<meta::Inode> RemoveXattr(InodeId inode, std::string_view name) override;
+  Result<std::string> GetXattr(InodeId inode, std::string_view name) override;
+  Result<std::string> ListXattrs(InodeId inode) override;
+
+  Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len) override;
+  Result<std::vector<Result<meta::AppendReply>>> AppendChunks(
+      const std::vector<meta::AppendRequest>& requests) override;
+  Result<std::vector<Status>> ReplaceChunks(const std::vector<meta::ReplaceRequest>& requests) override;
+  // Objects shared by files are rewritten by whoever owns the copyset's space: none here.
+  std::vector<meta::SharedObject> TakeSparse(uint32_t) override { return {}; }
+  Result<meta::Inode> ZeroRange(InodeId inode, uint64_t offset, uint64_t len, bool kill_suid_gid) override;
+  Result<meta::Inode> Allocate(InodeId inode, uint64_t end, bool extend, bool kill_suid_gid) override;
+  Result<meta::CloneReply> CloneRange(const meta::CloneRequest& request) override;
+  Result<ChunkId> NewChunks(uint32_t n) override;
+
+  void ReleaseOrphan(InodeId inode) override;
+  Status Sync() override { return {}; }
+  Result<MetaUsage> Usage() override;
+
+  // Usage and limits of directories are not told over the wire.
+  Status TrackUsage() override {
+    return {Code::kNotSupported, "usage of directories is not kept by this mount"};
+  }
+  bool tracks_usage() const override { return false; }
+  Result<DirUsage> UsageBelow(InodeId) override { return Fail(TrackUsage()); }
+  Status AnnounceLength(InodeId, uint64_t, bool) override { return {}; }
+  std::vector<Limit> LimitsAbove(InodeId) override { return {}; }
+  std::string StatsText() override;
+
+ private:
+  CopysetClient& copyset_;
+  const FsId fs_;
+  const InodeId root_;
+};
+
+}  // namespace curvefs::client

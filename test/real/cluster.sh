@@ -1,0 +1,143 @@
+#!/bin/sh
+# cluster.sh [--curvefs BIN] [--work DIR] [--keep] [PART...]: a file system whose metadata are on three metaservers, mounted
+# twice. Parts: shared failover posix; without one the first two. Leaves nothing mounted or running.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+curvefs=${CURVEFS:-$root/build/release/curvefs}
+base= keep= parts=
+while [ $# -gt 0 ]; do
+  case $1 in
+  --curvefs) curvefs=$2; shift ;;
+  --work) base=$2; shift ;;
+  --keep) keep=1 ;;
+  -*) sed -n '2,3s/^# //p' "$0" >&2; exit 2 ;;
+  *) parts="$parts $1" ;;
+  esac
+  shift
+done
+[ -n "$parts" ] || parts="shared failover"
+bin=$(dirname "$curvefs")
+server=$bin/curvefs-metaserver
+for p in "$curvefs" "$server"; do [ -x "$p" ] || { echo "cluster: no $p; build it" >&2; exit 2; }; done
+[ -e /dev/fuse ] || { echo "cluster: no /dev/fuse here" >&2; exit 77; }
+base=$(mktemp -d "${base:-${TMPDIR:-/tmp}}/curvefs-cluster.XXXXXX")
+mkdir "$base/1" "$base/2" "$base/objects"
+mnt=$base/1 other=$base/2
+. "$root/test/support/mount.sh"
+pid1= pid2= pid3= mount1= mount2=
+cleanup() {
+  status=$?
+  trap - EXIT INT TERM
+  cd /
+  for p in $mount1 $mount2 $pid1 $pid2 $pid3; do end_process "$p" KILL; done
+  for m in "$mnt" "$other"; do ! grep -q " $m fuse" /proc/mounts || umount -l "$m"; done
+  if [ -n "$keep" ] && [ $status != 0 ]; then echo "kept: $base"; else rm -rf "$base"; fi
+  exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# Three ports that nobody has, each with room for gRPC and HTTP off.
+ports=$(python3 - <<'P'
+import socket
+held = [socket.socket() for _ in range(3)]
+for s in held: s.bind(("127.0.0.1", 0))
+print(*(s.getsockname()[1] for s in held))
+P
+)
+set -- $ports
+join=1=127.0.0.1:$1,2=127.0.0.1:$2,3=127.0.0.1:$3
+servers=127.0.0.1:$1,127.0.0.1:$2,127.0.0.1:$3
+address() { echo "$servers" | cut -d , -f "$1"; }
+serve() { # serve N
+  "$server" --dir "$base/server$1" --listen "$(address "$1")" --join "$join" --grpc-listen off --http-listen off \
+    --log-file "$base/server$1.log" >"$base/server$1.out" 2>&1 &
+  eval "pid$1=$!"
+}
+attach() { # attach N: mounts it at $base/N, in front of a process of ours
+  "$curvefs" mount -f "meta://$servers/1" "$base/$1" --data "dir:$base/objects" >>"$base/mount$1.log" 2>&1 &
+  eval "mount$1=$!"
+  there() { grep -q " $base/$1 fuse" /proc/mounts && stat "$base/$1/." >/dev/null; }
+  wait_for 30 there "$1" || fail "does not mount: $(tail -n 3 "$base/mount$1.log")"
+}
+detach() { # detach N
+  "$curvefs" umount "$base/$1" || fail "umount returned $?"
+  eval "wait \$mount$1" || fail "the mount's process returned $?: $(tail -n 3 "$base/mount$1.log")"
+  eval "mount$1="
+}
+leader() { "$curvefs" copyset status 1 --server "$(address "${1:-1}")" --json | python3 -c '
+import json, sys
+print(json.load(sys.stdin)[0]["leader"] & 0xffffffff)'; }
+
+for i in 1 2 3; do serve $i; done
+made() { "$curvefs" copyset create 1 --server "$(address 1)" --peers "$join" --fs 1 --format; }
+wait_for 30 made >"$base/made" || { echo "cluster: no copyset: $(cat "$base/made")" >&2; exit 1; }
+attach 1; attach 2
+
+# What one mount has done the other sees at once.
+part_shared() {
+  echo one >"$mnt/f"; [ "$(cat "$other/f")" = one ] || fail "the other mount reads '$(cat "$other/f")'"
+  echo three >"$other/f"; [ "$(cat "$mnt/f")" = three ] || fail "overwritten by the other, it reads '$(cat "$mnt/f")'"
+  truncate -s 2 "$mnt/f"; [ "$(stat -c %s "$other/f")" = 2 ] || fail "its length is $(stat -c %s "$other/f") at the other"
+  mkdir "$other/d"; mv "$mnt/f" "$mnt/d/g"; [ ! -e "$other/f" ] && [ -e "$other/d/g" ] || fail "the other does not see a rename"
+  chmod 600 "$other/d/g"; [ "$(stat -c %a "$mnt/d/g")" = 600 ] || fail "a mode is not seen"
+  rm "$mnt/d/g"; ! stat "$other/d/g" 2>/dev/null || fail "the other still has what was removed"
+  cp -r /usr/include/linux "$mnt/tree"; diff -r /usr/include/linux "$other/tree" || fail "the other has another tree"
+  head -c 30000000 /dev/urandom >"$base/large"; cp "$base/large" "$mnt/large"; cmp "$base/large" "$other/large" || fail "a large file differs"
+  # One of two that make the same name succeeds.
+  won=0
+  for i in 1 2 3 4 5 6 7 8 9 10; do
+    (set -C; echo 1 >"$mnt/once$i") 2>/dev/null & a=$!
+    (set -C; echo 2 >"$other/once$i") 2>/dev/null & b=$!
+    ! wait $a || won=$((won + 1))
+    ! wait $b || won=$((won + 1))
+  done
+  [ $won = 10 ] || fail "$won of 10 names were made, of two that tried each"
+  rm -rf "$other/tree"; [ ! -e "$mnt/tree" ] || fail "the tree is still there"
+  detach 1; attach 1
+  cmp "$base/large" "$mnt/large" || fail "a large file differs after a new mount"
+}
+
+# The leader is killed under load; nobody is told an error, and nothing is lost.
+part_failover() {
+  mkdir "$mnt/load"
+  python3 - "$mnt/load" >"$base/load" 2>&1 <<'P' & load=$!
+import os, sys, time
+end, n = time.time() + 8, 0
+while time.time() < end:
+    with open(f"{sys.argv[1]}/{n}", "w") as f: f.write(f"file {n}\n"); f.flush(); os.fsync(f.fileno())
+    os.rename(f"{sys.argv[1]}/{n}", f"{sys.argv[1]}/done{n}")
+    n += 1
+print(n)
+P
+  for round in 1 2; do
+    sleep 2
+    dead=$(leader 1 2>/dev/null || leader 2)
+    eval "end_process \$pid$dead KILL"
+    sleep 1; serve "$dead"
+  done
+  wait $load || fail "the load was told an error: $(tail -n 2 "$base/load")"
+  n=$(cat "$base/load")
+  [ "$(ls "$other/load" | wc -l)" = "$n" ] || fail "$(ls "$other/load" | wc -l) files, of $n"
+  i=0; while [ $i -lt "$n" ]; do [ "$(cat "$other/load/done$i")" = "file $i" ] || { fail "file $i is wrong"; break; }; i=$((i + 1)); done
+  echo "  $n files, the leader killed twice"
+}
+
+part_posix() { # the conformance suite, on one of the two
+  mkdir "$mnt/posix"; chmod 755 "$mnt/posix"
+  "$bin/test/posix/posix_conformance" "$mnt/posix" >"$base/posix" || { fail "checks failed"; grep FAIL "$base/posix" | head -n 20; }
+  tail -n 1 "$base/posix"
+}
+
+finish() { detach 1; detach 2; }
+passed=0 failed=0
+for part in $parts; do
+  bad=0 began=$(date +%s)
+  part_"$part"
+  if [ $bad = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+  echo "$part: $([ $bad = 0 ] && echo ok || echo FAILED), $(($(date +%s) - began)) s"
+done
+bad=0; finish; [ $bad = 0 ] || failed=$((failed + 1))
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
