@@ -196,7 +196,7 @@ TEST(CopysetClient, StopWakesWhoWaits) {
   server.Script(std::deque<std::string>(100'000, FakeServer::Failure(Code::kNotLeader)));
   Result<proto::CreateResponse> made = Fail(Code::kOk);
   std::thread waiting([&] { made = Create(*client); });
-  while (server.Changes().size() < 3) std::this_thread::sleep_for(1ms);
+  while (server.Changes().size() < 3) std::this_thread::yield();
   client->Stop();
   waiting.join();
   ASSERT_FALSE(made);
