@@ -188,7 +188,9 @@ GroupStatus Group::status() const {
                 .failure = failure_,
                 .proposals = proposals_.size() + waiting_.size(),
                 .reads = reads_,
-                .sending_snapshots = senders_.size()};
+                .sending_snapshots = senders_.size(),
+                .lease_reads = lease_reads_,
+                .read_rounds = read_rounds_};
   if (auto info = host_.log_.Info(id_)) {
     s.first = info->base.index + 1;
     s.last = info->last;
@@ -684,8 +686,8 @@ void Group::HandOver() {
   }
   const uint32_t patience = host_.options_.election_ticks;
   if (!was_leader_) {
-    // The next leader may not know yet that the removal is committed, and need this replica's answers to see it:
-    // with two voters there is nobody else. Afterwards it says nothing more.
+    // The next leader may not know yet that the removal is committed, and need this replica's answers to see
+    // it: with two voters there is nobody else. Afterwards it says nothing more.
     if (ticks_ - heard_at_ > 2 * patience) Remove();
     return;
   }

@@ -77,6 +77,8 @@ Result<metaserver::ServerOptions> MakeOptions(const ServerConfig& config, const 
   }
   options.loops = config.loops;
   options.tick = config.heartbeat;
+  options.lease_drift.reset();
+  if (config.read_lease) options.lease_drift = static_cast<double>(config.clock_drift) / 1000;
   options.group.snapshot_entries = config.snapshot_entries;
   options.group.snapshot_bytes = config.snapshot_log;
   options.snapshot_bytes_per_second = config.snapshot_rate;

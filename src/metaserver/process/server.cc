@@ -38,7 +38,11 @@ bool Peek(std::string_view request, PeekedHeader* out) {
 }  // namespace
 
 MetaServer::MetaServer(ServerOptions options)
-    : options_(std::move(options)), started_(Clock::System().Steady()), method_times_(MetaMethods().size()) {}
+    : options_(std::move(options)), started_(Clock::System().Steady()), method_times_(MetaMethods().size()) {
+  if (options_.lease_drift)
+    options_.group.lease = {
+        .clock = &Clock::System(), .tick = options_.tick, .max_drift = *options_.lease_drift};
+}
 
 MetaServer::~MetaServer() {
   EndLoops();

@@ -103,6 +103,14 @@ std::string MetaServer::MetricsText() {
         [](const Row& r) { return r.status.members.voters.size(); });
   gauge("curvefs_copyset_learners", "Members that do not vote.",
         [](const Row& r) { return r.status.members.learners.size(); });
+  auto counter = [&](std::string_view name, std::string_view help, auto value) {
+    out.Begin(name, "counter", help);
+    for (const Row& row : rows) out.Sample({{"copyset", row.id}}, static_cast<uint64_t>(value(row)));
+  };
+  counter("curvefs_copyset_lease_reads_total", "Reads that the leader answered by its lease.",
+          [](const Row& r) { return r.status.lease_reads; });
+  counter("curvefs_copyset_read_rounds_total", "Rounds of messages in which a majority confirmed the leader.",
+          [](const Row& r) { return r.status.read_rounds; });
   out.BeginHistogram("curvefs_copyset_commit_seconds", "From a change's request to its answer.");
   for (const Row& row : rows) {
     if (row.meters->changes.count() > 0) out.Sample({{"copyset", row.id}}, row.meters->changes);
