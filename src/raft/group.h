@@ -128,6 +128,7 @@ class Group {
   // ---- From the host
   Status Start(bool create);
   void Tick();
+  bool Believable(const Message& m) const;
   void Receive(Message message);
   void Receive(SnapshotChunk chunk);
   void Receive(SnapshotReply reply);
@@ -167,6 +168,10 @@ class Group {
   void HandOver();
   void Remove();
   void Stop(Status why);
+  // From when the engine is given a snapshot until the log begins behind it.
+  bool installing() const {
+    return stepped_snapshot_ || (phase_ != Phase::kIdle && ready_.snapshot.has_value());
+  }
   bool dead() const { return removed_ || !failure_.ok(); }
 
   Host& host_;
