@@ -157,6 +157,12 @@ constexpr auto kServerKnobs = std::to_array<Knob>({
      "How often a leader shows that it is there. After 10 to 20 times as long without it another is elected. "
      "The same "
      "on all metaservers."},
+    {"session-timeout", KnobKind::kDuration, &ServerConfig::session_timeout, 1'000, 600'000, "",
+     "A client that is not heard of for so long is fenced: its session ends, and what it had open is closed. "
+     "A "
+     "new leader keeps deleted files for so long, until clients have said again what they have open. The "
+     "same "
+     "on all metaservers."},
     {"read-lease", KnobKind::kSwitch, &ServerConfig::read_lease, 0, 0, "",
      "A leader answers reads by itself for about eight heartbeats after a majority has confirmed that it "
      "leads. Off: "

@@ -134,11 +134,21 @@ class ReplicatedCopyset final : public raft::StateMachine {
     return sessions_.Hear(session, acknowledged, clock_.Steady());
   }
   std::vector<SessionTable::Info> Sessions() const { return sessions_.List(clock_.Steady()); }
-  // An open file keeps its inode alive when its last name goes. A new leader knows nothing of open files and
-  // leaves orphans alone for session_timeout; until then clients say again what they have open. False: this
-  // leader knows no such session.
-  bool NoteOpen(uint64_t session, OpenFile file) { return sessions_.NoteOpen(session, file); }
-  void NoteClosed(uint64_t session, OpenFile file) { sessions_.NoteClosed(session, file); }
+  // An open file keeps its inode alive when its last name goes. A new leader knows nothing of open files: if
+  // there are sessions, it leaves orphans alone for session_timeout (settling), until they have said again
+  // what they have open, or are fenced. See SessionTable.
+  Status NoteOpen(uint64_t session, OpenFile file, uint64_t order) {
+    return sessions_.NoteOpen(session, file, order);
+  }
+  Status NoteClosed(uint64_t session, OpenFile file, uint64_t order) {
+    return sessions_.NoteClosed(session, file, order);
+  }
+  bool IsOpen(OpenFile file) const { return sessions_.IsOpen(file); }
+  bool settling() const {
+    return found_sessions_ && clock_.Steady() - led_since_ <= options_.session_timeout;
+  }
+  size_t open_files() const { return sessions_.open_files(); }
+  const ReplicatedOptions& options() const { return options_; }
   // Call it about once a second: ends sessions that are silent for too long, forgets what is acknowledged,
   // reclaims orphans that nobody has open, deletes freed objects, counts usage. Only a leader does anything.
   // Sessions have their whole time again when the leader changes.
@@ -256,6 +266,7 @@ class ReplicatedCopyset final : public raft::StateMachine {
   std::map<FsId, FileSystem> file_systems_;
   SteadyTime led_since_{};
   uint64_t times_led_ = 0;
+  bool found_sessions_ = false;  // of leaders before
   object::ObjectStore* objects_ = nullptr;
   Background* deleting_ = nullptr;
   std::deque<object::ObjectName> freed_;  // by committed batches, while this leads

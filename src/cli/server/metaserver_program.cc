@@ -80,6 +80,7 @@ Result<metaserver::ServerOptions> MakeOptions(const ServerConfig& config, const 
   }
   options.loops = config.loops;
   options.tick = config.heartbeat;
+  options.copyset.session_timeout = config.session_timeout;
   options.lease_drift.reset();
   if (config.read_lease) options.lease_drift = static_cast<double>(config.clock_drift) / 1000;
   options.group.snapshot_entries = config.snapshot_entries;

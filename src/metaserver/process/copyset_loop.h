@@ -49,6 +49,7 @@ class CopysetLoop {
     raft::LogStore* log = nullptr;
     SyncThread* sync = nullptr;
     BackgroundThread* background = nullptr;
+    ReplicatedOptions copyset;
     // Tells the transport where a replica is, and where metaservers are in the net.
     std::function<void(raft::GroupId, raft::ReplicaId)> route;
     std::function<void(raft::GroupId)> forget_routes;

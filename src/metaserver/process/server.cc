@@ -83,6 +83,7 @@ Status MetaServer::Listen() {
                            .log = log_.get(),
                            .sync = sync_.get(),
                            .background = background_.get(),
+                           .copyset = options_.copyset,
                            .route =
                                [this](raft::GroupId group, raft::ReplicaId replica) {
                                  transport_->SetRoute(group, replica, MetaserverOf(replica));

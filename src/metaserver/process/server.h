@@ -40,6 +40,7 @@ struct ServerOptions {
   // Leaders read by lease (docs/adr/0009), and the clocks of all metaservers keep true time to within this
   // share; none: every read asks a quorum. All metaservers alike.
   std::optional<double> lease_drift = 0.05;
+  ReplicatedOptions copyset;
   raft::GroupOptions group;  // its lease is set from the above
   raft::LogOptions log;
   uint64_t snapshot_bytes_per_second = 64 << 20;      // to one replica; 0: no limit
