@@ -169,6 +169,13 @@ void ReplicatedCopyset::LeadershipChanged(bool leads, raft::Term) {
 }
 
 Status ReplicatedCopyset::Apply(std::span<const raft::Entry> entries) {
+  const SteadyTime begin = clock_.Steady();
+  Status s = ApplyAll(entries);
+  apply_times_->Record(clock_.Steady() - begin);
+  return s;
+}
+
+Status ReplicatedCopyset::ApplyAll(std::span<const raft::Entry> entries) {
   for (const raft::Entry& e : entries) {
     const std::string_view payload = raft::BytesOf(e.payload);
     raft::SnapshotMeta position = position_;

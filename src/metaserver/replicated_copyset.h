@@ -35,6 +35,7 @@
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/ids.h"
+#include "base/metrics.h"
 #include "kv/overlay.h"
 #include "kv/store.h"
 #include "meta/session.h"
@@ -179,6 +180,10 @@ class ReplicatedCopyset final : public raft::StateMachine {
   // Durable when it returns.
   Result<raft::SnapshotMeta> Seize(raft::ReplicaId alone, raft::Term term);
   size_t proposed_changes() const { return proposals_.size(); }
+  size_t session_count() const { return sessions_.size(); }  // while this leads
+  // How long it took to bring what was committed into the state, each time some was. For other threads too,
+  // and for longer than the copyset.
+  std::shared_ptr<const TimeHistogram> apply_times() const { return apply_times_; }
 
   // ---- raft::StateMachine
   raft::SnapshotMeta snapshot() const override { return snapshot_; }
@@ -212,6 +217,7 @@ class ReplicatedCopyset final : public raft::StateMachine {
   void DeleteFreed();
   void ForgetFreed(const std::vector<object::ObjectName>& names);
   static Result<raft::SnapshotMeta> Position(const kv::KVStore& store);
+  Status ApplyAll(std::span<const raft::Entry> entries);
   // Proposes what the transaction did. Refused: `done` never runs.
   Status Commit(meta::Txn& txn, std::function<void(const Status&)> done);
   Status Propose(const kv::WriteBatch& batch, std::function<void(const Status&)> done);
@@ -273,6 +279,7 @@ class ReplicatedCopyset final : public raft::StateMachine {
   bool deletes_ = false;                  // some are being deleted
   std::set<OpenFile> reclaiming_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  const std::shared_ptr<TimeHistogram> apply_times_ = std::make_shared<TimeHistogram>();
 
   SessionTable sessions_;  // filled while this leads
   size_t opening_ = 0;

@@ -38,7 +38,7 @@ struct HeldCopyset {
   raft::Group* group = nullptr;
   MetaTarget target;
   raft::Members routed;  // whose ways the transport knows
-  CopysetMeters meters;
+  std::shared_ptr<CopysetMeters> meters = std::make_shared<CopysetMeters>();  // shared with who reads them
 };
 
 class CopysetLoop {

@@ -72,5 +72,17 @@ TEST_F(LeaseReads, GoOnAtTheNextLeader) {
   EXPECT_GT(Read(50).by_lease, 40u);
 }
 
+// Every replica measures how long it takes to apply.
+TEST_F(LeaseReads, LeaveApplyingToBeMeasuredToo) {
+  StartAll();
+  MakeCopyset(1);
+  for (size_t i = 0; i < kServers; ++i) {
+    EXPECT_TRUE(Eventually([&] {
+      return servers[i]->MetricsText().find("curvefs_copyset_apply_seconds_count{copyset=\"1\"} ") !=
+             std::string::npos;
+    })) << i;
+  }
+}
+
 }  // namespace
 }  // namespace curvefs::metaserver

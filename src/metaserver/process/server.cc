@@ -259,7 +259,7 @@ void MetaServer::HandleMeta(const MetaMethod& method, CopysetLoop& loop, raft::G
     return answer(EncodeFailure(
         {Code::kNotFound, "copyset " + std::to_string(id.value) + " is not on this metaserver"}, 0, ""));
   }
-  TimeHistogram& of_copyset = method.changes ? held->meters.changes : held->meters.reads;
+  TimeHistogram& of_copyset = method.changes ? held->meters->changes : held->meters->reads;
   TimeHistogram& of_method = method_times_[static_cast<size_t>(&method - MetaMethods().data())];
   // The histograms: answers come while the copyset is closed at the latest.
   method.run(held->target, request,
