@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <tuple>
 #include <vector>
 
 #include "cli/admin_client.h"
@@ -19,13 +20,14 @@ struct Args {
   std::string server = "127.0.0.1:8200", cluster, timeout = "10s";
   bool json = false;
   uint64_t copyset = 0, replica = 0, fs = 1, office = 0;
+  net::TlsFiles tls;
   std::string peers, address, change, name = "curvefs";
   bool format = false, force = false;
 };
 
 Result<AdminClient> Connect(const Args& args, const std::string& server) {
   CURVEFS_TRY(const Duration deadline, ParseDuration(args.timeout));
-  return AdminClient::To(server, args.cluster, deadline);
+  return AdminClient::To(server, args.cluster, args.tls, deadline);
 }
 
 template <typename Request>
@@ -312,6 +314,12 @@ void AddCopyset(CLI::App& app, int* exit_code) {
     sub->add_option("--cluster", args->cluster, "The cluster's name, if it has one")
         ->type_name("NAME")
         ->envname("CURVEFS_CLUSTER");
+    const std::tuple<const char*, std::string*, const char*, const char*> tls[] = {
+        {"--tls-ca", &args->tls.ca, "CURVEFS_TLS_CA", "The authority (PEM) of a cluster with TLS"},
+        {"--tls-cert", &args->tls.cert, "CURVEFS_TLS_CERT", "Our certificate by that authority"},
+        {"--tls-key", &args->tls.key, "CURVEFS_TLS_KEY", "The key to it"}};
+    for (const auto& [flag, member, variable, text] : tls)
+      sub->add_option(flag, *member, text)->type_name("FILE")->envname(variable);
     sub->add_option("--timeout", args->timeout, "How long to wait for an answer")
         ->type_name("TIME")
         ->capture_default_str();

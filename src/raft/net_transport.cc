@@ -34,7 +34,7 @@ struct Peer {
   bool removed = false;
   std::unique_ptr<net::Dialer> dialer;
   ConnectionPtr link;
-  bool reported = false;  // that it cannot be reached: once is enough
+  std::optional<Code> reported;  // why it cannot be reached: once for each cause is enough
   std::unique_ptr<net::Dialer> piece_dialer;
   ConnectionPtr pieces_out, pieces_in;
   SteadyTime last_piece{};
@@ -215,7 +215,8 @@ void Rep::Dial(const PeerPtr& peer) {
                           .failed =
                               [weak = weak_from_this(), peer](const Status& why) {
                                 auto rep = weak.lock();
-                                if (!rep || std::exchange(peer->reported, true)) return;
+                                if (!rep || peer->reported == why.code()) return;
+                                peer->reported = why.code();
                                 Log(LogLevel::kWarning,
                                     Name(*peer) + " cannot be reached: " + why.ToString());
                                 rep->ReportLost(peer);
@@ -232,7 +233,7 @@ void Rep::UseLink(const PeerPtr& peer, ConnectionPtr connection) {
     ReportLost(peer);
   }
   peer->link = connection;
-  peer->reported = false;
+  peer->reported.reset();
   connection->Start({.frame =
                          [weak = weak_from_this(), peer](net::Connection& c, const net::Frame& frame) {
                            if (auto rep = weak.lock()) rep->OnPack(peer, c, frame);
