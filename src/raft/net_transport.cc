@@ -98,6 +98,7 @@ struct NetTransport::Rep : std::enable_shared_from_this<NetTransport::Rep> {
   void PumpPieces();
   bool SendPiece(Peer& peer);
 
+  Status CheckSender(const Peer& peer, ReplicaId from) const;
   void OnPack(const PeerPtr& peer, net::Connection& c, const net::Frame& frame);
   void OnPiece(const PeerPtr& peer, net::Connection& c, const net::Frame& frame);
   void HandOver(std::vector<std::pair<Loop*, std::vector<Item>>> batches);
@@ -415,6 +416,12 @@ bool Rep::SendPiece(Peer& peer) {
 
 // ---- What comes
 
+// Else a message could turn the way to a replica to somebody who has none.
+Status Rep::CheckSender(const Peer& peer, ReplicaId from) const {
+  if (!options.process_of || options.process_of(from) == peer.id) return {};
+  return {Code::kCorrupt, "a message of replica " + std::to_string(from.value) + ", which is not there"};
+}
+
 void Rep::OnPack(const PeerPtr& peer, net::Connection& c, const net::Frame& frame) {
   ++counters.frames_in;
   counters.bytes_in += frame.payload.size() + net::kFrameHead;
@@ -433,9 +440,11 @@ void Rep::OnPack(const PeerPtr& peer, net::Connection& c, const net::Frame& fram
     s = Unpack(frame.payload, [&](PackItem kind, std::string_view bytes) -> Status {
       if (kind == PackItem::kMessage) {
         CURVEFS_TRY(Message message, DecodeMessage(bytes));
+        CURVEFS_CHECK_OK(CheckSender(*peer, message.from));
         add(message.group, message.from, std::move(message));
       } else {
         CURVEFS_TRY(SnapshotReply reply, DecodeReply(bytes));
+        CURVEFS_CHECK_OK(CheckSender(*peer, reply.from));
         add(reply.group, reply.from, reply);
       }
       return {};
@@ -451,9 +460,10 @@ void Rep::OnPack(const PeerPtr& peer, net::Connection& c, const net::Frame& fram
 void Rep::OnPiece(const PeerPtr& peer, net::Connection& c, const net::Frame& frame) {
   Result<SnapshotChunk> chunk = Fail(Code::kCorrupt, "not a piece of a snapshot");
   if (frame.type == kPiece && frame.flags == 0) chunk = DecodeChunk(frame.payload);
-  if (!chunk) {
+  Status s = chunk ? CheckSender(*peer, chunk->from) : chunk.error();
+  if (!s.ok()) {
     ++counters.malformed;
-    return c.Close(chunk.error());
+    return c.Close(std::move(s));
   }
   Loop* owner = receiver->LoopOf(chunk->group);
   if (owner == nullptr) return;

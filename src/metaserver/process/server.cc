@@ -100,6 +100,7 @@ Status MetaServer::Listen() {
       first, dir_->id(),
       raft::NetTransportOptions{.connection = connection,
                                 .cluster = options_.cluster,
+                                .process_of = MetaserverOf,
                                 .snapshot_bytes_per_second = options_.snapshot_bytes_per_second});
   for (auto& loop : loops_) loop->SetTransport(*transport_);
   transport_->Start(*this);
