@@ -3,12 +3,17 @@
 namespace curvefs::cli {
 
 Result<AdminClient> AdminClient::To(const std::string& server, const std::string& cluster,
-                                    Duration deadline) {
+                                    const net::TlsFiles& tls, Duration deadline) {
   AdminClient client;
   client.server_ = server;
   client.deadline_ = deadline;
   CURVEFS_TRY(const net::Address address, net::ParseAddress(server));
   net::ClientOptions options{.dialer = {.address = address, .hello = {.cluster = cluster}}};
+  if (!tls.ca.empty() || !tls.cert.empty() || !tls.key.empty()) {
+    if (tls.ca.empty() || tls.cert.empty() || tls.key.empty())
+      return Fail(Code::kInvalid, "--tls-ca, --tls-cert and --tls-key go together");
+    CURVEFS_TRY(options.dialer.connection.tls, net::TlsContext::Load(tls));
+  }
   client.client_ = std::make_unique<net::BlockingClient>(std::move(options));
   return client;
 }

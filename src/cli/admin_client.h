@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "net/blocking_client.h"
+#include "net/tls.h"
 #include "proto/copyset.pb.h"
 #include "proto/meta_wire.h"
 
@@ -27,8 +28,9 @@ enum class AdminCall : uint16_t {
 
 class AdminClient {
  public:
-  // `server`: HOST:PORT.
-  static Result<AdminClient> To(const std::string& server, const std::string& cluster, Duration deadline);
+  // `server`: HOST:PORT. `tls`: all three files, or none of them for a cluster without. kInvalid.
+  static Result<AdminClient> To(const std::string& server, const std::string& cluster,
+                                const net::TlsFiles& tls, Duration deadline);
 
   // A failure says where the leader is, if it is elsewhere and known.
   template <typename Response, typename Request>

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 
@@ -43,6 +44,10 @@ void AddVersion(CLI::App& app, int* exit_code);
 int CurvefsMain(int argc, char** argv);
 // Called as mount.curvefs SOURCE MNT [-sfnv] [-o LIST] by mount(8).
 int MountHelperMain(int argc, char** argv);
+
+// Replaces this process by curvefs-metaserver, a program of its own because of the runtime in it
+// (docs/adr/0005). Returns only if that fails.
+int BecomeMetaserver(std::string_view command, std::vector<std::string> args);
 
 // Prints "curvefs COMMAND: message" to standard error; returns `exit_code`.
 int Complain(std::string_view command, const Status& status, int exit_code);

@@ -157,6 +157,21 @@ constexpr auto kServerKnobs = std::to_array<Knob>({
      "How often a leader shows that it is there. After 10 to 20 times as long without it another is elected. "
      "The same "
      "on all metaservers."},
+    {"session-timeout", KnobKind::kDuration, &ServerConfig::session_timeout, 1'000, 600'000, "",
+     "A client that is not heard of for so long is fenced: its session ends, and what it had open is closed. "
+     "A "
+     "new leader keeps deleted files for so long, until clients have said again what they have open. The "
+     "same "
+     "on all metaservers."},
+    {"read-lease", KnobKind::kSwitch, &ServerConfig::read_lease, 0, 0, "",
+     "A leader answers reads by itself for about eight heartbeats after a majority has confirmed that it "
+     "leads. Off: "
+     "every batch of reads asks a majority. Turn it off where clocks may stand still or jump, as in virtual "
+     "machines that are paused or moved while they run. The same on all metaservers."},
+    {"clock-drift", KnobKind::kRatio, &ServerConfig::clock_drift, 0, 500, "",
+     "With --read-lease: no metaserver's clock runs faster or slower than true time by more than this share. "
+     "The same "
+     "on all metaservers."},
     {"snapshot-entries", KnobKind::kCount, &ServerConfig::snapshot_entries, 100, uint64_t{1} << 40, "",
      "A copyset's state is written to a snapshot when its log has grown by so many entries …"},
     {"snapshot-log", KnobKind::kSize, &ServerConfig::snapshot_log, 64 << 10, kTiB, "",

@@ -74,6 +74,9 @@ struct ServerConfig {
   std::string tls_ca, tls_cert, tls_key;
   uint64_t loops = 1;
   Duration heartbeat = std::chrono::milliseconds(60);
+  Duration session_timeout = std::chrono::seconds(30);
+  bool read_lease = true;
+  uint64_t clock_drift = 50;
   uint64_t snapshot_entries = 100'000;
   uint64_t snapshot_log = 64 << 20;
   uint64_t log_segment = 64 << 20;

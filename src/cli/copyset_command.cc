@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <tuple>
 #include <vector>
 
 #include "cli/admin_client.h"
@@ -19,13 +20,14 @@ struct Args {
   std::string server = "127.0.0.1:8200", cluster, timeout = "10s";
   bool json = false;
   uint64_t copyset = 0, replica = 0, fs = 1, office = 0;
+  net::TlsFiles tls;
   std::string peers, address, change, name = "curvefs";
   bool format = false, force = false;
 };
 
 Result<AdminClient> Connect(const Args& args, const std::string& server) {
   CURVEFS_TRY(const Duration deadline, ParseDuration(args.timeout));
-  return AdminClient::To(server, args.cluster, deadline);
+  return AdminClient::To(server, args.cluster, args.tls, deadline);
 }
 
 template <typename Request>
@@ -253,6 +255,44 @@ Status Digest(const Args& args) {
   return {};
 }
 
+// On the disk, not over the net: the log of a metaserver is known to the program that writes it.
+void AddRecover(CLI::App* command, int* exit_code) {
+  struct RecoverArgs {
+    std::string dir;
+    uint64_t copyset = 0, replica = 0;
+    bool yes = false, json = false;
+  };
+  auto args = std::make_shared<RecoverArgs>();
+  CLI::App* sub = command->add_subcommand(
+      "recover", "The last resort: a majority of a copyset is lost for good, and one replica goes on alone");
+  sub->add_option("COPYSET", args->copyset, "Its id")->type_name("")->required()->check(CLI::PositiveNumber);
+  sub->add_option("REPLICA", args->replica, "The replica that goes on; it must be the one in DIR")
+      ->type_name("")
+      ->required()
+      ->check(CLI::PositiveNumber);
+  sub->add_option("--dir", args->dir, "The directory of its metaserver, which must not run")
+      ->type_name("DIR")
+      ->required();
+  sub->add_flag("--yes-i-know-data-may-be-lost", args->yes,
+                "Do it. Changes that only the lost replicas had are lost, though they were acknowledged");
+  sub->add_flag("--json", args->json, "Print JSON");
+  sub->footer(
+      "Without the confirmation it says what would be lost, and changes nothing. Take the replica that has "
+      "applied most:\n'curvefs-metaserver --dump-state DIR COPYSET | head -1' tells. The lost replicas must "
+      "never be started again: wipe\ntheir disks. Then start the metaserver, and add new replicas.\n\n"
+      "Examples:\n"
+      "  curvefs copyset recover 1 2 --dir /srv/ms\n"
+      "  curvefs copyset recover 1 2 --dir /srv/ms --yes-i-know-data-may-be-lost\n"
+      "  curvefs copyset change-peers 1 add 4 --address 10.0.0.4:8200 --server 10.0.0.2:8200");
+  sub->callback([=] {
+    std::vector<std::string> program = {"--recover-copyset", args->dir, std::to_string(args->copyset),
+                                        std::to_string(args->replica)};
+    if (args->yes) program.emplace_back("--yes-i-know-data-may-be-lost");
+    if (args->json) program.emplace_back("--json");
+    *exit_code = BecomeMetaserver("copyset recover", std::move(program));
+  });
+}
+
 }  // namespace
 
 void AddCopyset(CLI::App& app, int* exit_code) {
@@ -274,6 +314,12 @@ void AddCopyset(CLI::App& app, int* exit_code) {
     sub->add_option("--cluster", args->cluster, "The cluster's name, if it has one")
         ->type_name("NAME")
         ->envname("CURVEFS_CLUSTER");
+    const std::tuple<const char*, std::string*, const char*, const char*> tls[] = {
+        {"--tls-ca", &args->tls.ca, "CURVEFS_TLS_CA", "The authority (PEM) of a cluster with TLS"},
+        {"--tls-cert", &args->tls.cert, "CURVEFS_TLS_CERT", "Our certificate by that authority"},
+        {"--tls-key", &args->tls.key, "CURVEFS_TLS_KEY", "The key to it"}};
+    for (const auto& [flag, member, variable, text] : tls)
+      sub->add_option(flag, *member, text)->type_name("FILE")->envname(variable);
     sub->add_option("--timeout", args->timeout, "How long to wait for an answer")
         ->type_name("TIME")
         ->capture_default_str();
@@ -320,6 +366,7 @@ void AddCopyset(CLI::App& app, int* exit_code) {
       &Digest);
   add("destroy", "Delete a replica that is no member any more", &Destroy)
       ->add_flag("--force", args->force, "Also one that is; the copyset loses it");
+  AddRecover(command, exit_code);
   command->footer(
       "Examples:\n"
       "  curvefs copyset create 1 --peers 1=10.0.0.1:8200,2=10.0.0.2:8200,3=10.0.0.3:8200 --format\n"

@@ -13,8 +13,8 @@
 namespace curvefs::metaserver {
 namespace {
 
-constexpr FsId kFs{1};                   // one file system in a standalone copyset
-constexpr uint32_t kReclaimAtOnce = 64;  // chunk records that ReleaseOrphan removes itself
+constexpr FsId kFs{1};                                   // one file system in a standalone copyset
+constexpr uint32_t kReclaimAtOnce = 64;                  // chunk records that ReleaseOrphan removes itself
 constexpr Duration kPatience = std::chrono::seconds(1);  // with deletions that fail
 constexpr uint64_t kSnapshotAtShutdownBytes = 16 << 20;
 
@@ -98,7 +98,10 @@ Status Copyset::Recover(const meta::SuperBlock* format) {
   std::vector<object::ObjectName> freed;
   std::vector<InodeId> released;
   CURVEFS_CHECK_OK(FindFreed(*store_, fs_.fs, PartitionId(0), &freed));
-  CURVEFS_CHECK_OK(FindOrphans(*store_, fs_.fs, PartitionId(0), ~size_t{0}, &released));
+  CURVEFS_CHECK_OK(FindOrphans(*store_, fs_.fs, PartitionId(0), [&](InodeId inode) {
+    released.push_back(inode);
+    return true;
+  }));
   {
     MutexLock pending(mu_);
     for (const auto& name : freed) freed_.push_back({0, name});

@@ -6,6 +6,7 @@
 // A function with a Reader is a read, one with a Txn a change. It leaves the header of the response alone.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -54,21 +55,51 @@ void RunCall(Status (*f)(const meta::Reader&, const Request&, Response*), const 
       Deliver(target, std::move(answer)));
 }
 
+// What was made with an order (CreateRequest.open_order) is open in the session; also when the answer is a
+// remembered one, given by another leader.
 template <typename Request, typename Response>
-void RunCall(Status (*f)(meta::Txn&, const Request&, Response*), const MetaTarget& target,
-             std::string_view bytes, Answer answer) {
+Status NoteMade(const MetaTarget& target, const Request& request, const std::string& encoded) {
+  if constexpr (requires { request.open_order(); }) {
+    if (request.open_order() == 0) return {};
+    Response response;
+    if (!response.ParseFromString(encoded)) return Code::kCorrupt;
+    return target.copyset->NoteOpen(request.header().session_id(),
+                                    {target.fs, InodeId(response.inode().inode_id())}, request.open_order());
+  }
+  return {};
+}
+
+template <typename Request, typename Response>
+void RunChange(std::function<Status(meta::Txn&, const Request&, Response*)> f, const MetaTarget& target,
+               std::string_view bytes, Answer answer) {
   auto request = Decode<Request>(target, bytes, answer);
   if (!request) return;
-  auto evaluate = [f, request](meta::Txn& txn) -> Result<std::string> {
+  auto evaluate = [f = std::move(f), request](meta::Txn& txn) -> Result<std::string> {
     Response response;
     CURVEFS_CHECK_OK(f(txn, *request, &response));
     return response.SerializeAsString();
   };
   const proto::RequestHeader& header = request->header();
-  if (header.session_id() == 0) return target.copyset->Change(evaluate, Deliver(target, std::move(answer)));
+  if (header.session_id() == 0) {
+    if constexpr (requires { request->open_order(); }) {
+      if (request->open_order() != 0)
+        return answer(FailureOf(target, {Code::kInvalid, "only a session has files open"}));
+    }
+    return target.copyset->Change(evaluate, Deliver(target, std::move(answer)));
+  }
+  auto deliver = [target, request, answer = std::move(answer)](Result<std::string> encoded) {
+    const Status s = encoded ? NoteMade<Request, Response>(target, *request, *encoded) : encoded.error();
+    answer(s.ok() ? *std::move(encoded) : FailureOf(target, s));
+  };
   target.copyset->ChangeOnce(
       {.session = header.session_id(), .sequence = header.sequence(), .acknowledged = header.acknowledged()},
-      std::move(evaluate), Deliver(target, std::move(answer)));
+      std::move(evaluate), std::move(deliver));
+}
+
+template <typename Request, typename Response>
+void RunCall(Status (*f)(meta::Txn&, const Request&, Response*), const MetaTarget& target,
+             std::string_view bytes, Answer answer) {
+  RunChange<Request, Response>(f, target, bytes, std::move(answer));
 }
 
 template <auto F>

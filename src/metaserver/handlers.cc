@@ -21,7 +21,7 @@ constexpr auto kMethods = std::to_array<MetaMethod>({
     {261, "GetInode", false, &Run<&calls::GetInode>},
     {262, "CreateInode", true, &Run<&calls::CreateInode>},
     {263, "UpdateInode", true, &Run<&calls::UpdateInode>},
-    {264, "DeleteInode", true, &Run<&calls::DeleteInode>},
+    {264, "DeleteInode", true, &calls::DeleteInode},
     {265, "Lookup", false, &Run<&calls::Lookup>},
     {266, "ReadDir", false, &Run<&calls::ReadDir>},
     {267, "Create", true, &Run<&calls::Create>},
@@ -44,6 +44,8 @@ constexpr auto kMethods = std::to_array<MetaMethod>({
     {284, "OpenSession", true, &calls::OpenSession},
     {285, "RenewSession", true, &calls::RenewSession},
     {286, "CloseSession", true, &calls::CloseSession},
+    {287, "OpenInode", false, &calls::OpenInode},
+    {288, "CloseInode", false, &calls::CloseInode},
 });
 
 }  // namespace

@@ -24,7 +24,6 @@ struct MetaTarget {
   ReplicatedCopyset* copyset = nullptr;
   raft::Group* group = nullptr;
   FsId fs;
-  Duration session_timeout{};
   // Where a replica is to be found; empty if it is not known.
   std::function<std::string(raft::ReplicaId)> address_of;
 };

@@ -11,7 +11,6 @@ namespace curvefs::metaserver::calls {
 namespace {
 
 constexpr uint32_t kMaxCloneRecords = 4096;
-constexpr uint32_t kMaxReclaim = 2'000;
 constexpr uint32_t kMaxNewChunks = 1'000'000;
 constexpr int kMaxFiles = 10'000;   // of one AppendChunks or ReplaceChunks
 constexpr int kMaxChunks = 10'000;  // of one file in it
@@ -69,16 +68,6 @@ Status UpdateInode(Txn& txn, const proto::UpdateInodeRequest& in, proto::UpdateI
   if (in.has_ctime_ns()) request.ctime = Timestamp{in.ctime_ns()};
   CURVEFS_TRY(const meta::Inode inode, meta::SetAttributes(txn, request));
   ToWire(txn.fs().fs, inode, out->mutable_inode());
-  return {};
-}
-
-Status DeleteInode(Txn& txn, const proto::DeleteInodeRequest& in, proto::DeleteInodeResponse* out) {
-  const InodeId id(in.inode_id());
-  CURVEFS_TRY(const meta::Inode inode, txn.GetInode(id));
-  CURVEFS_TRY(const bool orphan, txn.IsOrphan(id));
-  if (!orphan) return {Code::kBusy, "the inode has names"};
-  CURVEFS_TRY(const bool gone, meta::Reclaim(txn, id, AtMost(in.max_records(), kMaxReclaim)));
-  out->set_gone(gone);
   return {};
 }
 

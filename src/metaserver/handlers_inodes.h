@@ -12,7 +12,6 @@ using meta::Txn;
 Status GetInode(const Reader&, const proto::GetInodeRequest&, proto::GetInodeResponse*);
 Status CreateInode(Txn&, const proto::CreateInodeRequest&, proto::CreateInodeResponse*);
 Status UpdateInode(Txn&, const proto::UpdateInodeRequest&, proto::UpdateInodeResponse*);
-Status DeleteInode(Txn&, const proto::DeleteInodeRequest&, proto::DeleteInodeResponse*);
 Status SetXattr(Txn&, const proto::SetXattrRequest&, proto::SetXattrResponse*);
 Status RemoveXattr(Txn&, const proto::RemoveXattrRequest&, proto::RemoveXattrResponse*);
 Status GetXattr(const Reader&, const proto::GetXattrRequest&, proto::GetXattrResponse*);

@@ -1,13 +1,80 @@
 #include "metaserver/handlers_sessions.h"
 
+#include <algorithm>
+
+#include "meta/ops/content.h"
 #include "metaserver/handler_call.h"
 
 namespace curvefs::metaserver::calls {
 namespace {
 
+constexpr int kMaxInodes = 10'000;  // of one OpenInode or CloseInode
+constexpr uint32_t kMaxReclaim = 2'000;
+
 uint32_t LeaseOf(const MetaTarget& target) {
   return static_cast<uint32_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(target.session_timeout).count());
+      std::chrono::duration_cast<std::chrono::milliseconds>(target.copyset->options().session_timeout)
+          .count());
+}
+
+// Answers with what `f` makes of the leader's memory. By way of a read: a leader that was deposed, and does
+// not know it yet, must neither say that there is no such session nor take an open file down.
+template <typename Request, typename Response>
+void AtLeader(Status (*f)(const MetaTarget&, const meta::Reader&, const Request&, Response*),
+              const MetaTarget& target, std::string_view bytes, Answer answer) {
+  auto request = Decode<Request>(target, bytes, answer);
+  if (!request) return;
+  target.copyset->Read(
+      [f, target, request](const meta::Reader& reader) -> Result<std::string> {
+        Response response;
+        CURVEFS_CHECK_OK(f(target, reader, *request, &response));
+        return response.SerializeAsString();
+      },
+      Deliver(target, std::move(answer)));
+}
+
+Status Renew(const MetaTarget& target, const meta::Reader&, const proto::RenewSessionRequest& in,
+             proto::RenewSessionResponse* out) {
+  if (!target.copyset->KeepAlive(in.header().session_id(), in.header().acknowledged()))
+    return {Code::kFenced, "there is no such session, or it has ended"};
+  out->set_lease_ms(LeaseOf(target));
+  out->set_term(target.group->status().term);
+  return {};
+}
+
+// Whether the session may have it open from now on. What is proposed does not count yet: a file whose last
+// name is going stays, then, until it is closed.
+Status MayOpen(const MetaTarget& target, const meta::Reader& reader, InodeId inode, bool again) {
+  if (auto found = reader.GetInode(inode); !found) return found.error();
+  CURVEFS_TRY(const bool orphan, reader.IsOrphan(inode));
+  // An orphan that nobody has open is perhaps being reclaimed; not before all have said what they had open.
+  if (!orphan || target.copyset->IsOpen({target.fs, inode})) return {};
+  return again && target.copyset->settling() ? Status() : Status(Code::kNotFound);
+}
+
+Status Opening(const MetaTarget& target, const meta::Reader& reader, const proto::OpenInodeRequest& in,
+               proto::OpenInodeResponse* out) {
+  if (in.inode_id_size() > kMaxInodes) return {Code::kTooBig, "too many inodes in one request"};
+  const uint64_t session = in.header().session_id();
+  if (!target.copyset->KeepAlive(session, in.header().acknowledged()))
+    return {Code::kFenced, "there is no such session, or it has ended"};
+  for (const uint64_t id : in.inode_id()) {
+    Status s = MayOpen(target, reader, InodeId(id), in.again());
+    if (s.ok()) s = target.copyset->NoteOpen(session, {target.fs, InodeId(id)}, in.order());
+    if (!s.ok() && s.code() != Code::kNotFound) return s;
+    out->add_status(ToWire(s.code()));
+  }
+  out->set_term(target.group->status().term);
+  return {};
+}
+
+Status Closing(const MetaTarget& target, const meta::Reader&, const proto::CloseInodeRequest& in,
+               proto::CloseInodeResponse*) {
+  if (in.inode_id_size() > kMaxInodes) return {Code::kTooBig, "too many inodes in one request"};
+  for (const uint64_t id : in.inode_id())
+    CURVEFS_CHECK_OK(
+        target.copyset->NoteClosed(in.header().session_id(), {target.fs, InodeId(id)}, in.order()));
+  return {};
 }
 
 }  // namespace
@@ -21,20 +88,9 @@ void OpenSession(const MetaTarget& target, std::string_view bytes, Answer answer
                                 proto::OpenSessionResponse response;
                                 response.set_session_id(*session);
                                 response.set_lease_ms(LeaseOf(target));
+                                response.set_term(target.group->status().term);
                                 answer(response.SerializeAsString());
                               });
-}
-
-void RenewSession(const MetaTarget& target, std::string_view bytes, Answer answer) {
-  auto request = Decode<proto::RenewSessionRequest>(target, bytes, answer);
-  if (!request) return;
-  if (!target.group->leads()) return answer(FailureOf(target, Code::kNotLeader));
-  const proto::RequestHeader& header = request->header();
-  if (!target.copyset->KeepAlive(header.session_id(), header.acknowledged()))
-    return answer(FailureOf(target, {Code::kFenced, "there is no such session, or it has ended"}));
-  proto::RenewSessionResponse response;
-  response.set_lease_ms(LeaseOf(target));
-  answer(response.SerializeAsString());
 }
 
 void CloseSession(const MetaTarget& target, std::string_view bytes, Answer answer) {
@@ -44,6 +100,35 @@ void CloseSession(const MetaTarget& target, std::string_view bytes, Answer answe
       request->header().session_id(), [target, answer = std::move(answer)](const Status& s) {
         answer(s.ok() ? proto::CloseSessionResponse().SerializeAsString() : FailureOf(target, s));
       });
+}
+
+void RenewSession(const MetaTarget& target, std::string_view bytes, Answer answer) {
+  AtLeader(&Renew, target, bytes, std::move(answer));
+}
+void OpenInode(const MetaTarget& target, std::string_view bytes, Answer answer) {
+  AtLeader(&Opening, target, bytes, std::move(answer));
+}
+void CloseInode(const MetaTarget& target, std::string_view bytes, Answer answer) {
+  AtLeader(&Closing, target, bytes, std::move(answer));
+}
+
+void DeleteInode(const MetaTarget& target, std::string_view bytes, Answer answer) {
+  auto evaluate = [target](meta::Txn& txn, const proto::DeleteInodeRequest& in,
+                           proto::DeleteInodeResponse* out) -> Status {
+    const InodeId id(in.inode_id());
+    if (auto found = txn.GetInode(id); !found) return found.error();
+    CURVEFS_TRY(const bool orphan, txn.IsOrphan(id));
+    if (!orphan) return {Code::kBusy, "the inode has names"};
+    if (target.copyset->IsOpen({target.fs, id})) return {Code::kBusy, "a session has the inode open"};
+    if (target.copyset->settling())
+      return {Code::kUnavailable, "sessions have time yet to say what they have open"};
+    const uint32_t most = in.max_records() == 0 ? kMaxReclaim : std::min(in.max_records(), kMaxReclaim);
+    CURVEFS_TRY(const bool gone, meta::Reclaim(txn, id, most));
+    out->set_gone(gone);
+    return {};
+  };
+  RunChange<proto::DeleteInodeRequest, proto::DeleteInodeResponse>(evaluate, target, bytes,
+                                                                   std::move(answer));
 }
 
 }  // namespace curvefs::metaserver::calls

@@ -396,6 +396,159 @@ TEST_F(HandlersTest, ContentAndExtendedAttributes) {
       << "all but the root";
 }
 
+// ---- What sessions have open
+
+class OpenFilesTest : public HandlersTest {
+ protected:
+  uint64_t OpenSession() {
+    return Call<proto::OpenSessionResponse>("OpenSession", proto::OpenSessionRequest()).session_id();
+  }
+  Code OpenInode(uint64_t session, uint64_t inode, uint64_t order, bool again = false) {
+    proto::OpenInodeRequest request;
+    request.mutable_header()->set_session_id(session);
+    request.add_inode_id(inode);
+    request.set_order(order);
+    request.set_again(again);
+    const auto response = Call<proto::OpenInodeResponse>("OpenInode", request);
+    if (CodeOf(response) != Code::kOk) return CodeOf(response);
+    EXPECT_EQ(response.term(), target.group->status().term);
+    return FromWire(response.status(0));
+  }
+  Code CloseInode(uint64_t session, uint64_t inode, uint64_t order) {
+    proto::CloseInodeRequest request;
+    request.mutable_header()->set_session_id(session);
+    request.add_inode_id(inode);
+    request.set_order(order);
+    return CodeOf(Call<proto::CloseInodeResponse>("CloseInode", request));
+  }
+  void Unlink(const std::string& name) {
+    proto::UnlinkRequest request;
+    request.set_parent_inode_id(1);
+    request.set_name(name);
+    EXPECT_EQ(CodeOf(Call<proto::UnlinkResponse>("Unlink", request)), Code::kOk);
+  }
+  Code Renew(uint64_t session) {
+    proto::RenewSessionRequest request;
+    request.mutable_header()->set_session_id(session);
+    return CodeOf(Call<proto::RenewSessionResponse>("RenewSession", request));
+  }
+  bool Exists(uint64_t inode) {
+    proto::GetInodeRequest request;
+    request.set_inode_id(inode);
+    return CodeOf(Call<proto::GetInodeResponse>("GetInode", request)) == Code::kOk;
+  }
+  void Housekeep(int times = 1) {
+    for (; times > 0; --times) {
+      copyset->Housekeep();
+      for (int i = 0; i < 10; ++i) Turn();
+    }
+  }
+  Code Delete(uint64_t inode) {
+    proto::DeleteInodeRequest request;
+    request.set_inode_id(inode);
+    return CodeOf(Call<proto::DeleteInodeResponse>("DeleteInode", request));
+  }
+};
+
+TEST_F(OpenFilesTest, StayWithoutANameUntilTheyAreClosed) {
+  Open({raft::ReplicaId(1)});
+  const uint64_t one = OpenSession(), two = OpenSession(), f = Make(1, "f").inode().inode_id();
+  EXPECT_EQ(OpenInode(one, f, 1), Code::kOk);
+  EXPECT_EQ(OpenInode(two, f, 1), Code::kOk);
+  EXPECT_EQ(OpenInode(one, 99, 2), Code::kNotFound);
+  EXPECT_EQ(OpenInode(77, f, 1), Code::kFenced);
+  Unlink("f");
+  Housekeep(2);
+  EXPECT_TRUE(Exists(f));
+  EXPECT_EQ(Delete(f), Code::kBusy);
+  EXPECT_EQ(CloseInode(one, f, 3), Code::kOk);
+  Housekeep(2);
+  EXPECT_TRUE(Exists(f)) << "the other one has it";
+  // Who has it open can be asked for it; a late copy of an open or close changes nothing.
+  EXPECT_EQ(OpenInode(one, f, 4), Code::kOk);
+  EXPECT_EQ(CloseInode(one, f, 3), Code::kOk);
+  EXPECT_EQ(CloseInode(two, f, 2), Code::kOk);
+  Housekeep(2);
+  EXPECT_TRUE(Exists(f));
+  EXPECT_EQ(CloseInode(one, f, 5), Code::kOk);
+  EXPECT_EQ(OpenInode(two, f, 6), Code::kNotFound) << "it may be going";
+  Housekeep(2);
+  EXPECT_FALSE(Exists(f));
+}
+
+TEST_F(OpenFilesTest, AreClosedWithTheirSession) {
+  Open({raft::ReplicaId(1)});
+  const uint64_t closed = OpenSession(), fenced = OpenSession(), alive = OpenSession();
+  std::vector<uint64_t> files;
+  for (const char* name : {"a", "b", "c"}) files.push_back(Make(1, name).inode().inode_id());
+  EXPECT_EQ(OpenInode(closed, files[0], 1), Code::kOk);
+  EXPECT_EQ(OpenInode(fenced, files[1], 1), Code::kOk);
+  EXPECT_EQ(OpenInode(alive, files[2], 1), Code::kOk);
+  for (const char* name : {"a", "b", "c"}) Unlink(name);
+  proto::CloseSessionRequest close;
+  close.mutable_header()->set_session_id(closed);
+  EXPECT_EQ(CodeOf(Call<proto::CloseSessionResponse>("CloseSession", close)), Code::kOk);
+  Housekeep(2);
+  EXPECT_FALSE(Exists(files[0]));
+  EXPECT_TRUE(Exists(files[1]));
+  for (int i = 0; i < 4; ++i) {
+    loop.Advance(std::chrono::seconds(10));
+    EXPECT_EQ(Renew(alive), Code::kOk);
+    Housekeep(2);
+  }
+  EXPECT_EQ(Renew(fenced), Code::kFenced);
+  EXPECT_FALSE(Exists(files[1]));
+  EXPECT_TRUE(Exists(files[2]));
+}
+
+TEST_F(OpenFilesTest, CanBeMadeOpen) {
+  Open({raft::ReplicaId(1)});
+  const uint64_t session = OpenSession();
+  proto::CreateInodeRequest unnamed;
+  unnamed.set_parent_inode_id(1);
+  unnamed.set_mode(S_IFREG | 0600);
+  const uint64_t lost = Call<proto::CreateInodeResponse>("CreateInode", unnamed).inode().inode_id();
+  unnamed.set_open_order(1);
+  EXPECT_EQ(CodeOf(Call<proto::CreateInodeResponse>("CreateInode", unnamed)), Code::kInvalid) << "by nobody";
+  unnamed.mutable_header()->set_session_id(session);
+  unnamed.mutable_header()->set_sequence(1);
+  const uint64_t kept = Call<proto::CreateInodeResponse>("CreateInode", unnamed).inode().inode_id();
+  EXPECT_EQ(Call<proto::CreateInodeResponse>("CreateInode", unnamed).inode().inode_id(), kept) << "again";
+  proto::CreateRequest named;
+  named.set_parent_inode_id(1);
+  named.set_name("f");
+  named.set_mode(S_IFREG | 0600);
+  named.set_open_order(2);
+  named.mutable_header()->set_session_id(session);
+  named.mutable_header()->set_sequence(2);
+  const uint64_t f = Call<proto::CreateResponse>("Create", named).inode().inode_id();
+  Unlink("f");
+  Housekeep(2);
+  EXPECT_FALSE(Exists(lost));
+  EXPECT_TRUE(Exists(kept));
+  EXPECT_TRUE(Exists(f));
+  EXPECT_EQ(CloseInode(session, f, 3), Code::kOk);
+  EXPECT_EQ(CloseInode(session, kept, 3), Code::kOk);
+  Housekeep(2);
+  EXPECT_FALSE(Exists(kept));
+  EXPECT_FALSE(Exists(f));
+}
+
+// However many are held, those behind them go.
+TEST_F(OpenFilesTest, HideNoneThatCanGo) {
+  Open({raft::ReplicaId(1)});
+  const uint64_t session = OpenSession();
+  uint64_t last = 0;
+  for (int i = 0; i < 150; ++i) {
+    last = Make(1, "f").inode().inode_id();
+    if (i < 149) EXPECT_EQ(OpenInode(session, last, 1), Code::kOk);
+    Unlink("f");
+  }
+  Housekeep(2);
+  EXPECT_FALSE(Exists(last));
+  EXPECT_TRUE(Exists(last - 1));
+}
+
 TEST_F(HandlersTest, WhatIsNoRequestIsRefused) {
   Open({raft::ReplicaId(1)});
   for (const MetaMethod& method : MetaMethods()) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "kv/snapshot.h"
 #include "raft/message.h"
 
@@ -43,6 +44,20 @@ class FileSink final : public raft::SnapshotSink {
   std::unique_ptr<File> file_;
   uint64_t size_ = 0;
 };
+
+// Where the state in a snapshot file stands. The whole file is verified.
+Result<raft::SnapshotMeta> PositionOfFile(Disk& disk, const std::string& path) {
+  std::string members, applied;
+  CURVEFS_CHECK_OK(kv::ReadSnapshot(disk, path, [&](std::string_view key, std::string_view value) {
+    if (key == ReplicatedCopyset::kMembersKey) members = value;
+    if (key == kv::kAppliedKey) applied = value;
+  }));
+  if (members.empty() || applied.size() != sizeof(raft::Index))
+    return Fail(Code::kCorrupt, path + " is not the state of a copyset");
+  CURVEFS_TRY(raft::SnapshotMeta meta, raft::DecodeMeta(members));
+  meta.index = GetLe<raft::Index>(applied.data());
+  return meta;
+}
 
 }  // namespace
 
@@ -154,6 +169,13 @@ void ReplicatedCopyset::LeadershipChanged(bool leads, raft::Term) {
 }
 
 Status ReplicatedCopyset::Apply(std::span<const raft::Entry> entries) {
+  const SteadyTime begin = clock_.Steady();
+  Status s = ApplyAll(entries);
+  apply_times_->Record(clock_.Steady() - begin);
+  return s;
+}
+
+Status ReplicatedCopyset::ApplyAll(std::span<const raft::Entry> entries) {
   for (const raft::Entry& e : entries) {
     const std::string_view payload = raft::BytesOf(e.payload);
     raft::SnapshotMeta position = position_;
@@ -253,16 +275,13 @@ void ReplicatedCopyset::Restore(std::unique_ptr<raft::SnapshotSink> sink, const 
         const std::string incoming = dir_ + kIncoming + kFile;
         work->status = [&]() -> Status {
           CURVEFS_CHECK_OK(static_cast<FileSink&>(*work->sink).Sync());
-          // Whole and right before it replaces anything.
-          CURVEFS_CHECK_OK(kv::ReadSnapshot(disk_, incoming, [](std::string_view, std::string_view) {}));
+          // Whole, and the one that was announced, before it replaces anything.
+          CURVEFS_TRY(const raft::SnapshotMeta came, PositionOfFile(disk_, incoming));
+          if (came != meta) return {Code::kCorrupt, incoming + ": another snapshot came than was announced"};
           CURVEFS_CHECK_OK(disk_.Rename(incoming, dir_ + kStore + kFile));
           CURVEFS_CHECK_OK(disk_.SyncDir(dir_ + kStore));
           work->store = kv::MakeMemoryStore(disk_, dir_ + kStore);
-          CURVEFS_CHECK_OK(work->store->Load());
-          CURVEFS_TRY(raft::SnapshotMeta loaded, Position(*work->store));
-          if (loaded != meta)
-            return {Code::kCorrupt, dir_ + ": the snapshot is another one than was announced"};
-          return {};
+          return work->store->Load();
         }();
       },
       [this, work, meta, done = std::move(done)] {

@@ -35,6 +35,7 @@
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/ids.h"
+#include "base/metrics.h"
 #include "kv/overlay.h"
 #include "kv/store.h"
 #include "meta/session.h"
@@ -134,11 +135,21 @@ class ReplicatedCopyset final : public raft::StateMachine {
     return sessions_.Hear(session, acknowledged, clock_.Steady());
   }
   std::vector<SessionTable::Info> Sessions() const { return sessions_.List(clock_.Steady()); }
-  // An open file keeps its inode alive when its last name goes. A new leader knows nothing of open files and
-  // leaves orphans alone for session_timeout; until then clients say again what they have open. False: this
-  // leader knows no such session.
-  bool NoteOpen(uint64_t session, OpenFile file) { return sessions_.NoteOpen(session, file); }
-  void NoteClosed(uint64_t session, OpenFile file) { sessions_.NoteClosed(session, file); }
+  // An open file keeps its inode alive when its last name goes. A new leader knows nothing of open files: if
+  // there are sessions, it leaves orphans alone for session_timeout (settling), until they have said again
+  // what they have open, or are fenced. See SessionTable.
+  Status NoteOpen(uint64_t session, OpenFile file, uint64_t order) {
+    return sessions_.NoteOpen(session, file, order);
+  }
+  Status NoteClosed(uint64_t session, OpenFile file, uint64_t order) {
+    return sessions_.NoteClosed(session, file, order);
+  }
+  bool IsOpen(OpenFile file) const { return sessions_.IsOpen(file); }
+  bool settling() const {
+    return found_sessions_ && clock_.Steady() - led_since_ <= options_.session_timeout;
+  }
+  size_t open_files() const { return sessions_.open_files(); }
+  const ReplicatedOptions& options() const { return options_; }
   // Call it about once a second: ends sessions that are silent for too long, forgets what is acknowledged,
   // reclaims orphans that nobody has open, deletes freed objects, counts usage. Only a leader does anything.
   // Sessions have their whole time again when the leader changes.
@@ -169,6 +180,10 @@ class ReplicatedCopyset final : public raft::StateMachine {
   // Durable when it returns.
   Result<raft::SnapshotMeta> Seize(raft::ReplicaId alone, raft::Term term);
   size_t proposed_changes() const { return proposals_.size(); }
+  size_t session_count() const { return sessions_.size(); }  // while this leads
+  // How long it took to bring what was committed into the state, each time some was. For other threads too,
+  // and for longer than the copyset.
+  std::shared_ptr<const TimeHistogram> apply_times() const { return apply_times_; }
 
   // ---- raft::StateMachine
   raft::SnapshotMeta snapshot() const override { return snapshot_; }
@@ -202,6 +217,7 @@ class ReplicatedCopyset final : public raft::StateMachine {
   void DeleteFreed();
   void ForgetFreed(const std::vector<object::ObjectName>& names);
   static Result<raft::SnapshotMeta> Position(const kv::KVStore& store);
+  Status ApplyAll(std::span<const raft::Entry> entries);
   // Proposes what the transaction did. Refused: `done` never runs.
   Status Commit(meta::Txn& txn, std::function<void(const Status&)> done);
   Status Propose(const kv::WriteBatch& batch, std::function<void(const Status&)> done);
@@ -256,12 +272,14 @@ class ReplicatedCopyset final : public raft::StateMachine {
   std::map<FsId, FileSystem> file_systems_;
   SteadyTime led_since_{};
   uint64_t times_led_ = 0;
+  bool found_sessions_ = false;  // of leaders before
   object::ObjectStore* objects_ = nullptr;
   Background* deleting_ = nullptr;
   std::deque<object::ObjectName> freed_;  // by committed batches, while this leads
   bool deletes_ = false;                  // some are being deleted
   std::set<OpenFile> reclaiming_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  const std::shared_ptr<TimeHistogram> apply_times_ = std::make_shared<TimeHistogram>();
 
   SessionTable sessions_;  // filled while this leads
   size_t opening_ = 0;

@@ -12,7 +12,7 @@
 namespace curvefs::metaserver {
 namespace {
 
-constexpr size_t kOrphansAtOnce = 100;     // looked at in each partition, in one go
+constexpr size_t kOrphansAtOnce = 100;     // reclaimed of each partition, in one go
 constexpr InodeId kCounted{~uint64_t{0}};  // UsageTree::Complete
 
 meta::FsContext ContextFor(const meta::SuperBlock& super) {
@@ -118,6 +118,7 @@ Status ReplicatedCopyset::Commit(meta::Txn& txn, std::function<void(const Status
 
 Status ReplicatedCopyset::StartSpace() {
   led_since_ = clock_.Steady();
+  found_sessions_ = sessions_.size() > 0;
   ++times_led_;
   CURVEFS_CHECK_OK(LoadFileSystems());
   for (auto& [id, fs] : file_systems_) {
@@ -211,17 +212,22 @@ Status ReplicatedCopyset::AnnounceLength(FsId id, InodeId file, uint64_t end, bo
 // ---- What becomes free
 
 void ReplicatedCopyset::ReclaimOrphans() {
-  if (clock_.Steady() - led_since_ < options_.session_timeout) return;
+  if (settling()) return;
   std::vector<OpenFile> orphans;
   Status s = ForEachPartition(*store_, [&](FsId fs, PartitionId partition) {
-    std::vector<InodeId> found;
-    if (!FindOrphans(*store_, fs, partition, kOrphansAtOnce, &found).ok()) return false;
-    for (InodeId inode : found) orphans.push_back({fs, inode});
-    return true;
+    size_t found = 0;
+    return FindOrphans(*store_, fs, partition,
+                       [&](InodeId inode) {
+                         // Any number may be open, and must not hide those behind.
+                         if (sessions_.IsOpen({fs, inode}) || !reclaiming_.insert({fs, inode}).second)
+                           return true;
+                         orphans.push_back({fs, inode});
+                         return ++found < kOrphansAtOnce;
+                       })
+        .ok();
   });
   if (!s.ok()) Log(LogLevel::kWarning, "orphans cannot be listed: " + s.ToString());
   for (OpenFile orphan : orphans) {
-    if (sessions_.IsOpen(orphan) || !reclaiming_.insert(orphan).second) continue;
     Change(
         orphan.fs, [&](meta::Txn& txn) { return meta::Reclaim(txn, orphan.inode, kReclaimSlice); },
         // What is left of a large one goes next time.

@@ -141,14 +141,7 @@ void SessionTable::Ended(uint64_t session) {
   auto found = sessions_.find(session);
   if (found == sessions_.end()) return;
   CURVEFS_CHECK(found->second.running.empty());  // they are before the end in the log
-  for (const auto& [file, times] : found->second.open) {
-    auto it = open_.find(file);
-    if (it->second > 1) {
-      --it->second;
-    } else {
-      open_.erase(it);
-    }
-  }
+  for (const auto& [file, order] : found->second.open) CountClosed(file);
   sessions_.erase(found);
 }
 
@@ -183,20 +176,36 @@ void SessionTable::Forgotten(uint64_t session, uint64_t acknowledged) {
 
 // ---- Open files
 
-bool SessionTable::NoteOpen(uint64_t session, OpenFile file) {
+Status SessionTable::NoteOpen(uint64_t session, OpenFile file, uint64_t order) {
   auto found = sessions_.find(session);
-  if (found == sessions_.end() || found->second.ending) return false;
-  if (++found->second.open[file] == 1) ++open_[file];
-  return true;
+  if (found == sessions_.end() || found->second.ending)
+    return {Code::kFenced, "session " + std::to_string(session) + " is over"};
+  auto& open = found->second.open;
+  auto it = open.find(file);
+  if (it != open.end()) {
+    it->second = std::max(it->second, order);
+    return {};
+  }
+  if (open.size() >= kMaxOpenFiles)
+    return {Code::kUnavailable, "the session has " + std::to_string(kMaxOpenFiles) + " files open"};
+  open[file] = order;
+  ++open_[file];
+  return {};
 }
 
-void SessionTable::NoteClosed(uint64_t session, OpenFile file) {
+Status SessionTable::NoteClosed(uint64_t session, OpenFile file, uint64_t order) {
   auto found = sessions_.find(session);
-  if (found == sessions_.end()) return;
+  if (found == sessions_.end()) return {Code::kFenced, "session " + std::to_string(session) + " is over"};
   auto it = found->second.open.find(file);
-  if (it == found->second.open.end() || --it->second > 0) return;
+  if (it == found->second.open.end() || order < it->second) return {};
   found->second.open.erase(it);
-  if (--open_.at(file) == 0) open_.erase(file);
+  CountClosed(file);
+  return {};
+}
+
+void SessionTable::CountClosed(OpenFile file) {
+  auto it = open_.find(file);
+  if (--it->second == 0) open_.erase(it);
 }
 
 std::vector<SessionTable::Info> SessionTable::List(SteadyTime now) const {

@@ -78,10 +78,12 @@ class SessionTable {
   std::vector<std::pair<uint64_t, uint64_t>> Forgettable() const;
   void Forgotten(uint64_t session, uint64_t acknowledged);
 
-  // Open files, counted. False: there is no such session.
-  bool NoteOpen(uint64_t session, OpenFile file);
-  void NoteClosed(uint64_t session, OpenFile file);
+  // Open files. `order` numbers the opens and closes of the session upwards: what comes after a later one of
+  // the same file is ignored. kFenced: there is no such session. kUnavailable: it has kMaxOpenFiles.
+  Status NoteOpen(uint64_t session, OpenFile file, uint64_t order);
+  Status NoteClosed(uint64_t session, OpenFile file, uint64_t order);
   bool IsOpen(OpenFile file) const { return open_.contains(file); }
+  size_t open_files() const { return open_.size(); }
 
   size_t size() const { return sessions_.size(); }
   struct Info {
@@ -107,12 +109,13 @@ class SessionTable {
     std::map<uint64_t, Running> running;
     size_t bytes = 0;  // of both
     bool ending = false;
-    std::map<OpenFile, uint32_t> open;
+    std::map<OpenFile, uint64_t> open;  // with the order of the last open
   };
   void Forget(Entry* entry, uint64_t below);
+  void CountClosed(OpenFile file);
 
   std::map<uint64_t, Entry> sessions_;
-  std::map<OpenFile, uint32_t> open_;  // by how many
+  std::map<OpenFile, uint32_t> open_;  // by how many sessions
 };
 
 }  // namespace curvefs::metaserver

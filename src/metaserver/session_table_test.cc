@@ -114,17 +114,18 @@ TEST_F(Sessions, SilenceAndTheEnd) {
 TEST_F(Sessions, OpenFilesGoWithTheirSessions) {
   table_.Opened(2, "you", Now());
   const OpenFile a{FsId(1), InodeId(5)}, b{FsId(2), InodeId(5)};
-  EXPECT_TRUE(table_.NoteOpen(1, a));
-  EXPECT_TRUE(table_.NoteOpen(1, a));
-  EXPECT_TRUE(table_.NoteOpen(2, a));
-  EXPECT_TRUE(table_.NoteOpen(2, b));
-  EXPECT_FALSE(table_.NoteOpen(3, b));
-  table_.NoteClosed(1, a);
+  EXPECT_TRUE(table_.NoteOpen(1, a, 1).ok());
+  EXPECT_TRUE(table_.NoteOpen(1, a, 3).ok());
+  EXPECT_TRUE(table_.NoteOpen(2, a, 1).ok());
+  EXPECT_TRUE(table_.NoteOpen(2, b, 2).ok());
+  EXPECT_EQ(table_.NoteOpen(3, b, 1).code(), Code::kFenced);
+  EXPECT_EQ(table_.NoteClosed(3, b, 1).code(), Code::kFenced);
+  EXPECT_TRUE(table_.NoteClosed(1, a, 2).ok()) << "late: it was opened again since";
   table_.Ended(2);
   EXPECT_TRUE(table_.IsOpen(a));
   EXPECT_FALSE(table_.IsOpen(b));
-  table_.NoteClosed(1, a);
-  table_.NoteClosed(1, a);
+  EXPECT_TRUE(table_.NoteClosed(1, a, 4).ok());
+  EXPECT_TRUE(table_.NoteClosed(1, a, 4).ok());
   EXPECT_FALSE(table_.IsOpen(a));
 }
 

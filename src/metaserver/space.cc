@@ -41,13 +41,12 @@ Status FindFreed(const kv::View& state, FsId fs, PartitionId partition,
   });
 }
 
-Status FindOrphans(const kv::View& state, FsId fs, PartitionId partition, size_t max,
-                   std::vector<InodeId>* found) {
+Status FindOrphans(const kv::View& state, FsId fs, PartitionId partition,
+                   const std::function<bool(InodeId)>& visit) {
   const std::string begin = meta::KindPrefix(fs, partition, meta::KeyKind::kOrphan);
   return state.Scan(begin, kv::PrefixEnd(begin), [&](std::string_view key, std::string_view) {
     meta::ParsedKey parsed;
-    if (meta::ParseKey(key, &parsed)) found->push_back(parsed.inode);
-    return found->size() < max;
+    return !meta::ParseKey(key, &parsed) || visit(parsed.inode);
   });
 }
 

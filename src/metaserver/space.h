@@ -31,9 +31,9 @@ Status ForEachPartition(const kv::View& state, const std::function<bool(FsId, Pa
 
 Status FindFreed(const kv::View& state, FsId fs, PartitionId partition,
                  std::vector<object::ObjectName>* found);
-// At most `max`.
-Status FindOrphans(const kv::View& state, FsId fs, PartitionId partition, size_t max,
-                   std::vector<InodeId>* found);
+// In their order, until `visit` returns false.
+Status FindOrphans(const kv::View& state, FsId fs, PartitionId partition,
+                   const std::function<bool(InodeId)>& visit);
 
 // ---- Limits; of partition 0
 Result<bool> HasQuotas(const kv::View& state, const meta::SuperBlock& super);

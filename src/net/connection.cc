@@ -192,6 +192,12 @@ void Rep::Read(const ConnectionPtr& self) {
 void Rep::OnRead(const ConnectionPtr& self, const asio::error_code& error, size_t n) {
   reading = false;
   if (state == State::kClosed || (state == State::kOpen && !started && error)) return;
+  if (error && state == State::kHello && dials && !tls && counters.bytes_in == 0) {
+    // A server with TLS takes our greeting for nonsense.
+    return End(self,
+               FromAsio(error, remote + ", before it shook hands (with TLS, perhaps, and we are without)"),
+               false);
+  }
   if (error) return End(self, FromAsio(error, remote), false);
   heard = true;
   ++counters.reads;

@@ -18,8 +18,20 @@ std::string Reason() {
   const unsigned long error = ERR_get_error();  // NOLINT: its type
   ERR_clear_error();
   if (error == 0) return "unknown";
-  const char* text = ERR_reason_error_string(error);
-  return text ? text : "error " + std::to_string(error);
+  const char* reason = ERR_reason_error_string(error);
+  std::string text = reason ? reason : "error " + std::to_string(error);
+  switch (ERR_GET_REASON(error)) {
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+      return text + " (the other end does not accept our certificate)";
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+      return text + " (both ends must show a certificate)";
+    default:
+      return text;
+  }
 }
 
 }  // namespace

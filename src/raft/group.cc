@@ -167,7 +167,7 @@ Status Group::TransferLeadership(ReplicaId to) {
 
 void Group::Campaign() {
   const bool leased = host_.options_.lease.clock && ticks_ - heard_at_ < host_.options_.election_ticks;
-  if (!dead() && !leased) host_.engine_.Campaign(id_);
+  if (!dead() && !leased && !installing()) host_.engine_.Campaign(id_);
 }
 
 void Group::SnapshotNow() {
@@ -188,7 +188,9 @@ GroupStatus Group::status() const {
                 .failure = failure_,
                 .proposals = proposals_.size() + waiting_.size(),
                 .reads = reads_,
-                .sending_snapshots = senders_.size()};
+                .sending_snapshots = senders_.size(),
+                .lease_reads = lease_reads_,
+                .read_rounds = read_rounds_};
   if (auto info = host_.log_.Info(id_)) {
     s.first = info->base.index + 1;
     s.last = info->last;
@@ -200,8 +202,6 @@ GroupStatus Group::status() const {
 
 void Group::Tick() {
   if (dead()) return;
-  // Rule 2: a replica that installs a snapshot is busy, not deserted: it must not stand for election
-  // meanwhile.
   if (phase_ == Phase::kRestoring) return;
   if (phase_ == Phase::kBlocked) Append();
   if (phase_ == Phase::kPersisting && sync_failed_) {
@@ -220,62 +220,11 @@ void Group::Tick() {
   // The engine forgets a round when the members change under it so that nobody is left to answer.
   if (asking_ && ++asking_->ticks >= host_.options_.election_ticks) AskReadIndex();
   if (handing_over_ > 0) HandOver();
+  // Rule 2: a replica that installs a snapshot is busy, not deserted: it must not stand for election
+  // before the log begins behind it.
+  if (dead() || installing()) return;
   ++ticks_;
-  if (!dead()) host_.engine_.Tick(id_);
-}
-
-void Group::Receive(Message message) {
-  if (dead() || message.to != self_ || message.type == MessageType::kSnapshot) return;
-  if (message.type == MessageType::kAppend || message.type == MessageType::kHeartbeat) heard_at_ = ticks_;
-  // A replica that was restarted does not remember that it promised to support a leader: it waits that
-  // promise out before it votes (docs/adr/0009).
-  const bool vote = message.type == MessageType::kVote || message.type == MessageType::kPreVote;
-  if (vote && host_.options_.lease.clock && ticks_ < host_.options_.election_ticks &&
-      host_.options_.canary != Canary::kVoteAfterRestart) {
-    return;
-  }
-  size_t bytes = 0;
-  for (const Entry& e : message.entries) bytes += BytesOf(e.payload).size();
-  // As if lost: a disk that does not keep up must not fill the memory.
-  if (bytes > 0 && pending_bytes_ > host_.options_.max_pending_bytes) return;
-  std::vector<Handle> handles;
-  for (Entry& e : message.entries) {
-    handles.push_back(e.payload ? host_.next_handle_++ : 0);
-    if (!e.payload) continue;
-    pending_bytes_ += e.payload->size();
-    pending_[handles.back()] = e.payload;
-  }
-  host_.engine_.Step(id_, message, handles);
-}
-
-void Group::Receive(SnapshotChunk chunk) {
-  if (dead() || chunk.to != self_ || chunk.term < engine_.hard.term || phase_ == Phase::kRestoring) return;
-  if (receiver_.OnChunk(chunk, applied_, machine_, host_.transport_)) StepReceivedSnapshot();
-}
-
-void Group::Receive(SnapshotReply reply) {
-  if (dead() || reply.to != self_) return;
-  auto it = senders_.find(reply.from);
-  if (it == senders_.end()) return;
-  auto state = it->second.OnReply(reply, host_.transport_);
-  if (state == SnapshotSender::State::kGoesOn) return;
-  host_.engine_.ReportSnapshot(id_, reply.from, state == SnapshotSender::State::kArrived);
-  senders_.erase(it);
-}
-
-// Rule 2: not while a Ready is outstanding; then Finish calls this. And not while the state machine is busy
-// with a snapshot of its own; then SnapshotTaken does.
-void Group::StepReceivedSnapshot() {
-  if (!receiver_.complete() || phase_ != Phase::kIdle || snapshotting_ || stepped_snapshot_) return;
-  Message m;
-  m.type = MessageType::kSnapshot;
-  m.group = id_;
-  m.to = self_;
-  m.from = receiver_.head().from;
-  m.term = receiver_.head().term;
-  m.snapshot = receiver_.head().meta;
-  host_.engine_.Step(id_, m, {});
-  stepped_snapshot_ = true;
+  host_.engine_.Tick(id_);
 }
 
 void Group::OnOutput(Output& out, Handle watermark) {
@@ -684,8 +633,8 @@ void Group::HandOver() {
   }
   const uint32_t patience = host_.options_.election_ticks;
   if (!was_leader_) {
-    // The next leader may not know yet that the removal is committed, and need this replica's answers to see it:
-    // with two voters there is nobody else. Afterwards it says nothing more.
+    // The next leader may not know yet that the removal is committed, and need this replica's answers to see
+    // it: with two voters there is nobody else. Afterwards it says nothing more.
     if (ticks_ - heard_at_ > 2 * patience) Remove();
     return;
   }

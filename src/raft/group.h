@@ -74,6 +74,8 @@ struct GroupStatus {
   bool removed = false;  // is no member any more, and does nothing
   Status failure;        // not ok: the group has stopped
   size_t proposals = 0, reads = 0, sending_snapshots = 0;
+  // Since the start: reads answered by lease, and rounds of messages in which a quorum confirmed others.
+  uint64_t lease_reads = 0, read_rounds = 0;
 };
 
 class Host;
@@ -126,6 +128,7 @@ class Group {
   // ---- From the host
   Status Start(bool create);
   void Tick();
+  bool Believable(const Message& m) const;
   void Receive(Message message);
   void Receive(SnapshotChunk chunk);
   void Receive(SnapshotReply reply);
@@ -165,6 +168,10 @@ class Group {
   void HandOver();
   void Remove();
   void Stop(Status why);
+  // From when the engine is given a snapshot until the log begins behind it.
+  bool installing() const {
+    return stepped_snapshot_ || (phase_ != Phase::kIdle && ready_.snapshot.has_value());
+  }
   bool dead() const { return removed_ || !failure_.ok(); }
 
   Host& host_;
@@ -212,9 +219,10 @@ class Group {
   std::optional<Reads> asking_;                         // one round at a time
   std::deque<Reads> confirmed_;                         // wait for applied_ to reach index
   size_t reads_ = 0;
-  SteadyTime lease_until_{};           // reads need no quorum before that
-  bool lease_used_ = false;            // since it was asked for
-  bool lease_off_ = false;             // for the rest of the term of office
+  SteadyTime lease_until_{};  // reads need no quorum before that
+  bool lease_used_ = false;   // since it was asked for
+  bool lease_off_ = false;    // for the rest of the term of office
+  uint64_t lease_reads_ = 0, read_rounds_ = 0;
   uint64_t member_changes_ = 0;        // applied
   uint64_t ticks_ = 0, heard_at_ = 0;  // since the start; when a leader was last heard of
 

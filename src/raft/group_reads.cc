@@ -15,6 +15,7 @@ void Group::Read(std::function<void(Status)> done) {
   host_.Touch(id_);
   if (LeaseHolds() || host_.options_.canary == Canary::kReadWithoutQuorum) {
     lease_used_ = true;
+    ++lease_reads_;
     // All that was ever acknowledged is applied here: by this leader, or before its term.
     if (confirmed_.empty() || confirmed_.back().index > applied_) confirmed_.push_back({.index = applied_});
     confirmed_.back().waiting.push_back(std::move(done));
@@ -50,6 +51,7 @@ void Group::BeforeRun() {
 
 void Group::AskReadIndex() {
   const uint64_t number = host_.next_read_++;
+  ++read_rounds_;
   asking_->context.assign(reinterpret_cast<const char*>(&number), sizeof number);
   asking_->ticks = 0;
   lease_used_ = false;

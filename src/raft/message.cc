@@ -168,11 +168,13 @@ Result<Message> DecodeMessage(std::string_view bytes) {
   }
   if (!in.ok() || type > 255 || !IsMessageType(static_cast<uint8_t>(type))) return Malformed("message");
   m.type = static_cast<MessageType>(type);
-  if (!m.group || !m.to || !m.from || m.term == 0) return Malformed("message");
+  if (!m.group || !m.to || !m.from || m.term == 0 || m.term > kMaxTerm) return Malformed("message");
   // Entries travel in appends only, numbered from index + 1 on, with terms that do not fall or pass the
   // sender's.
   if (!m.entries.empty() && m.type != MessageType::kAppend) return Malformed("message");
-  if (m.index > UINT64_MAX - m.entries.size() - 1) return Malformed("message");
+  if (m.index > kMaxIndex) return Malformed("message");
+  // The engine takes term 0 for "no such entry", which would fit wherever the log has none.
+  if (m.type == MessageType::kAppend && (m.index == 0) != (m.log_term == 0)) return Malformed("message");
   Term term = m.log_term;
   Index index = m.index;
   for (Entry& e : m.entries) {
@@ -236,8 +238,10 @@ Result<SnapshotChunk> DecodeChunk(std::string_view bytes) {
         break;
     }
   }
-  if (!in.ok() || !chunk.group || !chunk.to || !chunk.from || chunk.term == 0 || chunk.meta.index == 0 ||
-      chunk.data.size() > kMaxChunk || chunk.offset > (uint64_t{1} << 62)) {
+  if (!in.ok() || !chunk.group || !chunk.to || !chunk.from || chunk.term == 0 || chunk.term > kMaxTerm ||
+      chunk.meta.index == 0 || chunk.meta.index > kMaxIndex || chunk.meta.term == 0 ||
+      chunk.meta.term > chunk.term || chunk.meta.members.voters.empty() || chunk.data.size() > kMaxChunk ||
+      chunk.offset > (uint64_t{1} << 62)) {
     return Malformed("piece of a snapshot");
   }
   if (chunk.checksum != Xxh3(chunk.data)) {

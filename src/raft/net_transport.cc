@@ -34,7 +34,7 @@ struct Peer {
   bool removed = false;
   std::unique_ptr<net::Dialer> dialer;
   ConnectionPtr link;
-  bool reported = false;  // that it cannot be reached: once is enough
+  std::optional<Code> reported;  // why it cannot be reached: once for each cause is enough
   std::unique_ptr<net::Dialer> piece_dialer;
   ConnectionPtr pieces_out, pieces_in;
   SteadyTime last_piece{};
@@ -98,6 +98,7 @@ struct NetTransport::Rep : std::enable_shared_from_this<NetTransport::Rep> {
   void PumpPieces();
   bool SendPiece(Peer& peer);
 
+  Status CheckSender(const Peer& peer, ReplicaId from) const;
   void OnPack(const PeerPtr& peer, net::Connection& c, const net::Frame& frame);
   void OnPiece(const PeerPtr& peer, net::Connection& c, const net::Frame& frame);
   void HandOver(std::vector<std::pair<Loop*, std::vector<Item>>> batches);
@@ -215,7 +216,8 @@ void Rep::Dial(const PeerPtr& peer) {
                           .failed =
                               [weak = weak_from_this(), peer](const Status& why) {
                                 auto rep = weak.lock();
-                                if (!rep || std::exchange(peer->reported, true)) return;
+                                if (!rep || peer->reported == why.code()) return;
+                                peer->reported = why.code();
                                 Log(LogLevel::kWarning,
                                     Name(*peer) + " cannot be reached: " + why.ToString());
                                 rep->ReportLost(peer);
@@ -232,7 +234,7 @@ void Rep::UseLink(const PeerPtr& peer, ConnectionPtr connection) {
     ReportLost(peer);
   }
   peer->link = connection;
-  peer->reported = false;
+  peer->reported.reset();
   connection->Start({.frame =
                          [weak = weak_from_this(), peer](net::Connection& c, const net::Frame& frame) {
                            if (auto rep = weak.lock()) rep->OnPack(peer, c, frame);
@@ -414,6 +416,12 @@ bool Rep::SendPiece(Peer& peer) {
 
 // ---- What comes
 
+// Else a message could turn the way to a replica to somebody who has none.
+Status Rep::CheckSender(const Peer& peer, ReplicaId from) const {
+  if (!options.process_of || options.process_of(from) == peer.id) return {};
+  return {Code::kCorrupt, "a message of replica " + std::to_string(from.value) + ", which is not there"};
+}
+
 void Rep::OnPack(const PeerPtr& peer, net::Connection& c, const net::Frame& frame) {
   ++counters.frames_in;
   counters.bytes_in += frame.payload.size() + net::kFrameHead;
@@ -432,9 +440,11 @@ void Rep::OnPack(const PeerPtr& peer, net::Connection& c, const net::Frame& fram
     s = Unpack(frame.payload, [&](PackItem kind, std::string_view bytes) -> Status {
       if (kind == PackItem::kMessage) {
         CURVEFS_TRY(Message message, DecodeMessage(bytes));
+        CURVEFS_CHECK_OK(CheckSender(*peer, message.from));
         add(message.group, message.from, std::move(message));
       } else {
         CURVEFS_TRY(SnapshotReply reply, DecodeReply(bytes));
+        CURVEFS_CHECK_OK(CheckSender(*peer, reply.from));
         add(reply.group, reply.from, reply);
       }
       return {};
@@ -450,9 +460,10 @@ void Rep::OnPack(const PeerPtr& peer, net::Connection& c, const net::Frame& fram
 void Rep::OnPiece(const PeerPtr& peer, net::Connection& c, const net::Frame& frame) {
   Result<SnapshotChunk> chunk = Fail(Code::kCorrupt, "not a piece of a snapshot");
   if (frame.type == kPiece && frame.flags == 0) chunk = DecodeChunk(frame.payload);
-  if (!chunk) {
+  Status s = chunk ? CheckSender(*peer, chunk->from) : chunk.error();
+  if (!s.ok()) {
     ++counters.malformed;
-    return c.Close(chunk.error());
+    return c.Close(std::move(s));
   }
   Loop* owner = receiver->LoopOf(chunk->group);
   if (owner == nullptr) return;

@@ -31,6 +31,9 @@ using ProcessId = uint64_t;  // of a metaserver; never 0
 struct NetTransportOptions {
   net::ConnectionOptions connection;
   std::string cluster;
+  // If a replica's id says where it is: what somebody sends in the name of another's replica is refused.
+  // None: whoever sends is believed.
+  std::function<ProcessId(ReplicaId)> process_of;
   uint64_t incarnation = 0;                       // 0: drawn by chance
   size_t max_peer_bytes = 32 << 20;               // messages that wait for one peer; more are dropped
   size_t pack_bytes = 256 << 10;                  // a frame that is so large is not packed further

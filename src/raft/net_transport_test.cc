@@ -303,6 +303,32 @@ TEST(NetTransport, AnotherClusterIsRefused) {
   EXPECT_FALSE(a.transport->connected(3));
 }
 
+// In the name of a replica that lives elsewhere, so that what is for it would go astray.
+TEST(NetTransport, NobodySpeaksForTheReplicaOfAnother) {
+  NetTransportOptions options;
+  options.process_of = [](ReplicaId replica) { return replica.value / 1000; };
+  Pair p(options);
+  ASSERT_TRUE(p.Connect());
+  p.a.transport->Send(Make(1, 2, 7, 1));
+  ASSERT_TRUE(p.Run([&] { return p.b.Last(GroupId(7)) == 1; }));
+  Message forged = Make(1, 2, 7, 2);
+  forged.from = ReplicaOf(3, 7);
+  p.a.transport->Send(forged);
+  ASSERT_TRUE(p.Run([&] { return p.b.transport->counters().malformed == 1; }));
+  SnapshotChunk piece = MakeChunk(1, 2, 7, 0, 10);
+  piece.from = ReplicaOf(3, 7);
+  p.a.transport->Send(piece);
+  ASSERT_TRUE(p.Run([&] { return p.b.transport->counters().malformed == 2; }));
+  // The connection is made anew, and what is right comes through.
+  ASSERT_TRUE(p.Run([&] {
+    p.a.transport->Send(Make(1, 2, 7, 3));
+    return p.b.Last(GroupId(7)) == 3;
+  }));
+  EXPECT_TRUE(p.b.chunks.empty());
+  EXPECT_EQ(p.b.messages[0].index, 1u);
+  for (const Message& m : p.b.messages) EXPECT_EQ(m.from, ReplicaOf(1, 7));
+}
+
 TEST(PeerQueue, PacksAndLimits) {
   PeerQueue queue({.bytes = 3000, .pack = 1000, .snapshot_bytes = 2500});
   bool first = true;

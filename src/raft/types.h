@@ -17,6 +17,8 @@ using GroupId = StrongId<struct RaftGroupTag, uint64_t>;
 using ReplicaId = StrongId<struct ReplicaTag, uint64_t>;
 using Term = uint64_t;
 using Index = uint64_t;  // of an entry: 1, 2, 3 … without gaps
+// Of what peers send: the engine counts on from there.
+inline constexpr uint64_t kMaxTerm = uint64_t{1} << 62, kMaxIndex = uint64_t{1} << 62;
 
 // What an entry carries: shared, never changed, null when empty.
 using Payload = std::shared_ptr<const std::string>;

@@ -62,7 +62,7 @@ Servers::~Servers() {
   }
 }
 
-Status Servers::Start(size_t i) {
+Status Servers::Start(size_t i, const std::vector<std::string>& more) {
   std::string join;
   for (size_t j = 0; j < addresses_.size(); ++j)
     join += (j ? "," : "") + std::to_string(j + 1) + "=" + addresses_[j].ToString();
@@ -70,6 +70,7 @@ Status Servers::Start(size_t i) {
                                    "--join", join,    "--grpc-listen", "off",      "--http-listen",
                                    "off"};
   args.insert(args.end(), flags_.begin(), flags_.end());
+  args.insert(args.end(), more.begin(), more.end());
   std::filesystem::create_directories(dir(i));
   int out[2];
   CURVEFS_CHECK(::pipe2(out, O_CLOEXEC) == 0);

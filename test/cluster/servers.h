@@ -17,7 +17,8 @@ class Servers {
   Servers(std::string program, std::string root, size_t count, std::vector<std::string> flags = {});
   ~Servers();  // kills what runs
 
-  Status Start(size_t i);           // and waits until it listens
+  // And waits until it listens. `more`: flags of this one.
+  Status Start(size_t i, const std::vector<std::string>& more = {});
   void Kill(size_t i, int signal);  // of a running one; after SIGKILL it is waited for
   int Stop(size_t i);               // SIGTERM; its exit code
   bool running(size_t i) const { return pids_[i] != 0; }

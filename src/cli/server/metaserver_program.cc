@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "cli/log.h"
+#include "cli/server/recover.h"
 #include "cli/server/state_dump.h"
 #include "metaserver/process/grpc_service.h"
 #include "metaserver/process/http_service.h"
@@ -26,7 +27,9 @@ using metaserver::MetaServer;
 
 struct Args {
   std::vector<std::pair<std::string, std::string>> flags;
-  std::vector<std::string> dump;  // DIR COPYSET
+  std::vector<std::string> dump;     // DIR COPYSET
+  std::vector<std::string> recover;  // DIR COPYSET REPLICA
+  bool yes_lose_data = false, json = false;
 };
 
 // "1=HOST:PORT,2=HOST:PORT".
@@ -77,6 +80,9 @@ Result<metaserver::ServerOptions> MakeOptions(const ServerConfig& config, const 
   }
   options.loops = config.loops;
   options.tick = config.heartbeat;
+  options.copyset.session_timeout = config.session_timeout;
+  options.lease_drift.reset();
+  if (config.read_lease) options.lease_drift = static_cast<double>(config.clock_drift) / 1000;
   options.group.snapshot_entries = config.snapshot_entries;
   options.group.snapshot_bytes = config.snapshot_log;
   options.snapshot_bytes_per_second = config.snapshot_rate;
@@ -180,6 +186,13 @@ int MetaserverMain(int argc, char** argv, const EngineParts& engine) {
                  "committed")
       ->type_name("DIR COPYSET")
       ->expected(2);
+  CLI::Option* recover = app.add_option("--recover-copyset", args.recover,
+                                        "Do not serve: what 'curvefs copyset recover' does; see there")
+                             ->type_name("DIR COPYSET REPLICA")
+                             ->expected(3);
+  app.add_flag("--yes-i-know-data-may-be-lost", args.yes_lose_data, "With --recover-copyset: do it")
+      ->needs(recover);
+  app.add_flag("--json", args.json, "With --recover-copyset: print JSON")->needs(recover);
   app.footer(
       "Every knob can also be given in the environment, as CURVEFS_LISTEN for example.\n\n"
       "Examples:\n"
@@ -195,6 +208,11 @@ int MetaserverMain(int argc, char** argv, const EngineParts& engine) {
   if (!args.dump.empty()) {
     Status s = DumpState(args.dump[0], args.dump[1]);
     return s.ok() ? kExitOk : Complain("metaserver", s, kExitFailed);
+  }
+  if (!args.recover.empty()) {
+    Status s = Recover(args.recover[0], args.recover[1], args.recover[2], args.yes_lose_data, args.json);
+    return s.ok() ? kExitOk
+                  : Complain("copyset recover", s, s.code() == Code::kInvalid ? kExitUsage : kExitFailed);
   }
   return Serve(args, engine);
 }

@@ -48,11 +48,8 @@ Status CopysetLoop::Add(std::unique_ptr<HeldCopyset> held, bool create) {
   CURVEFS_TRY(held->group, create ? host_->Create(d.id, d.self, *held->copyset)
                                   : host_->Open(d.id, d.self, *held->copyset));
   held->copyset->Attach(held->group);
-  held->target = {.copyset = held->copyset.get(),
-                  .group = held->group,
-                  .fs = d.fs,
-                  .session_timeout = ReplicatedOptions().session_timeout,
-                  .address_of = parts_.address_of};
+  held->target = {
+      .copyset = held->copyset.get(), .group = held->group, .fs = d.fs, .address_of = parts_.address_of};
   copysets_[d.id] = std::move(held);
   return {};
 }
@@ -60,8 +57,9 @@ Status CopysetLoop::Add(std::unique_ptr<HeldCopyset> held, bool create) {
 Status CopysetLoop::Load(const std::vector<CopysetDescription>& descriptions) {
   for (const CopysetDescription& d : descriptions) {
     auto held = Hold(d);
-    CURVEFS_TRY(held->copyset, ReplicatedCopyset::Open(*parts_.disk, parts_.dir->CopysetDir(d.id), d.first,
-                                                       held->fs, Clock::System(), *background_));
+    CURVEFS_TRY(held->copyset,
+                ReplicatedCopyset::Open(*parts_.disk, parts_.dir->CopysetDir(d.id), d.first, held->fs,
+                                        Clock::System(), *background_, parts_.copyset));
     // Without a log: its creation was not finished, and nobody has heard of it.
     const bool create = !parts_.log->Info(d.id).has_value();
     if (Status s = Add(std::move(held), create); !s.ok())
@@ -126,9 +124,10 @@ void CopysetLoop::Create(const CopysetDescription& d, std::function<void(Status)
         const CopysetDescription& description = held.description;
         work->status = [&]() -> Status {
           CURVEFS_CHECK_OK(parts_.dir->Describe(description));
-          CURVEFS_TRY(held.copyset,
-                      ReplicatedCopyset::Open(*parts_.disk, parts_.dir->CopysetDir(description.id),
-                                              description.first, held.fs, Clock::System(), *background_));
+          CURVEFS_TRY(
+              held.copyset,
+              ReplicatedCopyset::Open(*parts_.disk, parts_.dir->CopysetDir(description.id), description.first,
+                                      held.fs, Clock::System(), *background_, parts_.copyset));
           return {};
         }();
       },

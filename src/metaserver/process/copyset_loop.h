@@ -38,7 +38,7 @@ struct HeldCopyset {
   raft::Group* group = nullptr;
   MetaTarget target;
   raft::Members routed;  // whose ways the transport knows
-  CopysetMeters meters;
+  std::shared_ptr<CopysetMeters> meters = std::make_shared<CopysetMeters>();  // shared with who reads them
 };
 
 class CopysetLoop {
@@ -49,6 +49,7 @@ class CopysetLoop {
     raft::LogStore* log = nullptr;
     SyncThread* sync = nullptr;
     BackgroundThread* background = nullptr;
+    ReplicatedOptions copyset;
     // Tells the transport where a replica is, and where metaservers are in the net.
     std::function<void(raft::GroupId, raft::ReplicaId)> route;
     std::function<void(raft::GroupId)> forget_routes;

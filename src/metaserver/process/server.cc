@@ -38,7 +38,11 @@ bool Peek(std::string_view request, PeekedHeader* out) {
 }  // namespace
 
 MetaServer::MetaServer(ServerOptions options)
-    : options_(std::move(options)), started_(Clock::System().Steady()), method_times_(MetaMethods().size()) {}
+    : options_(std::move(options)), started_(Clock::System().Steady()), method_times_(MetaMethods().size()) {
+  if (options_.lease_drift)
+    options_.group.lease = {
+        .clock = &Clock::System(), .tick = options_.tick, .max_drift = *options_.lease_drift};
+}
 
 MetaServer::~MetaServer() {
   EndLoops();
@@ -79,6 +83,7 @@ Status MetaServer::Listen() {
                            .log = log_.get(),
                            .sync = sync_.get(),
                            .background = background_.get(),
+                           .copyset = options_.copyset,
                            .route =
                                [this](raft::GroupId group, raft::ReplicaId replica) {
                                  transport_->SetRoute(group, replica, MetaserverOf(replica));
@@ -95,6 +100,7 @@ Status MetaServer::Listen() {
       first, dir_->id(),
       raft::NetTransportOptions{.connection = connection,
                                 .cluster = options_.cluster,
+                                .process_of = MetaserverOf,
                                 .snapshot_bytes_per_second = options_.snapshot_bytes_per_second});
   for (auto& loop : loops_) loop->SetTransport(*transport_);
   transport_->Start(*this);
@@ -254,7 +260,7 @@ void MetaServer::HandleMeta(const MetaMethod& method, CopysetLoop& loop, raft::G
     return answer(EncodeFailure(
         {Code::kNotFound, "copyset " + std::to_string(id.value) + " is not on this metaserver"}, 0, ""));
   }
-  TimeHistogram& of_copyset = method.changes ? held->meters.changes : held->meters.reads;
+  TimeHistogram& of_copyset = method.changes ? held->meters->changes : held->meters->reads;
   TimeHistogram& of_method = method_times_[static_cast<size_t>(&method - MetaMethods().data())];
   // The histograms: answers come while the copyset is closed at the latest.
   method.run(held->target, request,

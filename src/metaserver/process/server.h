@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,7 +37,11 @@ struct ServerOptions {
   std::shared_ptr<net::TlsContext> tls;        // none: plain
   size_t loops = 1;
   Duration tick = std::chrono::milliseconds(60);  // an election takes 10 to 20 of them
-  raft::GroupOptions group;
+  // Leaders read by lease (docs/adr/0009), and the clocks of all metaservers keep true time to within this
+  // share; none: every read asks a quorum. All metaservers alike.
+  std::optional<double> lease_drift = 0.05;
+  ReplicatedOptions copyset;
+  raft::GroupOptions group;  // its lease is set from the above
   raft::LogOptions log;
   uint64_t snapshot_bytes_per_second = 64 << 20;      // to one replica; 0: no limit
   Duration handover_limit = std::chrono::seconds(3);  // at the end, for leaders elsewhere

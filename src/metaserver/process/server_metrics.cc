@@ -1,4 +1,5 @@
 // MetaServer::MetricsText: what the process and its copysets measure, for Prometheus.
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,9 @@ std::string MetaServer::MetricsText() {
     std::string id;
     raft::GroupStatus status;
     uint64_t pairs, bytes, log_bytes;
-    const CopysetMeters* meters;
+    size_t sessions, open_files;
+    std::shared_ptr<const CopysetMeters> meters;  // the copyset may be deleted meanwhile
+    std::shared_ptr<const TimeHistogram> apply;
   };
   struct LoopRow {
     uint64_t copysets = 0, runs = 0, syncs = 0;
@@ -25,7 +28,8 @@ std::string MetaServer::MetricsText() {
     for (const auto& [id, held] : loop.copysets()) {
       const kv::StoreStats store = held->copyset->store().stats();
       rows.push_back({std::to_string(id.value), held->group->status(), store.pairs, store.memory_bytes,
-                      LogBytes(id), &held->meters});
+                      LogBytes(id), held->copyset->session_count(), held->copyset->open_files(), held->meters,
+                      held->copyset->apply_times()});
     }
   });
 
@@ -103,9 +107,26 @@ std::string MetaServer::MetricsText() {
         [](const Row& r) { return r.status.members.voters.size(); });
   gauge("curvefs_copyset_learners", "Members that do not vote.",
         [](const Row& r) { return r.status.members.learners.size(); });
+  gauge("curvefs_copyset_sessions", "Sessions of clients, where the replica leads.",
+        [](const Row& r) { return r.sessions; });
+  gauge("curvefs_copyset_open_files", "Files that sessions have open, where the replica leads.",
+        [](const Row& r) { return r.open_files; });
+  auto counter = [&](std::string_view name, std::string_view help, auto value) {
+    out.Begin(name, "counter", help);
+    for (const Row& row : rows) out.Sample({{"copyset", row.id}}, static_cast<uint64_t>(value(row)));
+  };
+  counter("curvefs_copyset_lease_reads_total", "Reads that the leader answered by its lease.",
+          [](const Row& r) { return r.status.lease_reads; });
+  counter("curvefs_copyset_read_rounds_total", "Rounds of messages in which a majority confirmed the leader.",
+          [](const Row& r) { return r.status.read_rounds; });
   out.BeginHistogram("curvefs_copyset_commit_seconds", "From a change's request to its answer.");
   for (const Row& row : rows) {
     if (row.meters->changes.count() > 0) out.Sample({{"copyset", row.id}}, row.meters->changes);
+  }
+  out.BeginHistogram("curvefs_copyset_apply_seconds",
+                     "Time to bring committed changes into the state, each time there were some.");
+  for (const Row& row : rows) {
+    if (row.apply->count() > 0) out.Sample({{"copyset", row.id}}, *row.apply);
   }
   out.BeginHistogram("curvefs_copyset_read_seconds", "From a read's request to its answer.");
   for (const Row& row : rows) {

@@ -275,7 +275,9 @@ TEST_F(ServerTest, Metrics) {
   for (const char* line :
        {"curvefs_copyset_leads{copyset=\"7\"} 1\n", "curvefs_copyset_commit_seconds_count{copyset=\"7\"} 1\n",
         "curvefs_request_seconds_count{method=\"Create\"} 1\n",
-        "curvefs_copyset_applied_index{copyset=\"7\"} ", "curvefs_log_sync_seconds_count "})
+        "curvefs_copyset_applied_index{copyset=\"7\"} ",
+        "curvefs_copyset_apply_seconds_count{copyset=\"7\"} ", "curvefs_copyset_sessions{copyset=\"7\"} 0\n",
+        "curvefs_copyset_open_files{copyset=\"7\"} 0\n", "curvefs_log_sync_seconds_count "})
     EXPECT_NE(page->body.find(line), std::string::npos) << line;
   EXPECT_EQ(client.Get("/health")->body, "serving\n");
   EXPECT_FALSE(HttpService::Start("127.0.0.1", (*http)->port(), nullptr, nullptr).has_value()) << "taken";

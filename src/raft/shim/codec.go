@@ -162,7 +162,21 @@ func (r *reader) entries() []pb.Entry {
 	return out
 }
 
+// The kinds of messages that go to peers (raft::IsMessageType). Of others, which pass on what only a leader may be asked,
+// the C++ side knows nothing; the shim asks nobody but a leader.
+func isSent(t pb.MessageType) bool {
+	switch t {
+	case pb.MsgApp, pb.MsgAppResp, pb.MsgVote, pb.MsgVoteResp, pb.MsgSnap, pb.MsgHeartbeat, pb.MsgHeartbeatResp,
+		pb.MsgTimeoutNow, pb.MsgPreVote, pb.MsgPreVoteResp:
+		return true
+	}
+	return false
+}
+
 func (w *writer) message(m *pb.Message) {
+	if !isSent(m.Type) {
+		panic("the engine wants to send a " + m.Type.String()) // rule 8: it stops the group
+	}
 	w.u8(uint8(m.Type))
 	w.u64(m.To)
 	w.u64(m.From)
