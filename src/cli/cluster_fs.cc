@@ -15,10 +15,11 @@ constexpr Duration kLook = std::chrono::seconds(2);
 constexpr Duration kFirstAnswer = std::chrono::seconds(15);  // somebody waits for the mount
 
 // What the copyset says of itself, whichever replica answers first.
-Result<proto::CopysetStatus> Look(const ClusterPlace& place) {
+Result<proto::CopysetStatus> Look(const ClusterFsOptions& options) {
+  const ClusterPlace& place = options.place;
   Status last{Code::kUnavailable, "no metaserver is named"};
   for (const net::Address& address : place.servers) {
-    auto client = AdminClient::To(address.ToString(), "", kLook);
+    auto client = AdminClient::To(address.ToString(), options.cluster, options.tls, kLook);
     if (!client) return Fail(std::move(client).error());
     proto::GetCopysetStatusRequest request;
     request.mutable_header()->set_copyset_id(place.copyset);
@@ -75,7 +76,7 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
   CURVEFS_TRY(const bool there, disk.Exists(path));
   if (!there)
     return Fail(Code::kNotFound, "--data: " + path + " does not exist; make it first: mkdir " + path);
-  CURVEFS_TRY(const proto::CopysetStatus status, Look(options.place));
+  CURVEFS_TRY(const proto::CopysetStatus status, Look(options));
   if (status.fs_id() == 0) {
     return Fail(Code::kInvalid, "copyset " + std::to_string(options.place.copyset) +
                                     " holds no file system; 'curvefs copyset create --format' makes one");
@@ -88,6 +89,10 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
   client::CopysetClientOptions to;
   to.servers = options.place.servers;
   to.copyset = options.place.copyset;
+  to.cluster = options.cluster;
+  if (!options.tls.ca.empty()) {
+    CURVEFS_TRY(to.connection.tls, net::TlsContext::Load(options.tls));
+  }
   to.fs = FsId(status.fs_id());
   to.partition = PartitionOf(root);
   to.owner = options.owner;

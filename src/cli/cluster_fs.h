@@ -30,9 +30,11 @@ Result<ClusterPlace> ParseClusterPlace(std::string_view text);  // kInvalid
 
 struct ClusterFsOptions {
   ClusterPlace place;
-  std::string data;    // dir:PATH
-  std::string owner;   // of the session, for people
-  Duration timeout{};  // of a call to the cluster while nobody answers; 0: for ever
+  std::string data;     // dir:PATH
+  std::string cluster;  // its name, if it has one
+  net::TlsFiles tls;    // all three, or none
+  std::string owner;    // of the session, for people
+  Duration timeout{};   // of a call to the cluster while nobody answers; 0: for ever
   data::DataOptions cache;
   client::VfsOptions vfs;
 };

@@ -83,8 +83,20 @@ constexpr auto kKnobs = std::to_array<Knob>({
      "Lets users other than the one who mounts use the mount; always so when root mounts. Others need "
      "user_allow_other in "
      "/etc/fuse.conf."},
+    {"cluster", KnobKind::kText, &MountConfig::cluster, 0, 0, "",
+     "Of a cluster's file system: the cluster's name, if it has one."},
+    {"timeout", KnobKind::kDuration, &MountConfig::timeout, 0, 86'400'000, "",
+     "Of a cluster's file system: how long a call waits for a leader that answers before it fails with EIO. "
+     "0s: for ever, "
+     "and it goes on when the cluster is back."},
+    {"tls-ca", KnobKind::kText, &MountConfig::tls_ca, 0, 0, "",
+     "Of a cluster with TLS: a file (PEM) with the cluster's own authority. Needs --tls-cert and --tls-key."},
+    {"tls-cert", KnobKind::kText, &MountConfig::tls_cert, 0, 0, "",
+     "A file (PEM) with this mount's certificate."},
+    {"tls-key", KnobKind::kText, &MountConfig::tls_key, 0, 0, "", "A file (PEM) with the key to it."},
     {"data", KnobKind::kText, &MountConfig::data, 0, 0, "",
-     "Where a new file system keeps the data of its files: s3://BUCKET/PREFIX, which no other file system "
+     "Of a cluster's file system: dir:PATH, a directory that all its mounts reach. Otherwise: where a new "
+     "file system keeps the data of its files: s3://BUCKET/PREFIX, which no other file system "
      "may "
      "use. Default: DIR/objects. Remembered; later mounts need it no more. Keys come from the environment or "
      "~/.aws/credentials."},

@@ -43,6 +43,9 @@ struct MountConfig {
   uint64_t threads = 0;
   bool no_writeback_cache = false;
   bool allow_other = false;
+  std::string cluster;
+  Duration timeout = Duration();
+  std::string tls_ca, tls_cert, tls_key;
   std::string data;
   std::string s3_endpoint;
   std::string s3_region;

@@ -105,9 +105,25 @@ Status CheckClusterKnobs(const MountRequest& r) {
   return {};
 }
 
+// And those that say how to reach a cluster.
+Status CheckStandaloneKnobs(const MountRequest& r) {
+  for (const char* knob : {"cluster", "timeout", "tls-ca", "tls-cert", "tls-key"}) {
+    if (r.config.is_given(knob))
+      return {Code::kInvalid,
+              std::string("--") + knob +
+                  " is for a cluster's file system, meta://...; a standalone one has no server"};
+  }
+  return {};
+}
+
 Status CheckPlaces(const MountRequest& r) {
   CURVEFS_CHECK_OK(CheckMountPoint(r));
-  CURVEFS_CHECK_OK(r.cluster.empty() ? CheckDir(r) : CheckClusterKnobs(r));
+  if (r.cluster.empty()) {
+    CURVEFS_CHECK_OK(CheckStandaloneKnobs(r));
+    CURVEFS_CHECK_OK(CheckDir(r));
+  } else {
+    CURVEFS_CHECK_OK(CheckClusterKnobs(r));
+  }
   if (::access("/dev/fuse", R_OK | W_OK) == 0) return {};
   if (errno == ENOENT) {
     return {Code::kNotFound,
@@ -292,6 +308,10 @@ Status ServeCluster(const MountRequest& r, EarlyMessages& early, Readiness& read
   CURVEFS_TRY(options.place, ParseClusterPlace(r.cluster));
   char host[256] = "";
   (void)::gethostname(host, sizeof host - 1);
+  options.cluster = r.config.cluster;
+  options.timeout = r.config.timeout;
+  auto file = [](const std::string& name) { return name.empty() ? name : AbsolutePath(name); };
+  options.tls = {.ca = file(r.config.tls_ca), .cert = file(r.config.tls_cert), .key = file(r.config.tls_key)};
   options.owner = std::string(host) + " " + std::to_string(::getpid()) + " " + r.mount_point;
   if (LogTarget(r) != "-") CURVEFS_CHECK_OK(StartLog(LogTarget(r), r.config.log_level));
   early.Replay();

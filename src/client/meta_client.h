@@ -84,6 +84,15 @@ class MetaClient {
   virtual Result<meta::CloneReply> CloneRange(const meta::CloneRequest& request) = 0;
   virtual Result<ChunkId> NewChunks(uint32_t n) = 0;
 
+  // What this mount has open stays when it loses its last name elsewhere. Called for each open and each
+  // close; CreateOpen makes a file (a named one or, without a name, an orphan) and opens it. kStale: it is
+  // gone.
+  virtual Status NoteOpen(InodeId) { return {}; }
+  virtual void NoteClosed(InodeId) {}
+  virtual Result<meta::Inode> CreateOpen(const meta::CreateRequest& request) {
+    return request.name.empty() ? CreateUnnamed(request) : Create(request);
+  }
+
   // The orphan is no longer open here: give its space back (in the background).
   virtual void ReleaseOrphan(InodeId inode) = 0;
 

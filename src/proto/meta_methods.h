@@ -38,6 +38,8 @@ enum class MetaCall : uint16_t {
   kOpenSession,
   kRenewSession,
   kCloseSession,
+  kOpenInode,
+  kCloseInode,
 };
 
 }  // namespace curvefs::proto

@@ -52,11 +52,11 @@ servers=127.0.0.1:$1,127.0.0.1:$2,127.0.0.1:$3
 address() { echo "$servers" | cut -d , -f "$1"; }
 serve() { # serve N
   "$server" --dir "$base/server$1" --listen "$(address "$1")" --join "$join" --grpc-listen off --http-listen off \
-    --log-file "$base/server$1.log" >"$base/server$1.out" 2>&1 &
+    --log-file "$base/server$1.log" >"$base/server$1.out" 2>&1 8>&- 9>&- &
   eval "pid$1=$!"
 }
 attach() { # attach N: mounts it at $base/N, in front of a process of ours
-  "$curvefs" mount -f "meta://$servers/1" "$base/$1" --data "dir:$base/objects" >>"$base/mount$1.log" 2>&1 &
+  "$curvefs" mount -f "meta://$servers/1" "$base/$1" --data "dir:$base/objects" >>"$base/mount$1.log" 2>&1 8>&- 9>&- &
   eval "mount$1=$!"
   there() { grep -q " $base/$1 fuse" /proc/mounts && stat "$base/$1/." >/dev/null; }
   wait_for 30 there "$1" || fail "does not mount: $(tail -n 3 "$base/mount$1.log")"
@@ -94,6 +94,12 @@ part_shared() {
     ! wait $b || won=$((won + 1))
   done
   [ $won = 10 ] || fail "$won of 10 names were made, of two that tried each"
+  # Open here, removed there: it stays until it is closed, and is gone then.
+  exec 8>"$mnt/open"; echo kept >&8; exec 9<"$mnt/open"
+  rm "$other/open"; [ ! -e "$mnt/open" ] || fail "removed, it is still there"
+  sleep 3 # longer than the leader lets an orphan lie
+  [ "$(cat <&9)" = kept ] || fail "an open file that was removed elsewhere has lost its content"
+  exec 8>&- 9<&-
   rm -rf "$other/tree"; [ ! -e "$mnt/tree" ] || fail "the tree is still there"
   detach 1; attach 1
   cmp "$base/large" "$mnt/large" || fail "a large file differs after a new mount"
@@ -102,6 +108,7 @@ part_shared() {
 # The leader is killed under load; nobody is told an error, and nothing is lost.
 part_failover() {
   mkdir "$mnt/load"
+  echo held >"$mnt/held"; exec 9<"$mnt/held"; rm "$mnt/held"
   python3 - "$mnt/load" >"$base/load" 2>&1 <<'P' & load=$!
 import os, sys, time
 end, n = time.time() + 8, 0
@@ -117,6 +124,8 @@ P
     eval "end_process \$pid$dead KILL"
     sleep 1; serve "$dead"
   done
+  [ "$(cat <&9)" = held ] || fail "a file that was open and removed is gone with the leader"
+  exec 9<&-
   wait $load || fail "the load was told an error: $(tail -n 2 "$base/load")"
   n=$(cat "$base/load")
   [ "$(ls "$other/load" | wc -l)" = "$n" ] || fail "$(ls "$other/load" | wc -l) files, of $n"

@@ -73,6 +73,34 @@ CopysetClient::Ticket CopysetClient::Number(proto::RequestHeader* header) {
   return ticket;
 }
 
+uint64_t CopysetClient::Within(proto::RequestHeader* header) {
+  MutexLock lock(mu_);
+  header->set_session_id(session_);
+  header->set_acknowledged(outstanding_.empty() ? last_ + 1 : *outstanding_.begin());
+  return session_;
+}
+
+void CopysetClient::OnNewLeader(std::function<void()> f) {
+  MutexLock lock(mu_);
+  while (telling_) changed_.Wait(mu_);
+  on_new_leader_ = std::move(f);
+}
+
+// The first time is no news.
+void CopysetClient::HeardOf(uint64_t session, uint64_t term) {
+  MutexLock lock(mu_);
+  const bool first = session_ == 0;
+  if (session == session_ && term == term_) return;
+  if (session != session_) {
+    session_ = session;
+    last_ = 0;
+    outstanding_.clear();
+  }
+  term_ = term;
+  told_ = first;
+  changed_.NotifyAll();
+}
+
 void CopysetClient::Done(const Ticket& ticket) {
   MutexLock lock(mu_);
   if (ticket.session == session_) outstanding_.erase(ticket.sequence);
@@ -149,38 +177,45 @@ Status CopysetClient::Renew(uint64_t ended, Duration timeout) {
               Decode<proto::OpenSessionResponse>(
                   Ask(proto::MetaCall::kOpenSession, request.SerializeAsString(), timeout).answer));
   sessions_.fetch_add(1, std::memory_order_relaxed);
-  MutexLock lock(mu_);
-  session_ = opened.session_id();
-  last_ = 0;
-  outstanding_.clear();
-  lease_ = std::chrono::milliseconds(std::max(opened.lease_ms(), 100U));
+  {
+    MutexLock lock(mu_);
+    lease_ = std::chrono::milliseconds(std::max(opened.lease_ms(), 100U));
+  }
+  HeardOf(opened.session_id(), opened.term());
   return {};
 }
 
 Status CopysetClient::KeepAlive() {
   proto::RenewSessionRequest request;
   Address(request.mutable_header());
-  uint64_t session = 0;
-  {
-    MutexLock lock(mu_);
-    session = session_;
-    request.mutable_header()->set_session_id(session_);
-    request.mutable_header()->set_acknowledged(outstanding_.empty() ? last_ + 1 : *outstanding_.begin());
-  }
-  const Asked asked = Ask(proto::MetaCall::kRenewSession, request.SerializeAsString(), options_.timeout);
+  const uint64_t session = Within(request.mutable_header());
+  Asked asked = Ask(proto::MetaCall::kRenewSession, request.SerializeAsString(), options_.timeout);
   if (asked.session_over) return Renew(session, options_.timeout);
-  return asked.answer ? Status() : asked.answer.error();
+  CURVEFS_TRY(const auto response, Decode<proto::RenewSessionResponse>(std::move(asked.answer)));
+  HeardOf(session, response.term());
+  return {};
 }
 
 void CopysetClient::RunKeepAlive() {
   for (;;) {
-    Duration third{};
+    std::function<void()> tell;
     {
       MutexLock lock(mu_);
-      third = lease_ / 3;
+      const SteadyTime until = Clock::System().Steady() + lease_ / 3;
+      while (!stopped_ && told_ && Clock::System().Steady() < until) changed_.WaitUntil(mu_, until);
+      if (stopped_) return;
+      if (!told_) tell = on_new_leader_;
+      told_ = true;
+      telling_ = tell != nullptr;
     }
-    if (!Pause(third)) return;
-    if (Status s = KeepAlive(); !s.ok()) Log(LogLevel::kWarning, "keeping the session: " + s.ToString());
+    if (tell) {
+      tell();
+      MutexLock lock(mu_);
+      telling_ = false;
+      changed_.NotifyAll();
+    } else if (Status s = KeepAlive(); !s.ok()) {
+      Log(LogLevel::kWarning, "keeping the session: " + s.ToString());
+    }
   }
 }
 
@@ -212,6 +247,7 @@ size_t CopysetClient::Find(const std::string& text) {
   net::ClientOptions options;
   options.dialer.address = *address;
   options.dialer.connection = options_.connection;
+  options.dialer.hello.cluster = options_.cluster;
   servers_.push_back({*address, std::make_unique<net::BlockingClient>(options)});
   return at;
 }

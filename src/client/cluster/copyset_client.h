@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -26,6 +27,7 @@ namespace curvefs::client {
 struct CopysetClientOptions {
   std::vector<net::Address> servers;  // where replicas may be; at least one. Others are learned by hints
   net::ConnectionOptions connection;  // with TLS or without
+  std::string cluster;                // its name, if it has one
   uint64_t copyset = 0;
   FsId fs;
   PartitionId partition;
@@ -70,6 +72,21 @@ class CopysetClient {
     }
   }
 
+  // What the leader keeps in its memory for the session, and that may be said twice.
+  template <typename Response, typename Request>
+  Result<Response> InSession(proto::MetaCall call, Request request) {
+    for (;;) {
+      Address(request.mutable_header());
+      const uint64_t session = Within(request.mutable_header());
+      Asked asked = Ask(call, request.SerializeAsString(), options_.timeout);
+      if (!asked.session_over) return Decode<Response>(std::move(asked.answer));
+      CURVEFS_CHECK_OK(Renew(session, options_.timeout));
+    }
+  }
+  // `f` runs on a thread of the client whenever another leader, or another session, knows nothing of what was
+  // said InSession. Null: nothing is called any more once this returns.
+  void OnNewLeader(std::function<void()> f);
+
   // Calls that wait fail, and those that come do so after one attempt: for the end of a process.
   void Stop();
   CopysetClientCounters counters() const;
@@ -88,11 +105,13 @@ class CopysetClient {
   void Address(proto::RequestHeader* header) const;
   Ticket Number(proto::RequestHeader* header);
   void Done(const Ticket& ticket);
+  uint64_t Within(proto::RequestHeader* header);  // the session, without a number
   // `timeout`: 0 is none.
   Asked Ask(proto::MetaCall call, const std::string& bytes, Duration timeout);
   Status Renew(uint64_t ended, Duration timeout);  // opens a session in the place of that one
   Status KeepAlive();
   void RunKeepAlive();
+  void HeardOf(uint64_t session, uint64_t term);
   bool Pause(Duration time);  // false: stopped
   net::BlockingClient& server(size_t i);
   size_t servers();
@@ -125,6 +144,10 @@ class CopysetClient {
   uint64_t last_ CURVEFS_GUARDED_BY(mu_) = 0;  // sequence
   std::set<uint64_t> outstanding_ CURVEFS_GUARDED_BY(mu_);
   Duration lease_ CURVEFS_GUARDED_BY(mu_) = std::chrono::seconds(1);
+  uint64_t term_ CURVEFS_GUARDED_BY(mu_) = 0;  // of the leader of whom was heard last
+  bool told_ CURVEFS_GUARDED_BY(mu_) = true;   // on_new_leader_ has run for that leader and session
+  std::function<void()> on_new_leader_ CURVEFS_GUARDED_BY(mu_);
+  bool telling_ CURVEFS_GUARDED_BY(mu_) = false;
   Mutex renewing_;  // held while a session is opened; before mu_
   std::thread keep_alive_;
 };

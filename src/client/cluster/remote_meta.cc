@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "base/log.h"
-
 namespace curvefs::client {
 
 using proto::MetaCall;
@@ -284,17 +282,23 @@ Result<ChunkId> RemoteMeta::NewChunks(uint32_t n) {
   return ChunkId(response.chunk_id());
 }
 
-void RemoteMeta::ReleaseOrphan(InodeId inode) {
-  // A few records at a time, as the server bounds it. What is left after a failure the copyset's leader
-  // finds.
-  for (;;) {
-    auto response = copyset_.Change<proto::DeleteInodeResponse>(MetaCall::kDeleteInode,
-                                                                OfInode<proto::DeleteInodeRequest>(inode));
-    if (!response && response.error().code() != Code::kNotFound && response.error().code() != Code::kBusy)
-      Log(LogLevel::kWarning,
-          "giving up inode " + std::to_string(inode.value) + ": " + response.error().ToString());
-    if (!response || response->gone()) return;
+Result<meta::Inode> RemoteMeta::CreateOpen(const meta::CreateRequest& in) {
+  const OpenInodes::Creating creating = open_.BeginCreate();
+  Result<meta::Inode> made = Fail(Code::kInvalid);
+  if (in.name.empty()) {
+    proto::CreateInodeRequest request;
+    Fill(in, &request);
+    request.set_open_order(creating.order);
+    made = InodeOf(copyset_.Change<proto::CreateInodeResponse>(MetaCall::kCreateInode, std::move(request)));
+  } else {
+    proto::CreateRequest request;
+    Fill(in, &request);
+    request.set_name(std::string(in.name));
+    request.set_open_order(creating.order);
+    made = InodeOf(copyset_.Change<proto::CreateResponse>(MetaCall::kCreate, std::move(request)));
   }
+  if (made) CURVEFS_CHECK_OK(open_.Created(creating, made->id));
+  return made;
 }
 
 Result<MetaUsage> RemoteMeta::Usage() {
@@ -308,7 +312,7 @@ std::string RemoteMeta::StatsText() {
   return "meta_calls " + std::to_string(c.calls) + "\nmeta_attempts " + std::to_string(c.attempts) +
          "\nmeta_not_leader " + std::to_string(c.not_leader) + "\nmeta_unavailable " +
          std::to_string(c.unavailable) + "\nmeta_unknown " + std::to_string(c.unknown) + "\nmeta_sessions " +
-         std::to_string(c.sessions) + "\n";
+         std::to_string(c.sessions) + "\nmeta_open_inodes " + std::to_string(open_.size()) + "\n";
 }
 
 }  // namespace curvefs::client

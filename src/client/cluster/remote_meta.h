@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "client/cluster/copyset_client.h"
+#include "client/cluster/open_inodes.h"
 #include "client/meta_client.h"
 
 namespace curvefs::client {
@@ -14,7 +15,7 @@ namespace curvefs::client {
 class RemoteMeta final : public MetaClient {
  public:
   explicit RemoteMeta(CopysetClient& copyset, FsId fs, InodeId root)
-      : copyset_(copyset), fs_(fs), root_(root) {}
+      : copyset_(copyset), fs_(fs), root_(root), open_(copyset) {}
 
   FsId fs() const override { return fs_; }
   InodeId root() const override { return root_; }
@@ -47,7 +48,10 @@ class RemoteMeta final : public MetaClient {
   Result<meta::CloneReply> CloneRange(const meta::CloneRequest& request) override;
   Result<ChunkId> NewChunks(uint32_t n) override;
 
-  void ReleaseOrphan(InodeId inode) override;
+  Status NoteOpen(InodeId inode) override { return open_.Open(inode); }
+  void NoteClosed(InodeId inode) override { open_.Close(inode); }
+  Result<meta::Inode> CreateOpen(const meta::CreateRequest& request) override;
+  void ReleaseOrphan(InodeId) override {}  // the copyset's leader looks for what nobody has open
   Status Sync() override { return {}; }
   Result<MetaUsage> Usage() override;
 
@@ -65,6 +69,7 @@ class RemoteMeta final : public MetaClient {
   CopysetClient& copyset_;
   const FsId fs_;
   const InodeId root_;
+  OpenInodes open_;
 };
 
 }  // namespace curvefs::client

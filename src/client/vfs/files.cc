@@ -24,12 +24,12 @@ Result<Vfs::Created> Vfs::Create(const Caller& caller, InodeId parent, std::stri
   Core& c = *core_;
   c.Count(Call::kCreate);
   CURVEFS_CHECK_OK(c.CheckNotVirtualName(parent, name));
-  CURVEFS_TRY(meta::Inode inode, c.meta.Create({.parent = parent,
-                                                .name = name,
-                                                .mode = S_IFREG | (mode & 07777),
-                                                .uid = caller.uid,
-                                                .gid = caller.gid,
-                                                .umask = caller.umask}));
+  CURVEFS_TRY(meta::Inode inode, c.meta.CreateOpen({.parent = parent,
+                                                    .name = name,
+                                                    .mode = S_IFREG | (mode & 07777),
+                                                    .uid = caller.uid,
+                                                    .gid = caller.gid,
+                                                    .umask = caller.umask}));
   CURVEFS_TRY(Opened opened, c.MakeOpened(inode.id, flags));
   return Created{c.MakeEntry(std::move(inode), false), opened};
 }
@@ -38,11 +38,11 @@ Result<Vfs::Created> Vfs::TmpFile(const Caller& caller, InodeId parent, uint32_t
   Core& c = *core_;
   c.Count(Call::kTmpFile);
   CURVEFS_CHECK_OK(c.CheckWritable(parent));
-  CURVEFS_TRY(meta::Inode inode, c.meta.CreateUnnamed({.parent = parent,
-                                                       .mode = S_IFREG | (mode & 07777),
-                                                       .uid = caller.uid,
-                                                       .gid = caller.gid,
-                                                       .umask = caller.umask}));
+  CURVEFS_TRY(meta::Inode inode, c.meta.CreateOpen({.parent = parent,
+                                                    .mode = S_IFREG | (mode & 07777),
+                                                    .uid = caller.uid,
+                                                    .gid = caller.gid,
+                                                    .umask = caller.umask}));
   CURVEFS_TRY(Opened opened, c.MakeOpened(inode.id, flags));
   Entry entry = c.MakeEntry(std::move(inode), false);
   CURVEFS_CHECK(!c.refs.MarkOrphan(entry.inode.id));  // it has just been opened
@@ -82,6 +82,7 @@ Result<Opened> Vfs::Open(const Caller& caller, InodeId id, int flags, bool kill_
     }
     changed = true;
   }
+  CURVEFS_CHECK_OK(c.meta.NoteOpen(id));
   CURVEFS_TRY(Opened opened, c.MakeOpened(id, flags));
   // Pages that the kernel has are read without asking us, so opening only for reading counts as the access.
   // One that may also write is taken at its word when a read comes.
@@ -166,7 +167,10 @@ void Vfs::Release(InodeId inode, HandleId handle) {
   auto file = c.files.Remove(handle);
   if (!file) return;
   if (VirtualFiles::IsVirtual(inode)) c.control.Close(handle);
-  if (c.refs.DropOpen(inode, Writes(file->flags)) && !VirtualFiles::IsVirtual(inode)) c.Reclaim(inode);
+  const bool reclaim = c.refs.DropOpen(inode, Writes(file->flags));
+  if (VirtualFiles::IsVirtual(inode)) return;
+  c.meta.NoteClosed(inode);
+  if (reclaim) c.Reclaim(inode);
 }
 
 Status Vfs::Fallocate(const Caller& caller, InodeId id, uint32_t mode, uint64_t offset, uint64_t len) {

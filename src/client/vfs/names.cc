@@ -181,6 +181,7 @@ Result<Opened> Vfs::OpenDir(InodeId id) {
   c.Count(Call::kOpenDir);
   CURVEFS_TRY(meta::Inode inode, c.Attributes(id));
   if (!inode.is_dir()) return Fail(Code::kNotDirectory);
+  CURVEFS_CHECK_OK(c.meta.NoteOpen(id));
   return c.MakeOpened(id, 0);
 }
 
