@@ -389,7 +389,7 @@ void Group::Append() {
     Log(LogLevel::kWarning, "the Raft log takes nothing more: " + s.ToString());
     return;  // Tick tries again
   }
-  if (!ready_.must_sync && !ready_.snapshot) return Finish();
+  if (!ready_.must_sync && !ready_.snapshot && !CommitsChange()) return Finish();
   phase_ = Phase::kPersisting;
   sync_ticket_ = host_.WantSync(id_);
   if (host_.options_.canary == Canary::kSendBeforePersist) {
@@ -399,7 +399,16 @@ void Group::Append() {
   if (dead()) return;
   if (was_leader_ && host_.options_.canary == Canary::kCountUnsyncedOwn) return Finish();
   // What is committed and was in the log before need not wait for the new entries.
-  if (!ready_.snapshot && !ready_.entries.empty()) (void)Apply(ready_.entries.front().index);
+  if (!ready_.snapshot && !ready_.entries.empty() && !CommitsChange())
+    (void)Apply(ready_.entries.front().index);
+}
+
+// Whoever lets a change of members take effect must know for good that it is committed: once it is told to
+// others, a replica that was removed may be destroyed, and without its vote one that has forgotten the commit
+// could never be elected again.
+bool Group::CommitsChange() const {
+  return std::ranges::any_of(ready_.committed,
+                             [](const EngineEntry& e) { return e.kind == EntryKind::kChange; });
 }
 
 // Rule 1 holds back what depends on the entries of this Ready. A leader's own appends do not: a follower may
@@ -409,7 +418,7 @@ void Group::Append() {
 // next one, which is after the sync; and an append that tells of a commit beyond what was durable before
 // (with a single voter, say) waits here like everything else.
 void Group::SendEarly(const HardState& durable) {
-  if (!was_leader_ || ready_.snapshot || ready_.entries.empty()) return;
+  if (!was_leader_ || ready_.snapshot || ready_.entries.empty() || CommitsChange()) return;
   // Terms and votes first, always.
   if (ready_.hard && (ready_.hard->term != durable.term || ready_.hard->vote != durable.vote)) return;
   const Index first = ready_.entries.front().index;

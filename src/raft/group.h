@@ -140,6 +140,7 @@ class Group {
   // ---- The steps of a Ready
   void Persist();
   void Append();
+  bool CommitsChange() const;
   void SendEarly(const HardState& durable);
   void Finish();
   void SendMessages(std::vector<EngineMessage> messages);

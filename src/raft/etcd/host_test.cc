@@ -459,6 +459,38 @@ TEST_F(HostTest, ReadsAreBatched) {
 }
 
 // Rule 8.
+// The last of two voters: when the other one is told that it was removed, it may be destroyed. After a crash
+// this one must still know that it is alone.
+TEST_F(HostTest, AChangeOfMembersTakesEffectWhenItsCommitIsDurable) {
+  auto machine = std::make_unique<FakeMachine>(First({k1, k2}));
+  Group* group = Lead(*machine);
+  bool done = false;
+  group->ChangeMembers({.kind = MemberChange::Kind::kRemove, .replica = k2},
+                       [&](Result<Index> r) { done = r.has_value(); });
+  Settle();
+  transport.messages.clear();
+  Message reply = From(k2, MessageType::kAppendReply, 2);
+  reply.index = 3;
+  host->Receive(reply);
+  host->Pump();
+  EXPECT_FALSE(done) << "it is committed, and a crash would forget that";
+  for (const Message& m : transport.messages) EXPECT_LT(m.commit, 3u);
+  ASSERT_TRUE(syncer.Finish());
+  EXPECT_TRUE(done);
+  host.reset();
+  log.reset();
+  disk.Crash(1, SimDisk::Keep::kNothing);
+  OpenLog();
+  machine = std::make_unique<FakeMachine>(First({k1, k2}));
+  auto opened = host->Open(kGroup, k1, *machine);
+  ASSERT_TRUE(opened.has_value());
+  for (int i = 0; i < 50; ++i) {
+    host->Tick();
+    Settle();
+  }
+  EXPECT_TRUE((*opened)->leads());
+}
+
 TEST_F(HostTest, APanicOfTheEngineStopsOneGroupLoudly) {
   std::string said;
   SetLogSink([&](LogLevel level, const std::string& text) {
