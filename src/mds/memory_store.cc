@@ -4,6 +4,11 @@
 #include <utility>
 
 namespace curvefs::mds {
+namespace {
+
+constexpr Duration kPause = std::chrono::milliseconds(50);  // before a call is tried again
+
+}  // namespace
 
 // One watch of one client.
 class MemoryWatch final : public Watch {
@@ -37,17 +42,18 @@ class MemoryWatch final : public Watch {
 
  private:
   void Tell() {
-    if (!store_.reachable(client_)) return;
+    if (!store_.reachable(client_) || store_.deaf_.contains(client_)) return;
+    const Coordinator::Events tell = events_;  // which may end this watch
     if (next_ <= store_.forgotten_) {
       ended_ = true;
-      return events_(Fail(Code::kStale, "revision " + std::to_string(next_) + " is forgotten"));
+      return tell(Fail(Code::kStale, "revision " + std::to_string(next_) + " is forgotten"));
     }
     std::vector<Event> events;
     for (const Event& event : store_.history_) {
       if (event.entry.changed >= next_ && range_.Holds(event.entry.key)) events.push_back(event);
     }
     next_ = std::max(next_, store_.revision_ + 1);
-    if (!events.empty()) events_(std::move(events));
+    if (!events.empty()) tell(std::move(events));
   }
 
   MemoryStore& store_;
@@ -133,34 +139,57 @@ class MemoryCoordinator final : public Coordinator {
     return listing;
   }
 
-  // `work` is done in the store a delay from now, its answer comes another one later. What of that does not
-  // come about ends with `lost` when the limit has passed.
+  // A call under way: `work` is done in the store a delay from now, its answer comes another one later. What
+  // of that does not come about ends with `lost` when the limit has passed.
+  template <typename T>
+  struct Call {
+    Done<T> done;
+    Code lost = Code::kUnavailable;
+    MemoryStore::Fault fault;
+    std::function<Result<T>()> work;
+    bool ended = false;
+
+    void End(Result<T> result) {
+      if (std::exchange(ended, true)) return;
+      std::exchange(done, {})(std::move(result));
+    }
+  };
+
   template <typename T, typename Work>
   void Ask(Duration limit, Done<T> done, Code lost, MemoryStore::Fault fault, Work work) {
-    struct Call {
-      Done<T> done;
-      bool ended = false;
-      void End(Result<T> result) {
-        if (std::exchange(ended, true)) return;
-        std::exchange(done, {})(std::move(result));
-      }
-    };
-    auto call = std::make_shared<Call>(Call{std::move(done)});
-    loop_.After(limit, [call, lost, alive = alive_] {
-      if (*alive) call->End(Fail(lost, "the store did not answer in time"));
+    auto call = std::make_shared<Call<T>>(Call<T>{std::move(done), lost, fault, std::move(work)});
+    loop_.After(limit, [call, alive = alive_] {
+      if (*alive) call->End(Fail(call->lost, "the store did not answer in time"));
     });
-    if (!*store_alive_ || !store_.reachable(client_) || fault.lose_request) return;
+    if (!fault.lose_request) Attempt(call);
+  }
+
+  template <typename T>
+  void Attempt(const std::shared_ptr<Call<T>>& call) {
+    if (!*store_alive_ || !store_.reachable(client_)) return Again(call);
     const Duration delay = store_.options_.delay;
-    loop_.After(delay + fault.late, [=, this, alive = alive_, store = store_alive_, work = std::move(work),
-                                     &memory = store_, client = client_] {
-      // A request on its way arrives whatever has become of its sender; those that only the sender's object
-      // can do do not.
-      if (!*store || !memory.reachable(client) || (!*alive && !std::is_same_v<T, Outcome>)) return;
-      Result<T> result = work();
-      if (fault.lose_reply || fault.late > Duration()) return;
-      memory.loop_.After(delay, [=, &memory] {
-        if (*alive && *store && memory.reachable(client)) call->End(result);
-      });
+    loop_.After(delay + call->fault.late,
+                [=, this, alive = alive_, store = store_alive_, &memory = store_, client = client_] {
+                  // A commit on its way arrives, whatever has become of its sender.
+                  if (!*store || (!*alive && !std::is_same_v<T, Outcome>)) return;
+                  if (!memory.reachable(client)) return *alive ? Again(call) : void();
+                  Result<T> result = call->work();
+                  if (call->fault.lose_reply || call->fault.late > Duration()) return;
+                  memory.loop_.After(delay, [=, this, &memory] {
+                    if (!*alive || !*store) return;
+                    if (!memory.reachable(client)) return Again(call);
+                    call->End(result);
+                  });
+                });
+  }
+
+  // What does no harm if it arrives twice is tried until the limit, as etcd's client does with one endpoint
+  // after another.
+  template <typename T>
+  void Again(const std::shared_ptr<Call<T>>& call) {
+    if (call->ended || call->lost == Code::kTimedOut) return;
+    loop_.After(kPause, [this, call, alive = alive_] {
+      if (*alive) Attempt(call);
     });
   }
 
@@ -251,6 +280,15 @@ void MemoryStore::Cut(const std::string& client, bool cut) {
     cut_.insert(client);
   } else {
     cut_.erase(client);
+  }
+  Poke();
+}
+
+void MemoryStore::Deafen(const std::string& client, bool deaf) {
+  if (deaf) {
+    deaf_.insert(client);
+  } else {
+    deaf_.erase(client);
   }
   Poke();
 }

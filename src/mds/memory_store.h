@@ -38,6 +38,8 @@ class MemoryStore {
   // ---- Faults
   // Nothing gets from the client to the store, nor back. Changes that wait for an answer end unknown.
   void Cut(const std::string& client, bool cut);
+  // The client's watches say nothing, while its calls are answered.
+  void Deafen(const std::string& client, bool deaf);
   // The store answers nobody, and its leases stand still; when it is back they have their full time again (as
   // etcd does when a member becomes its leader).
   void SetDown(bool down);
@@ -67,7 +69,6 @@ class MemoryStore {
     SteadyTime end;
     std::set<std::string> keys;
   };
-  class Client;
 
   bool reachable(const std::string& client) const { return !down_ && !cut_.contains(client); }
   Result<Outcome> Apply(const std::string& client, const Transaction& transaction);
@@ -84,7 +85,7 @@ class MemoryStore {
   Revision revision_ = 1, forgotten_ = 0;
   std::map<LeaseId, Lease> leases_;
   int64_t last_lease_ = 0x1000;
-  std::set<std::string> cut_;
+  std::set<std::string> cut_, deaf_;
   bool down_ = false;
   std::set<class MemoryWatch*> watches_;
   std::function<Fault(const std::string&, const Transaction&)> fault_;
