@@ -36,6 +36,7 @@ void AddConfig(CLI::App& app, int* exit_code);
 void AddGc(CLI::App& app, int* exit_code);
 void AddQuota(CLI::App& app, int* exit_code);
 void AddMetaserver(CLI::App& app, int* exit_code);
+void AddMds(CLI::App& app, int* exit_code);
 void AddCopyset(CLI::App& app, int* exit_code);
 void AddVersion(CLI::App& app, int* exit_code);
 

@@ -16,9 +16,10 @@ MdsOptions WithPrefixes(MdsOptions options) {
 
 }  // namespace
 
-Mds::Mds(Loop& loop, Coordinator& coordinator, MdsOptions options)
+Mds::Mds(Loop& loop, Coordinator& coordinator, Metaservers* metaservers, MdsOptions options)
     : loop_(loop),
       coordinator_(coordinator),
+      metaservers_(metaservers),
       options_(WithPrefixes(std::move(options))),
       election_(loop, coordinator, options_.election,
                 {.lead = [this](Revision) { Lead(); }, .stop = [this](const std::string&) { Stop(); }}),
@@ -63,7 +64,7 @@ void Mds::Lead() {
   ledger_ = std::make_unique<Ledger>(
       loop_, coordinator_, options_.ledger, election_.Fence(), IfAlive([this](const Status& status) {
         // From within the ledger: it goes when it has returned.
-        serves_ = false;
+        SetServes(false);
         loop_.Post(IfAlive(
             [this, status] { election_.StepDown("the state cannot be written: " + status.ToString()); }));
       }));
@@ -82,13 +83,23 @@ void Mds::Loaded(Result<Ledger::Pairs> pairs) {
   // Who has mounted has a whole session time again to say so.
   for (const auto& [key, mount] : state_->All<proto::Mountpoint>())
     seen_[{mount.fs_id(), mount.session_id()}] = loop_.clock().Steady();
-  serves_ = true;
+  SetServes(true);
   counters_.load_time = loop_.clock().Steady() - elected_;
   ExpireSessions();
+  if (metaservers_ != nullptr) {
+    builder_ = std::make_unique<Builder>(loop_, *state_, *metaservers_, static_cast<uint64_t>(term()),
+                                         [this](const std::function<Status(Draft&, Volatile&)>& operation,
+                                                Done done) { Change(operation, std::move(done)); });
+  }
+}
+
+void Mds::SetServes(bool serves) {
+  if (std::exchange(serves_, serves) != serves && options_.serves) options_.serves(serves);
 }
 
 void Mds::Stop() {
-  serves_ = false;
+  SetServes(false);
+  builder_.reset();
   // What waits is told; an answer may ask something else, which is refused.
   auto ledger = std::move(ledger_);
 }

@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "base/loop.h"
+#include "mds/builder.h"
 #include "mds/election.h"
 #include "mds/ledger.h"
 #include "mds/operations.h"
@@ -31,7 +32,8 @@ struct MdsOptions {
   std::string prefix = "curvefs/";  // of everything in the store that is this cluster's
   Duration session_time = std::chrono::seconds(60);  // of a mount that says nothing
   std::function<uint64_t()> random;
-  LedgerOptions ledger;  // prefix is set from the one above
+  std::function<void(bool serves)> serves;  // told when it begins and when it ends; may be none
+  LedgerOptions ledger;                     // prefix is set from the one above
 };
 
 struct MdsCounters {
@@ -44,7 +46,8 @@ struct MdsCounters {
 // On its loop, all of it. The coordinator outlives it.
 class Mds {
  public:
-  Mds(Loop& loop, Coordinator& coordinator, MdsOptions options);
+  // `metaservers`: to whom what is planned is told; none: nothing is made. They outlive it.
+  Mds(Loop& loop, Coordinator& coordinator, Metaservers* metaservers, MdsOptions options);
   ~Mds();
 
   void Start();
@@ -68,6 +71,7 @@ class Mds {
   void Lead();
   void Stop();
   void Loaded(Result<Ledger::Pairs> pairs);
+  void SetServes(bool serves);
   void ExpireSessions();
   Status Refusal();
 
@@ -80,6 +84,7 @@ class Mds {
 
   Loop& loop_;
   Coordinator& coordinator_;
+  Metaservers* const metaservers_;
   const MdsOptions options_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   Election election_;
@@ -91,6 +96,7 @@ class Mds {
   Volatile volatile_;
   std::map<std::pair<uint32_t, uint64_t>, SteadyTime> seen_;  // sessions, by file system and id
   std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<Builder> builder_;
   MdsCounters counters_;
 };
 

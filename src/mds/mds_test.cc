@@ -28,7 +28,7 @@ class Cluster {
     options.election.name = "mds" + std::to_string(n);
     options.ledger.canary_unfenced = unfenced;
     options.session_time = session_time;
-    mds_[n] = std::make_unique<Mds>(loop_, *coordinators_[n], options);
+    mds_[n] = std::make_unique<Mds>(loop_, *coordinators_[n], metaservers, options);
     mds_[n]->Start();
   }
   void Kill(int n) {
@@ -116,6 +116,7 @@ class Cluster {
           q.set_server_id(server->server().server_id());
           q.set_uuid("uuid" + name);
           q.set_address("10.0." + std::to_string(z) + "." + std::to_string(m) + ":8200");
+          q.set_grpc_address("grpc" + name);
           return RegisterMetaserver(d, q, r);
         });
         ASSERT_TRUE(metaserver.has_value());
@@ -160,6 +161,7 @@ class Cluster {
 
   ManualLoop loop_;
   MemoryStore store_;
+  Metaservers* metaservers = nullptr;
   bool unfenced = false;
   Duration session_time = 60s;
 
@@ -476,6 +478,71 @@ TEST(Mds, ResigningFinishesWhatHasBegun) {
   EXPECT_TRUE(resigned);
   EXPECT_TRUE(c.At(2).serves());
   EXPECT_EQ(c.At(2).state().All<proto::Pool>().size(), 1u);
+}
+
+// Metaservers that remember what they were told.
+class FakeMetaservers final : public Metaservers {
+ public:
+  explicit FakeMetaservers(Loop& loop) : loop_(loop) {}
+  void Create(const std::string& address, const proto::CreateCopysetRequest& request, Done done) override {
+    Answer(address, request.header().office_term(), std::move(done), [=, this]() -> Status {
+      EXPECT_EQ(request.peer_size(), 3);
+      const auto [there, made] =
+          copysets.emplace(std::pair{address, request.header().copyset_id()}, request.replica_id());
+      EXPECT_EQ(there->second, request.replica_id());
+      return made ? Status() : Status(Code::kExists);
+    });
+  }
+  void Format(const std::string& address, const proto::FormatCopysetRequest& request, Done done) override {
+    Answer(address, request.header().office_term(), std::move(done), [=, this]() -> Status {
+      EXPECT_TRUE(copysets.contains({address, request.header().copyset_id()}));
+      if (address != "grpc2-1") return Code::kNotLeader;
+      return formatted.insert(request.fs_id()).second ? Status() : Status(Code::kExists);
+    });
+  }
+  std::map<std::pair<std::string, uint64_t>, uint64_t> copysets;
+  std::set<uint32_t> formatted;
+  std::set<uint64_t> terms;
+  std::function<bool()> lose = [] { return false; };  // the answer
+
+ private:
+  void Answer(const std::string& address, uint64_t term, Done done, const std::function<Status()>& work) {
+    EXPECT_FALSE(address.empty());
+    terms.insert(term);
+    Status status = work();
+    if (lose()) status = Code::kTimedOut;
+    loop_.After(1ms, [=] { done(status); });
+  }
+  Loop& loop_;
+};
+
+TEST(Mds, WhatIsPlannedIsMade) {
+  Cluster c;
+  FakeMetaservers fake(c.loop_);
+  c.metaservers = &fake;
+  std::mt19937 random(3);
+  bool all_lost = true;
+  fake.lose = [&] { return all_lost || random() % 3 == 0; };
+  c.Begin(1);
+  c.BuildTopology(3, 1);
+  auto fs = c.MakeFs("data");
+  ASSERT_TRUE(fs.has_value());
+  c.loop_.Advance(5s);
+  EXPECT_EQ(Info(c, "data").state(), proto::FS_NEW);
+  // In the middle of it another one takes over, with a higher term.
+  c.Kill(1);
+  c.Begin(2);
+  ASSERT_NE(c.Leader(), nullptr);
+  all_lost = false;
+  c.loop_.Advance(10s);
+  EXPECT_EQ(Info(c, "data").state(), proto::FS_INITED);
+  EXPECT_EQ(fake.copysets.size(), 9u) << "three copysets, each on three metaservers";
+  EXPECT_EQ(fake.formatted, std::set<uint32_t>{fs->fs_id()});
+  ASSERT_EQ(fake.terms.size(), 2u);
+  EXPECT_EQ(*fake.terms.rbegin(), static_cast<uint64_t>(c.At(2).term()));
+  for (const auto& [key, copyset] : c.Leader()->state().All<proto::Copyset>())
+    EXPECT_EQ(copyset.state(), proto::COPYSET_READY);
+  EXPECT_TRUE(c.Mount("data", "/mnt", "x").has_value());
 }
 
 // A state that a newer program wrote is not touched.
