@@ -111,11 +111,12 @@ class MdsCluster : public testing::Test {
     }
     return answer == "\x08\x01";
   }
-  void MakeTopology() {
+  // `grpc`: of the metaservers, where there are real ones.
+  void MakeTopology(const std::vector<std::string>& listen = {}, const std::vector<std::string>& grpc = {}) {
     proto::CreatePoolRequest pool;
     pool.set_name("pool");
     const auto made = Call<proto::CreatePoolResponse>("TopologyService/CreatePool", pool);
-    for (int z = 1; z <= 3; ++z) {
+    for (size_t z = 1; z <= 3; ++z) {
       proto::CreateZoneRequest zone;
       zone.set_pool_id(made.pool().pool_id());
       zone.set_name("zone" + std::to_string(z));
@@ -127,7 +128,8 @@ class MdsCluster : public testing::Test {
       metaserver.set_server_id(
           Call<proto::CreateServerResponse>("TopologyService/CreateServer", server).server().server_id());
       metaserver.set_uuid("uuid" + std::to_string(z));
-      metaserver.set_address("127.0.0.1:" + std::to_string(8200 + z));
+      metaserver.set_address(listen.empty() ? "127.0.0.1:" + std::to_string(8200 + z) : listen[z - 1]);
+      if (!grpc.empty()) metaserver.set_grpc_address(grpc[z - 1]);
       const auto there =
           Call<proto::RegisterMetaserverResponse>("TopologyService/RegisterMetaserver", metaserver);
       EXPECT_EQ(there.metaserver().metaserver_id(), static_cast<uint32_t>(z));
@@ -225,6 +227,67 @@ TEST_F(MdsCluster, SaysWhatItMeasures) {
         << text;
   }
 }
+
+#ifdef CURVEFS_METASERVER
+// With real metaservers: a new file system's copysets are made and its root is written, though the leader
+// dies in the middle.
+TEST_F(MdsCluster, AFileSystemIsMadeOnMetaserversAndMounted) {
+  const auto ports = FreePorts(6);
+  std::vector<std::string> listen, grpc;
+  std::string join;
+  for (size_t i = 0; i < 3; ++i) {
+    listen.push_back("127.0.0.1:" + std::to_string(ports[i]));
+    grpc.push_back("127.0.0.1:" + std::to_string(ports[3 + i]));
+    join += (i != 0 ? "," : "") + std::to_string(i + 1) + "=" + listen[i];
+  }
+  MakeTopology(listen, grpc);
+  proto::CreateFsRequest create;
+  create.set_fs_name("data");
+  create.set_directory("/objects");
+  create.set_uuid("the-uuid");
+  ASSERT_EQ(Call<proto::CreateFsResponse>("MdsService/CreateFs", create).header().status(), proto::OK);
+  for (size_t i = 0; i < 3; ++i) {
+    if (i == 2) processes_->Kill(leader_);
+    const std::string dir = dir_ + "/metaserver" + std::to_string(i + 1);
+    std::filesystem::create_directories(dir);
+    auto line = processes_->Start(3 + i, {CURVEFS_METASERVER, "--dir", dir, "--listen", listen[i], "--join",
+                                          join, "--grpc-listen", grpc[i], "--http-listen", "off"});
+    ASSERT_TRUE(line.has_value()) << line.error().ToString();
+  }
+  proto::MountFsRequest mount;
+  mount.set_fs_name("data");
+  mount.set_host("host");
+  mount.set_mount_dir("/mnt");
+  mount.set_client_uuid("client");
+  proto::MountFsResponse mounted;
+  const SteadyTime begin = Clock::System().Steady();
+  do {
+    mounted = Call<proto::MountFsResponse>("MdsService/MountFs", mount);
+  } while (mounted.header().status() == proto::BUSY && Clock::System().Steady() < begin + 60s);
+  ASSERT_EQ(mounted.header().status(), proto::OK) << mounted.header().message();
+  std::printf("made and mounted after %lld ms\n",
+              static_cast<long long>((Clock::System().Steady() - begin) / 1ms));
+  EXPECT_EQ(mounted.fs().mount_num(), 1u);
+  EXPECT_EQ(mounted.fs().state(), proto::FS_INITED);
+
+  // The root is there, by the metaservers' own word.
+  proto::ListPartitionRequest partitions;
+  partitions.set_fs_id(mounted.fs().fs_id());
+  const auto list = Call<proto::ListPartitionResponse>("TopologyService/ListPartition", partitions);
+  ASSERT_EQ(list.partition_size(), 3);
+  proto::GetInodeRequest root;
+  root.mutable_header()->set_fs_id(mounted.fs().fs_id());
+  root.mutable_header()->set_copyset_id(list.partition(0).copyset_id());
+  root.set_inode_id(mounted.fs().root_inode_id());
+  bool found = false;
+  for (const std::string& address : grpc) {
+    proto::GetInodeResponse inode;
+    ASSERT_TRUE(Raw(address, "/curvefs.proto.MetaServerService/GetInode", root, &inode).ok());
+    found |= inode.header().status() == proto::OK && inode.inode().nlink() == 2;
+  }
+  EXPECT_TRUE(found);
+}
+#endif
 
 TEST(MdsProgram, RefusesWhatMakesNoSense) {
   auto run = [](const std::string& flags) {

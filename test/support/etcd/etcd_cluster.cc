@@ -27,25 +27,6 @@ constexpr const char* kEtcd = "/usr/bin/etcd";
 constexpr const char* kSetpriv = "/usr/bin/setpriv";
 constexpr Duration kStartLimit = std::chrono::seconds(60);
 
-// Free just now, and none twice.
-std::vector<uint16_t> FreePorts(size_t count) {
-  std::vector<int> open;
-  std::vector<uint16_t> ports;
-  for (size_t i = 0; i < count; ++i) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CURVEFS_CHECK(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-    socklen_t size = sizeof address;
-    CURVEFS_CHECK(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-    ports.push_back(ntohs(address.sin_port));
-    open.push_back(fd);
-  }
-  for (int fd : open) ::close(fd);
-  return ports;
-}
-
 std::string Read(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return std::string(std::istreambuf_iterator<char>(in), {});
@@ -71,6 +52,24 @@ grpc::Status Ask(const std::string& endpoint, const net::TlsFiles& tls, const st
 }
 
 }  // namespace
+
+std::vector<uint16_t> FreePorts(size_t count) {
+  std::vector<int> open;
+  std::vector<uint16_t> ports;
+  for (size_t i = 0; i < count; ++i) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CURVEFS_CHECK(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    socklen_t size = sizeof address;
+    CURVEFS_CHECK(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    ports.push_back(ntohs(address.sin_port));
+    open.push_back(fd);
+  }
+  for (int fd : open) ::close(fd);
+  return ports;
+}
 
 bool EtcdCluster::Installed() {
   return ::access(kEtcd, X_OK) == 0 && ::access(kSetpriv, X_OK) == 0;

@@ -22,6 +22,9 @@ struct EtcdClusterOptions {
   net::TlsFiles tls;  // if given, clients must show a certificate
 };
 
+// Ports of the loopback that are free just now, none twice.
+std::vector<uint16_t> FreePorts(size_t count);
+
 class EtcdCluster {
  public:
   // Null if there is no etcd on this machine: CURVEFS_NEEDS_ETCD() skips the test, and says so.
