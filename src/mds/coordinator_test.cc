@@ -85,8 +85,8 @@ class Client {
   explicit Client(Subject& subject) : subject_(subject), coordinator_(subject.Connect()) {}
   Coordinator& operator*() { return *coordinator_; }
 
-  Result<Outcome> Commit(Transaction t) {
-    return Wait<Outcome>(subject_, [&](auto done) { coordinator_->Commit(t, kLimit, done); });
+  Result<Outcome> Commit(Transaction t, Duration limit = kLimit) {
+    return Wait<Outcome>(subject_, [&](auto done) { coordinator_->Commit(t, limit, done); });
   }
   Revision Put(const std::string& key, const std::string& value, LeaseId lease = {}) {
     auto made = Commit({.changes = {{key, value, lease}}});
@@ -353,14 +353,12 @@ TEST(EtcdCoordinator, GoesOnWithAnotherMember) {
     // Commits may end unknown while it happens; what is written has a number each, and the next is tried when
     // the last is there.
     const std::string value = std::to_string(++number);
-    const bool written = subject.RunUntil([] { return false; }, 1ms) || [&] {
-      for (int i = 0; i < 40; ++i) {
-        auto made = writer.Commit({.changes = {{"w/" + value, value, {}}}});
-        if (made && made->made) return true;
-        EXPECT_TRUE(made || made.error().code() == Code::kTimedOut) << made.error().ToString();
-      }
-      return false;
-    }();
+    bool written = false;
+    for (int i = 0; i < 40 && !written; ++i) {
+      auto made = writer.Commit({.changes = {{"w/" + value, value, {}}}}, 1s);
+      written = made && made->made;
+      EXPECT_TRUE(made || made.error().code() == Code::kTimedOut) << made.error().ToString();
+    }
     EXPECT_TRUE(written);
     EXPECT_EQ(client.Value("w/" + value), value);
     ASSERT_TRUE(subject.RunUntil([&] { return !seen.empty() && seen.back() == value; }, 20s));

@@ -8,6 +8,8 @@
 namespace curvefs::mds {
 namespace {
 
+constexpr Duration kStepDownAfter = std::chrono::seconds(2);  // when the state cannot be loaded
+
 MdsOptions WithPrefixes(MdsOptions options) {
   options.election.prefix = options.prefix + "election/";
   options.ledger.prefix = options.prefix + "state/";
@@ -77,8 +79,11 @@ void Mds::Loaded(Result<Ledger::Pairs> pairs) {
     status = state_->Load((*pairs)[i].first, (*pairs)[i].second);
   if (!status.ok()) {
     Log(LogLevel::kError, "the state of the cluster cannot be loaded: " + status.ToString());
-    return loop_.Post(
-        IfAlive([this, status] { election_.StepDown("the state cannot be loaded: " + status.ToString()); }));
+    // Another one may be able to (a newer program); if none is, they need not take turns by the millisecond.
+    return loop_.After(kStepDownAfter, IfAlive([this, status, office = counters_.offices] {
+                         if (office == counters_.offices)
+                           election_.StepDown("the state cannot be loaded: " + status.ToString());
+                       }));
   }
   // Who has mounted has a whole session time again to say so.
   for (const auto& [key, mount] : state_->All<proto::Mountpoint>())

@@ -241,9 +241,7 @@ TEST(Mds, PartitionsOwnTheirIdsAndLieInThreeZones) {
       [&](Draft& d, Volatile& v, auto* r) { return CreatePartition(d, v, more, r); });
   ASSERT_TRUE(made.has_value());
   EXPECT_EQ(made->partition_size(), 7) << "three were there";
-  for (uint32_t full : {0, 4}) {
-    EXPECT_TRUE(c.Change([&](Draft& d, Volatile&) { return PartitionIsFull(d, fs->fs_id(), full); }).ok());
-  }
+  for (uint32_t full : {0, 4}) more.add_full(full);
   made = c.Do<proto::CreatePartitionResponse>(
       [&](Draft& d, Volatile& v, auto* r) { return CreatePartition(d, v, more, r); });
   EXPECT_EQ(made->partition_size(), 2) << "those that are full do not count";
@@ -272,6 +270,13 @@ TEST(Mds, PartitionsOwnTheirIdsAndLieInThreeZones) {
     }
     EXPECT_EQ(zones.size(), 3u);
   }
+  more.add_full(99);
+  EXPECT_EQ(c.Do<proto::CreatePartitionResponse>(
+                 [&](Draft& d, Volatile& v, auto* r) { return CreatePartition(d, v, more, r); })
+                .error()
+                .code(),
+            Code::kNotFound);
+  more.clear_full();
   more.set_count(kMostPartitionsAtOnce + 1);
   EXPECT_FALSE(c.Do<proto::CreatePartitionResponse>(
       [&](Draft& d, Volatile& v, auto* r) { return CreatePartition(d, v, more, r); }));

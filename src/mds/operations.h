@@ -73,8 +73,6 @@ Status ListTopology(const State& state, proto::ListTopologyResponse* response);
 // ---- Partitions and copysets
 Status CreatePartition(Draft& draft, Volatile& v, const proto::CreatePartitionRequest& request,
                        proto::CreatePartitionResponse* response);
-// It makes no new inodes from now on: its ids, or its copyset, are used up.
-Status PartitionIsFull(Draft& draft, uint32_t fs, uint32_t partition);
 Status ListPartition(const State& state, const proto::ListPartitionRequest& request,
                      proto::ListPartitionResponse* response);
 Status ListCopyset(const State& state, proto::ListCopysetResponse* response);

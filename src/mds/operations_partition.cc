@@ -31,6 +31,17 @@ const proto::Copyset* RoomIn(const State& state, uint32_t fs) {
   return best;
 }
 
+// It makes no new inodes from now on: its ids, or its copyset, are used up.
+Status PartitionIsFull(Draft& draft, uint32_t fs, uint32_t id) {
+  const proto::Partition* found = draft.state().Find<proto::Partition>(PartitionKey(fs, id));
+  if (found == nullptr) return {Code::kNotFound, "there is no partition " + std::to_string(id)};
+  if (found->state() != proto::PARTITION_READ_WRITE) return {};
+  proto::Partition partition = *found;
+  partition.set_state(proto::PARTITION_READ_ONLY);
+  draft.Put(std::move(partition));
+  return {};
+}
+
 Result<uint32_t> NewCopyset(Draft& draft, Volatile& v, uint32_t fs) {
   CURVEFS_TRY(const Place place, ChoosePlace(draft.state(), kReplicas, v.unreachable, v.random()));
   proto::Copyset copyset;
@@ -92,18 +103,11 @@ Status CreatePartition(Draft& draft, Volatile& v, const proto::CreatePartitionRe
   const proto::FsInfo* fs = draft.state().Find<proto::FsInfo>(FsKey(request.fs_id()));
   if (fs == nullptr || fs->state() == proto::FS_DELETING)
     return {Code::kNotFound, "there is no such file system"};
+  if (static_cast<size_t>(request.full_size()) > kMostPartitionsAtOnce)
+    return {Code::kInvalid, "too many partitions at once"};
+  for (uint32_t full : request.full()) CURVEFS_CHECK_OK(PartitionIsFull(draft, request.fs_id(), full));
   return EnsurePartitions(draft, v, request.fs_id(), request.count(),
                           [&](const proto::Partition& partition) { *response->add_partition() = partition; });
-}
-
-Status PartitionIsFull(Draft& draft, uint32_t fs, uint32_t id) {
-  const proto::Partition* found = draft.state().Find<proto::Partition>(PartitionKey(fs, id));
-  if (found == nullptr) return Code::kNotFound;
-  if (found->state() != proto::PARTITION_READ_WRITE) return {};
-  proto::Partition partition = *found;
-  partition.set_state(proto::PARTITION_READ_ONLY);
-  draft.Put(std::move(partition));
-  return {};
 }
 
 Status ListPartition(const State& state, const proto::ListPartitionRequest& request,
