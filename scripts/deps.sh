@@ -9,7 +9,7 @@ build=(g++ cmake ninja-build ccache pkg-config libabsl-dev librocksdb-dev libxxh
        libfmt-dev nlohmann-json3-dev libtomlplusplus-dev protobuf-compiler libprotobuf-dev libgtest-dev
        libcurl4-openssl-dev libssl-dev libpugixml-dev golang-go liblz4-dev libzstd-dev libasio-dev libgrpc++-dev libcpp-httplib-dev)
 run=(fuse3)
-test=(python3 attr acl rsync sqlite3 git util-linux curl)
+test=(python3 attr acl rsync sqlite3 git util-linux curl etcd-server)
 full=(clang-19 clang-tidy-19 libclang-rt-19-dev fio dbench stress-ng gcc make
       ceph-mon ceph-osd ceph-common radosgw)
 

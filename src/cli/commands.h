@@ -37,6 +37,7 @@ void AddConfig(CLI::App& app, int* exit_code);
 void AddGc(CLI::App& app, int* exit_code);
 void AddQuota(CLI::App& app, int* exit_code);
 void AddMetaserver(CLI::App& app, int* exit_code);
+void AddMds(CLI::App& app, int* exit_code);
 void AddCopyset(CLI::App& app, int* exit_code);
 void AddVersion(CLI::App& app, int* exit_code);
 
@@ -47,7 +48,7 @@ int MountHelperMain(int argc, char** argv);
 
 // Replaces this process by curvefs-metaserver, a program of its own because of the runtime in it
 // (docs/adr/0005). Returns only if that fails.
-int BecomeMetaserver(std::string_view command, std::vector<std::string> args);
+int BecomeServer(const std::string& server, std::string_view command, std::vector<std::string> args);
 
 // Prints "curvefs COMMAND: message" to standard error; returns `exit_code`.
 int Complain(std::string_view command, const Status& status, int exit_code);

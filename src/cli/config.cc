@@ -202,6 +202,43 @@ constexpr auto kServerKnobs = std::to_array<Knob>({
      "The least important message that is written."},
 });
 
+constexpr auto kMdsKnobs = std::to_array<Knob>({
+    {"etcd", KnobKind::kText, &MdsConfig::etcd, 0, 0, "",
+     "Where etcd is: HOST:PORT,HOST:PORT,… of its members, as in their --listen-client-urls."},
+    {"listen", KnobKind::kText, &MdsConfig::listen, 0, 0, "",
+     "HOST:PORT for clients, metaservers and other MDS: gRPC with health and reflection. Port 0: any that is "
+     "free."},
+    {"advertise", KnobKind::kText, &MdsConfig::advertise, 0, 0, "",
+     "HOST:PORT at which others reach this MDS; it is what they are told while it leads. Default: that of "
+     "--listen."},
+    {"metrics", KnobKind::kText, &MdsConfig::metrics, 0, 0, "",
+     "HOST:PORT for /metrics and /health. 'off': not served. Default: the host of --listen, and its port + "
+     "1."},
+    {"cluster", KnobKind::kText, &MdsConfig::cluster, 0, 0, "",
+     "The name of the cluster: what its keys in etcd begin with. The same on all its MDS."},
+    {"etcd-ca", KnobKind::kText, &MdsConfig::etcd_ca, 0, 0, "",
+     "A file (PEM) with the authority that vouches for etcd. With it the connections to etcd are TLS."},
+    {"etcd-cert", KnobKind::kText, &MdsConfig::etcd_cert, 0, 0, "",
+     "A file (PEM) with the certificate that is shown to etcd. Needs --etcd-ca and --etcd-key."},
+    {"etcd-key", KnobKind::kText, &MdsConfig::etcd_key, 0, 0, "", "A file (PEM) with the key to it."},
+    {"election-timeout", KnobKind::kDuration, &MdsConfig::election_timeout, 100, 50'000, "",
+     "etcd's own --election-timeout."},
+    {"lease-time", KnobKind::kDuration, &MdsConfig::lease_time, 1'000, 600'000, "",
+     "How long after its last sign of life the leading MDS is taken for dead. At least 1.5 times the "
+     "election "
+     "timeout. The same on all MDS."},
+    {"periodic-get-time", KnobKind::kDuration, &MdsConfig::periodic_get_time, 50, 600'000, "",
+     "How often the leading MDS looks in etcd whether it still leads."},
+    {"get-timeout", KnobKind::kDuration, &MdsConfig::get_timeout, 100, 600'000, "",
+     "How long it waits for that answer before it stops to lead."},
+    {"session-time", KnobKind::kDuration, &MdsConfig::session_time, 1'000, 86'400'000, "",
+     "After so long without a sign of life a mount is taken for dead, and its mount point is free."},
+    {"log-file", KnobKind::kText, &MdsConfig::log_file, 0, 0, "",
+     "Where the process writes its messages: a file, 'syslog', or '-' for standard error."},
+    {"log-level", KnobKind::kChoice, &MdsConfig::log_level, 0, 0, "info|warn|error",
+     "The least important message that is written."},
+});
+
 // Options of mount(8) and fstab(5) that say how to call mount(2).
 struct KernelOption {
   std::string_view name;
@@ -398,9 +435,7 @@ std::string Knob::Environment() const {
 }
 
 std::string Knob::Default() const {
-  const bool of_mount =
-      std::visit([]<typename T, typename Of>(T Of::*) { return std::is_same_v<Of, MountConfig>; }, member);
-  return of_mount ? ValueText(MountConfig(), *this) : ValueText(ServerConfig(), *this);
+  return std::visit([this]<typename T, typename Of>(T Of::*) { return ValueText(Of(), *this); }, member);
 }
 
 std::string Knob::Values() const {
@@ -431,6 +466,10 @@ std::span<const Knob> MountKnobs() {
 
 std::span<const Knob> ServerKnobs() {
   return kServerKnobs;
+}
+
+std::span<const Knob> MdsKnobs() {
+  return kMdsKnobs;
 }
 
 const Knob* FindKnob(std::string_view name) {
@@ -467,16 +506,29 @@ static Status FromEnvironment(Config* config, std::span<const Knob> knobs,
   return {};
 }
 
-Result<ServerConfig> MakeServerConfig(const std::function<const char*(const char*)>& getenv,
-                                      const std::vector<std::pair<std::string, std::string>>& flags) {
-  ServerConfig config;
-  CURVEFS_CHECK_OK(FromEnvironment(&config, kServerKnobs, getenv));
+// Environment, then flags.
+template <typename Config>
+static Result<Config> MakeServersConfig(std::span<const Knob> knobs,
+                                        const std::function<const char*(const char*)>& getenv,
+                                        const std::vector<std::pair<std::string, std::string>>& flags) {
+  Config config;
+  CURVEFS_CHECK_OK(FromEnvironment(&config, knobs, getenv));
   for (const auto& [name, text] : flags) {
-    auto knob = std::ranges::find(kServerKnobs, name, &Knob::name);
-    CURVEFS_CHECK(knob != kServerKnobs.end());
+    auto knob = std::ranges::find(knobs, name, &Knob::name);
+    CURVEFS_CHECK(knob != knobs.end());
     if (Status s = SetAny(&config, *knob, text); !s.ok()) return Fail(s.code(), "--" + s.message());
   }
   return config;
+}
+
+Result<ServerConfig> MakeServerConfig(const std::function<const char*(const char*)>& getenv,
+                                      const std::vector<std::pair<std::string, std::string>>& flags) {
+  return MakeServersConfig<ServerConfig>(kServerKnobs, getenv, flags);
+}
+
+Result<MdsConfig> MakeMdsConfig(const std::function<const char*(const char*)>& getenv,
+                                const std::vector<std::pair<std::string, std::string>>& flags) {
+  return MakeServersConfig<MdsConfig>(kMdsKnobs, getenv, flags);
 }
 
 Status ApplyMountOptions(MountConfig* config, std::string_view list) {
@@ -569,6 +621,12 @@ std::string ConfigMarkdown() {
       "| flag | environment | may be | default | meaning |\n"
       "| --- | --- | --- | --- | --- |\n";
   for (const Knob& knob : kServerKnobs) text += Row(knob);
+  text +=
+      "\n# Knobs of an MDS\n\n"
+      "Flags of `curvefs mds`, or in the environment; a flag wins.\n\n"
+      "| flag | environment | may be | default | meaning |\n"
+      "| --- | --- | --- | --- | --- |\n";
+  for (const Knob& knob : kMdsKnobs) text += Row(knob);
   return text;
 }
 

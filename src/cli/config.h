@@ -1,6 +1,6 @@
-// The knobs of a mount and of a metaserver. One row of a table in config.cc declares a knob: from it come the
-// flag --NAME, a mount's -o key NAME, the environment variable CURVEFS_NAME, the check of its range, its help
-// text and its line in docs/CONFIG.md.
+// The knobs of a mount, of a metaserver and of an MDS. One row of a table in config.cc declares a knob: from
+// it come the flag --NAME, a mount's -o key NAME, the environment variable CURVEFS_NAME, the check of its
+// range, its help text and its line in docs/CONFIG.md.
 #pragma once
 
 #include <cstdint>
@@ -92,12 +92,31 @@ struct ServerConfig {
   std::set<std::string> given;
 };
 
+struct MdsConfig {
+  std::string etcd;
+  std::string listen = "127.0.0.1:8300";
+  std::string advertise;
+  std::string metrics;
+  std::string cluster = "curvefs";
+  std::string etcd_ca, etcd_cert, etcd_key;
+  Duration election_timeout = std::chrono::seconds(3);
+  Duration lease_time = std::chrono::seconds(10);
+  Duration periodic_get_time = std::chrono::seconds(2);
+  Duration get_timeout = std::chrono::seconds(10);
+  Duration session_time = std::chrono::seconds(60);
+  std::string log_file = "-";
+  std::string log_level = "info";
+
+  std::set<std::string> given;
+};
+
 enum class KnobKind { kSwitch, kSize, kCount, kRatio, kDuration, kChoice, kText };
 
 struct Knob {
   using Member = std::variant<bool MountConfig::*, uint64_t MountConfig::*, Duration MountConfig::*,
                               std::string MountConfig::*, bool ServerConfig::*, uint64_t ServerConfig::*,
-                              Duration ServerConfig::*, std::string ServerConfig::*>;
+                              Duration ServerConfig::*, std::string ServerConfig::*, bool MdsConfig::*,
+                              uint64_t MdsConfig::*, Duration MdsConfig::*, std::string MdsConfig::*>;
 
   std::string_view name;  // as in --name
   KnobKind kind;
@@ -112,6 +131,7 @@ struct Knob {
 };
 std::span<const Knob> MountKnobs();
 std::span<const Knob> ServerKnobs();
+std::span<const Knob> MdsKnobs();
 const Knob* FindKnob(std::string_view name);  // underscores count as dashes
 
 // Sets one knob from its text form. kInvalid, naming the knob, what is wrong and what may be written.
@@ -129,6 +149,9 @@ Result<MountConfig> MakeMountConfig(const std::function<const char*(const char*)
 // Environment, then flags.
 Result<ServerConfig> MakeServerConfig(const std::function<const char*(const char*)>& getenv,
                                       const std::vector<std::pair<std::string, std::string>>& flags);
+
+Result<MdsConfig> MakeMdsConfig(const std::function<const char*(const char*)>& getenv,
+                                const std::vector<std::pair<std::string, std::string>>& flags);
 
 // "mount.NAME = VALUE" lines for .config.
 std::string ConfigText(const MountConfig& config);

@@ -289,7 +289,7 @@ void AddRecover(CLI::App* command, int* exit_code) {
                                         std::to_string(args->replica)};
     if (args->yes) program.emplace_back("--yes-i-know-data-may-be-lost");
     if (args->json) program.emplace_back("--json");
-    *exit_code = BecomeMetaserver("copyset recover", std::move(program));
+    *exit_code = BecomeServer("metaserver", "copyset recover", std::move(program));
   });
 }
 

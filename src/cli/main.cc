@@ -33,6 +33,7 @@ int CurvefsMain(int argc, char** argv) {
   AddGc(app, &exit_code);
   AddQuota(app, &exit_code);
   AddMetaserver(app, &exit_code);
+  AddMds(app, &exit_code);
   AddCopyset(app, &exit_code);
   AddVersion(app, &exit_code);
   app.footer(

@@ -20,9 +20,10 @@ MAY_INCLUDE = {
     "object": ["base"],
     "data": ["base", "object", "meta"],
     "metaserver": ["base", "net", "kv", "raft", "meta", "proto", "object"],
+    "mds": ["base", "net", "meta", "proto"],
     "client": ["base", "net", "meta", "proto", "data", "object"],
     "fuse": ["base", "client", "meta", "data"],
-    "cli": ["base", "net", "kv", "raft", "meta", "proto", "object", "data", "metaserver", "client", "fuse"],
+    "cli": ["base", "net", "kv", "raft", "meta", "proto", "object", "data", "metaserver", "mds", "client", "fuse"],
 }
 # Beyond that a folder's tests may use any folder, and test/support.
 ERRNO_FOLDERS = {"base", "fuse", "cli"}

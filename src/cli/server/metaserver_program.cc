@@ -17,7 +17,7 @@
 #include "cli/server/recover.h"
 #include "cli/server/state_dump.h"
 #include "metaserver/process/grpc_service.h"
-#include "metaserver/process/http_service.h"
+#include "net/http/http_service.h"
 #include "metaserver/process/server.h"
 
 namespace curvefs::cli {
@@ -97,7 +97,7 @@ Result<metaserver::ServerOptions> MakeOptions(const ServerConfig& config, const 
 struct Services {
   std::unique_ptr<MetaServer> server;
   std::unique_ptr<metaserver::GrpcService> grpc;
-  std::unique_ptr<metaserver::HttpService> http;
+  std::unique_ptr<net::HttpService> http;
 };
 
 Result<Services> StartAll(const ServerConfig& config, const EngineParts& engine) {
@@ -114,7 +114,7 @@ Result<Services> StartAll(const ServerConfig& config, const EngineParts& engine)
   CURVEFS_TRY(auto http, Beside(config.http_listen, at, 2));
   if (http) {
     MetaServer& server = *s.server;
-    CURVEFS_TRY(s.http, metaserver::HttpService::Start(
+    CURVEFS_TRY(s.http, net::HttpService::Start(
                             http->host, http->port, [&server] { return server.MetricsText(); },
                             [] { return std::string("serving\n"); }));
     where += "http " + net::Address{http->host, static_cast<uint16_t>(s.http->port())}.ToString() + "\n";

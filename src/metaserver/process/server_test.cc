@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "metaserver/process/admin_calls.h"
 #include "metaserver/process/grpc_service.h"
-#include "metaserver/process/http_service.h"
+#include "net/http/http_service.h"
 #include "proto/copyset.pb.h"
 #include "proto/meta_wire.h"
 #include "raft/etcd/etcd_engine.h"
@@ -267,7 +267,7 @@ TEST_F(ServerTest, Metrics) {
   Format(7);
   ASSERT_EQ(Make(7, "f"), Code::kOk);
   auto http =
-      HttpService::Start("127.0.0.1", 0, [&] { return server->MetricsText(); }, [] { return "serving\n"; });
+      net::HttpService::Start("127.0.0.1", 0, [&] { return server->MetricsText(); }, [] { return "serving\n"; });
   ASSERT_TRUE(http.has_value());
   httplib::Client client("127.0.0.1", (*http)->port());
   auto page = client.Get("/metrics");
@@ -280,7 +280,7 @@ TEST_F(ServerTest, Metrics) {
         "curvefs_copyset_open_files{copyset=\"7\"} 0\n", "curvefs_log_sync_seconds_count "})
     EXPECT_NE(page->body.find(line), std::string::npos) << line;
   EXPECT_EQ(client.Get("/health")->body, "serving\n");
-  EXPECT_FALSE(HttpService::Start("127.0.0.1", (*http)->port(), nullptr, nullptr).has_value()) << "taken";
+  EXPECT_FALSE(net::HttpService::Start("127.0.0.1", (*http)->port(), nullptr, nullptr).has_value()) << "taken";
 }
 
 TEST_F(ServerTest, CommandsOfAnOfficeThatIsOverAreRefused) {

@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 
-namespace curvefs::metaserver {
+namespace curvefs::net {
 
 class HttpService {
  public:
@@ -27,4 +27,4 @@ class HttpService {
   std::unique_ptr<Rep> rep_;
 };
 
-}  // namespace curvefs::metaserver
+}  // namespace curvefs::net

@@ -1,4 +1,4 @@
-#include "metaserver/process/http_service.h"
+#include "net/http/http_service.h"
 
 #include <httplib.h>
 #include <pthread.h>
@@ -6,7 +6,7 @@
 #include <thread>
 #include <utility>
 
-namespace curvefs::metaserver {
+namespace curvefs::net {
 
 struct HttpService::Rep {
   httplib::Server server;
@@ -59,4 +59,4 @@ int HttpService::port() const {
   return rep_->port;
 }
 
-}  // namespace curvefs::metaserver
+}  // namespace curvefs::net

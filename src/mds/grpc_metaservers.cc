@@ -1,0 +1,84 @@
+// Commands to metaservers, over gRPC.
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+
+#include <map>
+#include <utility>
+
+#include "mds/etcd_channels.h"
+#include "mds/metaservers.h"
+#include "proto/meta_wire.h"
+
+namespace curvefs::mds {
+namespace {
+
+constexpr size_t kMostChannels =
+    10'000;  // then they are all made anew: metaservers that are gone are forgotten
+
+class GrpcMetaservers final : public Metaservers {
+ public:
+  GrpcMetaservers(Loop& loop, Duration limit)
+      : calls_(std::make_shared<EtcdChannels>(loop, limit, Channels())) {}
+  ~GrpcMetaservers() override { calls_->Close(); }
+
+  void Create(const std::string& address, const proto::CreateCopysetRequest& request, Done done) override {
+    Call<proto::CreateCopysetRequest, proto::CreateCopysetResponse>(address, "CreateCopyset", request,
+                                                                    std::move(done));
+  }
+  void Format(const std::string& address, const proto::FormatCopysetRequest& request, Done done) override {
+    Call<proto::FormatCopysetRequest, proto::FormatCopysetResponse>(address, "FormatCopyset", request,
+                                                                    std::move(done));
+  }
+
+ private:
+  using Channels = std::vector<std::shared_ptr<grpc::Channel>>;
+
+  template <typename Request, typename Response>
+  void Call(const std::string& address, const std::string& method, const Request& request, Done done) {
+    struct One {
+      grpc::ClientContext context;
+      Request request;
+      Response response;
+      Done done;
+    };
+    auto one = std::make_shared<One>();
+    one->request = request;
+    one->done = std::move(done);
+    SetDeadline(&one->context, calls_->attempt());
+    calls_->Enter(&one->context);
+    grpc::TemplatedGenericStub<Request, Response> stub(ChannelTo(address));
+    stub.UnaryCall(&one->context, "/curvefs.proto.CopysetService/" + method, {}, &one->request,
+                   &one->response, [one, calls = calls_, address](grpc::Status status) {
+                     calls->Post([one, address, status = std::move(status)] {
+                       auto tell = std::exchange(one->done, {});
+                       if (status.ok()) return tell(StatusOf(one->response.header()));
+                       tell({Code::kTimedOut, "metaserver " + address + ": " + status.error_message()});
+                     });
+                     calls->Leave(&one->context);
+                   });
+  }
+
+  const std::shared_ptr<grpc::Channel>& ChannelTo(const std::string& address) {
+    if (channels_.size() >= kMostChannels) channels_.clear();
+    auto& channel = channels_[address];
+    if (!channel) {
+      grpc::ChannelArguments arguments;
+      arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+      arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+      channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+    }
+    return channel;
+  }
+
+  const std::shared_ptr<EtcdChannels> calls_;  // for its way back to the loop
+  std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
+};
+
+}  // namespace
+
+std::unique_ptr<Metaservers> ConnectMetaservers(Loop& loop, Duration limit) {
+  return std::make_unique<GrpcMetaservers>(loop, limit);
+}
+
+}  // namespace curvefs::mds
