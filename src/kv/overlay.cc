@@ -1,5 +1,6 @@
 #include "kv/overlay.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace curvefs::kv {
@@ -46,11 +47,14 @@ Status Overlay::Scan(std::string_view begin, std::string_view end, const Visitor
 
 void Overlay::Put(std::string_view key, std::optional<std::string> value, uint64_t number) {
   auto it = changes_.lower_bound(key);
-  if (it != changes_.end() && it->first == key) {
-    it->second = {std::move(value), number};
-  } else {
-    changes_.emplace_hint(it, key, Change{std::move(value), number});
+  if (it == changes_.end() || it->first != key) {
+    changes_.emplace_hint(it, key, Change{{std::move(value), number}, {}});
+    return;
   }
+  Change& change = it->second;
+  if (change.number != number) change.hidden.push_back(std::move(static_cast<Version&>(change)));
+  change.value = std::move(value);
+  change.number = number;
 }
 
 void Overlay::Add(std::string_view encoded, uint64_t number) {
@@ -62,7 +66,17 @@ void Overlay::Add(std::string_view encoded, uint64_t number) {
 void Overlay::Forget(std::string_view encoded, uint64_t number) {
   WriteBatch::ForEachTrusted(encoded, [&](RecordType, std::string_view key, std::string_view) {
     auto it = changes_.find(key);
-    if (it != changes_.end() && it->second.number == number) changes_.erase(it);
+    if (it == changes_.end()) return;
+    Change& change = it->second;
+    if (change.number != number) {
+      auto hidden = std::ranges::find(change.hidden, number, &Version::number);
+      if (hidden != change.hidden.end()) change.hidden.erase(hidden);
+    } else if (change.hidden.empty()) {
+      changes_.erase(it);
+    } else {
+      static_cast<Version&>(change) = std::move(change.hidden.back());
+      change.hidden.pop_back();
+    }
   });
 }
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kv/view.h"
 #include "kv/write_batch.h"
@@ -29,8 +30,8 @@ class Overlay final : public View {
   void Set(std::string_view key, std::string_view value) { Put(key, std::string(value), 0); }
   void Del(std::string_view key) { Put(key, std::nullopt, 0); }
 
-  // Lays an encoded batch over the view, and takes it away again, but for keys that a later one has changed.
-  // `number`: not 0, rising.
+  // Lays an encoded batch over the view, and takes it away again, in whatever order: of the batches that are
+  // there the latest shows. `number`: not 0, rising.
   void Add(std::string_view encoded, uint64_t number);
   void Forget(std::string_view encoded, uint64_t number);
 
@@ -39,9 +40,12 @@ class Overlay final : public View {
   WriteBatch ToBatch() const;
 
  private:
-  struct Change {
+  struct Version {
     std::optional<std::string> value;  // nullopt: deleted
     uint64_t number = 0;               // of the batch that made it
+  };
+  struct Change : Version {
+    std::vector<Version> hidden;  // by it, of earlier batches, in their order
   };
   void Put(std::string_view key, std::optional<std::string> value, uint64_t number);
 

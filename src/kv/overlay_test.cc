@@ -117,6 +117,39 @@ TEST(OverlayTest, RandomChangesMatchAMap) {
 }
 
 // A replicated copyset: batches that are proposed lie over the state until they are applied to it.
+// A proposal that came to nothing, while one before it is still under way: what that one wrote shows again.
+TEST(Overlay, WhatALaterBatchHidIsThereAgainWhenThatIsGone) {
+  MapView base;
+  Overlay overlay(base);
+  auto batch = [](std::string_view value) {
+    WriteBatch b;
+    if (value.empty()) {
+      b.Del("counter");
+    } else {
+      b.Set("counter", value);
+    }
+    return std::string(b.encoded());
+  };
+  auto get = [&] {
+    std::string value;
+    return overlay.Get("counter", &value).ok() ? value : "none";
+  };
+  overlay.Add(batch("20"), 1);
+  overlay.Add(batch("21"), 2);
+  overlay.Add(batch(""), 3);
+  overlay.Add(batch("22"), 4);
+  EXPECT_EQ(get(), "22");
+  overlay.Forget(batch("22"), 4);
+  EXPECT_EQ(get(), "none");
+  overlay.Forget(batch("21"), 2);  // out of order
+  EXPECT_EQ(get(), "none");
+  overlay.Forget(batch(""), 3);
+  EXPECT_EQ(get(), "20");
+  overlay.Forget(batch("20"), 1);
+  EXPECT_EQ(get(), "none");
+  EXPECT_TRUE(overlay.empty());
+}
+
 TEST(Overlay, BatchesComeAndGoButForKeysThatALaterOneChanged) {
   MapView base;
   base.pairs = {{"a", "0"}, {"b", "0"}};
