@@ -207,7 +207,7 @@ Operation DecodeOperation(Body& body, uint32_t opcode, Dialect dialect, client::
     case FUSE_BATCH_FORGET:
       return DecodeBatchForget(body);
     case FUSE_GETATTR:
-      return GetAttr{};
+      return GetAttr{(body.Struct<fuse_getattr_in>().getattr_flags & FUSE_GETATTR_FH) != 0};
     case FUSE_SETATTR:
       return DecodeSetAttr(body);
     case FUSE_READLINK:

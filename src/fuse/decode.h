@@ -26,7 +26,9 @@ struct Forget {
 struct BatchForget {
   std::vector<std::pair<InodeId, uint64_t>> items;
 };
-struct GetAttr {};
+struct GetAttr {
+  bool by_handle = false;  // by one who has the file open, or of what is about to be written to it
+};
 struct SetAttributes {
   client::SetAttr change;
 };

@@ -7,6 +7,7 @@
 #include "fuse/decode.h"
 #include "fuse/inbox.h"
 #include "fuse/log.h"
+#include "fuse/lost_writes.h"
 #include "fuse/reply.h"
 #include "fuse/seeker.h"
 
@@ -98,6 +99,7 @@ class Handlers {
   const HandlerOptions options_;
   Log& log_;
   Seeker seeker_;
+  LostWrites lost_;
 };
 
 }  // namespace curvefs::fuse

@@ -30,7 +30,13 @@ void Handlers::Done(const Exchange& x, const Status& status) {
 
 // Attributes.
 
-void Handlers::On(Exchange& x, const GetAttr&) {
+void Handlers::On(Exchange& x, const GetAttr& op) {
+  if (op.by_handle && vfs_.HasWriters(x.request.inode)) {
+    if (auto failure = lost_.Take(x.request.inode)) {
+      x.reply.Error(ToErrno(*failure));
+      return;
+    }
+  }
   Result<meta::Inode> inode = vfs_.GetAttr(x.request.inode);
   if (!inode) return Fail(x, inode.error());
   x.reply.Structs(EncodeAttrOut(*inode, !options_.shared));
@@ -93,12 +99,19 @@ void Handlers::On(Exchange& x, const Write& op) {
   flags.caller = x.request.caller;
   Result<size_t> written =
       vfs_.Write(x.request.inode, op.handle, op.offset, x.workspace.inbox.Take(op.data), flags);
-  if (!written) return Fail(x, written.error());
+  if (!written) {
+    if (flags.from_page_cache) {
+      lost_.Note(x.request.inode, written.error().code());
+      InvalidateAttributes(x.reply.fd(), x.request.inode);
+    }
+    return Fail(x, written.error());
+  }
   x.reply.Structs(fuse_write_out{.size = static_cast<uint32_t>(std::min(*written, size))});
 }
 
 void Handlers::On(Exchange& x, const Release& op) {
   vfs_.Release(x.request.inode, op.handle);
+  if (!vfs_.HasWriters(x.request.inode)) (void)lost_.Take(x.request.inode);  // told at close
   x.reply.Ok();
 }
 

@@ -220,6 +220,33 @@ TEST_F(SessionTest, Attributes) {
             "setattr 11/12/13/0 42 " + std::to_string(what) + " 04755 0 0 10 0 3000000004 0");
 }
 
+// What the kernel could not write back its writer learns at the next write(2), which asks for attributes.
+TEST_F(SessionTest, AWriterIsToldOfALostWriteBackOnce) {
+  Start();
+  fake().has_writers = true;
+  fake().fail = Code::kNoSpace;
+  fuse_write_in in{.fh = 1, .offset = 0, .size = 3, .write_flags = FUSE_WRITE_CACHE};
+  const uint64_t unique = Send(FUSE_WRITE, 42, Bytes(in) + "abc");
+  Reply notification = Receive();
+  EXPECT_EQ(-notification.error, FUSE_NOTIFY_INVAL_INODE);
+  EXPECT_EQ(notification.As<fuse_notify_inval_inode_out>().off, -1);  // attributes, not pages
+  Reply reply = Receive();
+  EXPECT_EQ(reply.unique, unique);
+  EXPECT_EQ(reply.error, ENOSPC);
+  fake().fail = Code::kOk;
+  const fuse_getattr_in by_handle{.getattr_flags = FUSE_GETATTR_FH, .dummy = 0, .fh = 1};
+  EXPECT_EQ(Call(FUSE_GETATTR, 42, Bytes(fuse_getattr_in{})).error, 0);  // stat(2) by name is not a writer's
+  EXPECT_EQ(Call(FUSE_GETATTR, 43, Bytes(by_handle)).error, 0);          // another file
+  EXPECT_EQ(Call(FUSE_GETATTR, 42, Bytes(by_handle)).error, ENOSPC);
+  EXPECT_EQ(Call(FUSE_GETATTR, 42, Bytes(by_handle)).error, 0);
+  // Without the page cache the call itself has told.
+  fake().fail = Code::kNoSpace;
+  in.write_flags = 0;
+  EXPECT_EQ(Call(FUSE_WRITE, 42, Bytes(in) + "abc").error, ENOSPC);
+  fake().fail = Code::kOk;
+  EXPECT_EQ(Call(FUSE_GETATTR, 42, Bytes(by_handle)).error, 0);
+}
+
 TEST_F(SessionTest, DirectoriesLookLikeDirectories) {
   Start();
   fake().entry.inode.mode = S_IFDIR | 0755;

@@ -93,6 +93,9 @@ expect 0 "$curvefs" quota set "$mnt/q" --bytes 10M --inodes 5
 expect 0 "$curvefs" quota set "$mnt/q/inner" --bytes 1M
 expect 0 dd if=/dev/zero of="$mnt/q/inner/a" bs=64K count=16 conv=fsync
 expect 1 dd if=/dev/zero of="$mnt/q/inner/b" bs=64K count=1 conv=fsync; says "quota exceeded"
+# Through the kernel's cache as well: who writes until the space is used up comes to an end.
+expect 1 timeout 60 dd if=/dev/zero of="$mnt/q/endless" bs=1M; says "quota exceeded"
+rm -f "$mnt/q/endless"
 expect 1 dd if=/dev/zero of="$mnt/q/inner/b" bs=64K count=1 oflag=direct; says "quota exceeded"
 expect 1 truncate -s 1 "$mnt/q/inner/b"; says "quota exceeded"
 expect 1 mv "$mnt/zeros2" "$mnt/q/inner/"; says "quota exceeded"
