@@ -164,6 +164,17 @@ fi
 expect 32 "$curvefs" mount --standalone "$fs" "$mnt" --meta-memory 64MiB; says "rocksdb"
 expect 32 "$curvefs" mount --standalone "$fs" "$mnt" --meta-engine rocksdb; says "memory engine"
 
+# Relative paths are those of the shell, also for the process in the background.
+echo "open sesame" >"$work/pass"
+mkdir "$work/warm"
+expect 0 cd "$work"
+expect 0 "$curvefs" mount --standalone enc mnt --encrypt-passphrase-file pass --cache-dir warm --log-file enc.log
+holds mounted
+holds '[ -n "$(ls "$work/warm")" ]'
+expect 0 "$curvefs" umount mnt
+holds 'grep -q "is mounted" "$work/enc.log"'
+expect 0 cd /
+
 # A directory of a newer format is refused.
 sed -i 's/^format = 1/format = 99/' "$fs/curvefs.toml"
 expect 32 "$curvefs" mount --standalone "$fs" "$mnt"; says "format 99"
