@@ -16,6 +16,18 @@ int Complain(std::string_view command, const Status& status, int exit_code) {
 
 namespace {
 
+// The words that were to name a command, if there is no such command; empty otherwise.
+std::string UnknownCommand(CLI::App* at, int argc, char** argv) {
+  std::string words;
+  for (int i = 1; i < argc && at->get_require_subcommand_min() > 0 && argv[i][0] != '-'; ++i) {
+    words += (i > 1 ? " " : "") + std::string(argv[i]);
+    const auto named = at->get_subcommands([&](const CLI::App* a) { return a->check_name(argv[i]); });
+    if (named.empty()) return words;
+    at = named.front();
+  }
+  return {};
+}
+
 // What a command has printed counts when it is written. For all commands, at their end.
 int FlushOutput(int exit_code) {
   const bool failed = std::ferror(stdout) != 0;
@@ -31,6 +43,10 @@ int FlushOutput(int exit_code) {
 }
 
 int Run(CLI::App& app, int argc, char** argv, const int& exit_code) {
+  if (std::string words = UnknownCommand(&app, argc, argv); !words.empty()) {
+    return Complain("", {Code::kInvalid, "there is no command '" + words + "'; 'curvefs --help' lists them"},
+                    kExitUsage);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

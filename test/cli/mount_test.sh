@@ -20,7 +20,8 @@ for command in mount umount info fsck dump load config version; do
   expect 0 "$curvefs" $command --help; says "Examples:"
 done
 expect 16 "$curvefs"
-expect 16 "$curvefs" bake
+expect 16 "$curvefs" bake; says "no command 'bake'"
+expect 16 "$curvefs" quota bake; says "no command 'quota bake'"
 expect 16 "$curvefs" mount --standalone "$fs"
 expect 16 "$curvefs" mount --standalone "$fs" "$mnt" --commit-interval 1h; says "commit-interval"
 expect 16 "$curvefs" mount --standalone "$fs" "$mnt" -o bogus; says "bogus"
