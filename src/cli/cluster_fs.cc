@@ -10,7 +10,6 @@ namespace curvefs::cli {
 namespace {
 
 constexpr std::string_view kScheme = "meta://";
-constexpr std::string_view kDirectory = "dir:";
 constexpr Duration kLook = std::chrono::seconds(2);
 constexpr Duration kFirstAnswer = std::chrono::seconds(15);  // somebody waits for the mount
 
@@ -68,11 +67,11 @@ Result<ClusterPlace> ParseClusterPlace(std::string_view text) {
 }
 
 Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions options) {
-  if (!options.data.starts_with(kDirectory) || options.data.size() == kDirectory.size()) {
+  if (!options.data.starts_with(kDirectoryData) || options.data.size() == kDirectoryData.size()) {
     return Fail(Code::kInvalid, "--data dir:PATH is needed: a directory that every mount of " +
                                     options.place.ToString() + " reaches, and that holds its data");
   }
-  const std::string path = options.data.substr(kDirectory.size());
+  const std::string path = options.data.substr(kDirectoryData.size());
   CURVEFS_TRY(const bool there, disk.Exists(path));
   if (!there)
     return Fail(Code::kNotFound, "--data: " + path + " does not exist; make it first: mkdir " + path);

@@ -28,6 +28,8 @@ inline bool IsClusterPlace(std::string_view text) {
 }
 Result<ClusterPlace> ParseClusterPlace(std::string_view text);  // kInvalid
 
+constexpr std::string_view kDirectoryData = "dir:";  // what --data begins with
+
 struct ClusterFsOptions {
   ClusterPlace place;
   std::string data;     // dir:PATH

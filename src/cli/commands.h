@@ -50,7 +50,8 @@ int MountHelperMain(int argc, char** argv);
 // (docs/adr/0005). Returns only if that fails.
 int BecomeServer(const std::string& server, std::string_view command, std::vector<std::string> args);
 
-// Prints "curvefs COMMAND: message" to standard error; returns `exit_code`.
+// Prints "curvefs COMMAND: message" ("curvefs: message" if it is empty) to standard error; returns
+// `exit_code`.
 int Complain(std::string_view command, const Status& status, int exit_code);
 
 }  // namespace curvefs::cli

@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "object/coded/data_key.h"
+#include "object/s3/location.h"
+
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
@@ -78,6 +81,13 @@ std::string UserText(const DirUser& user) {
 uint32_t FormatOf(const FsDescription& d) {
   const bool coded = d.compress != object::Compression::kNone || !d.wrapped_key.empty();
   return d.place.data.empty() && !coded ? 1 : 2;
+}
+
+Status CheckPlace(const DataPlace& place) {
+  if (place.data.empty()) return {};
+  CURVEFS_TRY(auto location, object::s3::Location::Parse(place.data));
+  CURVEFS_TRY(auto endpoint, object::s3::Endpoint::Parse(place.s3_endpoint));
+  return {};
 }
 
 std::string ParentOf(const std::string& path) {
@@ -171,6 +181,11 @@ Result<FsDescription> ParseDescription(std::string_view text, const std::string&
                                                std::to_string(kDirFormat) +
                                                "; use the version of curvefs that made it, or a newer one");
   }
+  for (const char* key : {"uuid", "name", "engine", "data", "s3_endpoint", "s3_region", "s3_style", "s3_ca",
+                          "compress", "wrapped_key", "state"}) {
+    // Else it would count as absent: objects would be looked for where they are not.
+    if (table.contains(key) && !table[key].is_string()) return damaged(std::string(key) + " is no text");
+  }
   FsDescription d;
   d.format = static_cast<uint32_t>(*format);
   d.uuid = table["uuid"].value_or(std::string());
@@ -185,7 +200,10 @@ Result<FsDescription> ParseDescription(std::string_view text, const std::string&
   auto compress = object::ParseCompression(table["compress"].value_or(std::string("none")));
   if (!compress) return damaged(compress.error().message());
   d.compress = *compress;
+  if (Status place = CheckPlace(d.place); !place.ok()) return damaged(place.message());
   d.wrapped_key = table["wrapped_key"].value_or(std::string());
+  if (auto with = object::WrappedWith(d.wrapped_key); !d.wrapped_key.empty() && !with)
+    return damaged(with.error().message());
   auto state = std::ranges::find(kStates, table["state"].value_or(std::string()));
   if (state == kStates.end()) return damaged("no valid state");
   d.state = static_cast<FsDescription::State>(state - kStates.begin());
@@ -194,9 +212,8 @@ Result<FsDescription> ParseDescription(std::string_view text, const std::string&
   d.engine = *engine;
   if (!UuidBytes(d.uuid)) return damaged("no valid uuid");
   if (d.chunk_size != kChunkSize || d.block_size != kBlockSize) {
-    return Fail(Code::kUnsupportedVersion, path + ": chunks of " + std::to_string(d.chunk_size) +
-                                               " and blocks of " + std::to_string(d.block_size) +
-                                               " bytes are not supported by this program");
+    return damaged("chunks of " + std::to_string(d.chunk_size) + " and blocks of " +
+                   std::to_string(d.block_size) + " bytes, which this format does not have");
   }
   return d;
 }
@@ -214,6 +231,8 @@ Result<std::unique_ptr<FsDir>> FsDir::Open(Disk& disk, std::string path, Create 
     described = std::ranges::find(names, kDescriptionFile.substr(1)) != names.end();
     auto other = std::ranges::find_if_not(names, IsNothing);
     if (!described && other != names.end()) {
+      if (create == Create::kNo || read_only)
+        return Fail(Code::kNotFound, name + " is no CurveFS file system (it holds '" + *other + "')");
       return Fail(Code::kExists, name + " is not a CurveFS file system and not empty (it holds '" + *other +
                                      "'); give an empty or a new directory");
     }

@@ -47,6 +47,13 @@ TEST(FsDir, DamagedDescriptionsAreRefused) {
                           {"state = \"making\"", "state = \"odd\""},
                           {"engine = \"memory\"", "engine = \"punch cards\""},
                           {"uuid = \"01", "uuid = \"zz"},
+                          {"chunk_size = ", "chunk_size = 1"},
+                          {"block_size = ", "block_size = -"},
+                          {"state = ", "data = \"s4://b\"\nstate = "},
+                          {"state = ", "data = \"s3://b\"\ns3_endpoint = \"gopher://h\"\nstate = "},
+                          {"state = ", "wrapped_key = \"rusty\"\nstate = "},
+                          {"state = ", "data = 5\nstate = "},
+                          {"state = ", "compress = \"arj\"\nstate = "},
                           {"= ", "== "}}) {
     std::string text = good;
     text.replace(text.find(from), std::string_view(from).size(), to);
@@ -78,6 +85,14 @@ TEST(FsDir, SomebodyElsesDirectoryIsLeftAlone) {
   ASSERT_FALSE(dir);
   EXPECT_EQ(dir.error().code(), Code::kExists);
   EXPECT_NE(dir.error().message().find("thesis.tex"), std::string::npos);
+  // Who does not want to make a file system is not told how.
+  for (bool read_only : {false, true}) {
+    dir = Open(disk, read_only ? FsDir::Create::kIfEmpty : FsDir::Create::kNo, read_only);
+    ASSERT_FALSE(dir);
+    EXPECT_EQ(dir.error().code(), Code::kNotFound);
+    EXPECT_NE(dir.error().message().find("no CurveFS file system"), std::string::npos);
+    EXPECT_EQ(dir.error().message().find("empty"), std::string::npos) << dir.error().message();
+  }
   EXPECT_EQ(disk.Files().size(), 1u);
 }
 

@@ -36,6 +36,11 @@ std::optional<uint64_t> NumberAttribute(const std::string& path, const std::stri
   return std::strtoull(text, nullptr, 10);
 }
 
+uint64_t Number(const Json& j, const char* field) {
+  auto found = j.find(field);
+  return found != j.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
+}
+
 Result<Json> Ask(const std::string& path) {
   std::string text(kMaxXattrValue, '\0');
   ssize_t n = ::lgetxattr(path.c_str(), kAttribute, text.data(), text.size());
@@ -50,6 +55,7 @@ Result<Json> Ask(const std::string& path) {
   Json j = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   struct stat st{};
   if (j.is_object() && ::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) {
+    j["entries"] = Number(j, "length");
     for (const char* figure : kDirectoryFigures) {
       if (auto value = NumberAttribute(path, std::string("curvefs.dir.") + figure)) j[figure] = *value;
     }
@@ -60,10 +66,6 @@ Result<Json> Ask(const std::string& path) {
   return j;
 }
 
-uint64_t Number(const Json& j, const char* field) {
-  auto found = j.find(field);
-  return found != j.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
-}
 std::string Text(const Json& j, const char* field) {
   auto found = j.find(field);
   return found != j.end() && found->is_string() ? found->get<std::string>() : std::string();
@@ -71,9 +73,13 @@ std::string Text(const Json& j, const char* field) {
 
 void Print(const std::string& path, const Json& j) {
   auto u = [](uint64_t v) { return static_cast<unsigned long long>(v); };
-  std::printf("%s\n  inode      %llu\n  partition  %llu\n  length     %llu (%s)\n", path.c_str(),
-              u(Number(j, "inode")), u(Number(j, "partition")), u(Number(j, "length")),
-              RoundedSize(Number(j, "length")).c_str());
+  std::printf("%s\n  inode      %llu\n  partition  %llu\n", path.c_str(), u(Number(j, "inode")),
+              u(Number(j, "partition")));
+  if (j.contains("entries")) {
+    std::printf("  entries    %llu\n", u(Number(j, "entries")));
+  } else {
+    std::printf("  length     %llu (%s)\n", u(Number(j, "length")), RoundedSize(Number(j, "length")).c_str());
+  }
   if (j.contains("rfiles")) {
     std::printf("  below it   %llu files, %llu directories, %llu bytes (%s)\n", u(Number(j, "rfiles")),
                 u(Number(j, "rsubdirs")), u(Number(j, "rbytes")), RoundedSize(Number(j, "rbytes")).c_str());

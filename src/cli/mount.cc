@@ -187,7 +187,7 @@ std::vector<std::string> CacheDirs(const MountConfig& c) {
   std::string_view list = c.cache_dir;
   while (!list.empty()) {
     const size_t end = std::min(list.find(':'), list.size());
-    if (end > 0) dirs.push_back(AbsolutePath(std::string(list.substr(0, end))));
+    if (end > 0) dirs.emplace_back(list.substr(0, end));
     list.remove_prefix(std::min(end + 1, list.size()));
   }
   return dirs;
@@ -277,11 +277,8 @@ Status ServeSession(const MountRequest& r, client::Vfs& vfs, const std::string& 
 Status ServeStandalone(const MountRequest& r, EarlyMessages& early, Readiness& readiness) {
   StandaloneOptions options = ToStandaloneOptions(r);
   const MountConfig& c = r.config;
-  CURVEFS_TRY(options.stack.secret,
-              ReadSecret(Disk::Posix(),
-                         c.encrypt_passphrase_file.empty() ? "" : AbsolutePath(c.encrypt_passphrase_file),
-                         c.encrypt_rsa_key.empty() ? "" : AbsolutePath(c.encrypt_rsa_key),
-                         std::getenv(kPassphraseVariable)));
+  CURVEFS_TRY(options.stack.secret, ReadSecret(Disk::Posix(), c.encrypt_passphrase_file, c.encrypt_rsa_key,
+                                               std::getenv(kPassphraseVariable)));
   CURVEFS_TRY(auto fs, Standalone::Open(r.dir, std::move(options)));
   const std::string engine(EngineName(fs->dir().description().engine));
   if (r.config.is_given("meta-memory") && fs->dir().description().engine == metaserver::MetaEngine::kMemory) {
@@ -310,8 +307,7 @@ Status ServeCluster(const MountRequest& r, EarlyMessages& early, Readiness& read
   (void)::gethostname(host, sizeof host - 1);
   options.cluster = r.config.cluster;
   options.timeout = r.config.timeout;
-  auto file = [](const std::string& name) { return name.empty() ? name : AbsolutePath(name); };
-  options.tls = {.ca = file(r.config.tls_ca), .cert = file(r.config.tls_cert), .key = file(r.config.tls_key)};
+  options.tls = {.ca = r.config.tls_ca, .cert = r.config.tls_cert, .key = r.config.tls_key};
   options.owner = std::string(host) + " " + std::to_string(::getpid()) + " " + r.mount_point;
   if (LogTarget(r) != "-") CURVEFS_CHECK_OK(StartLog(LogTarget(r), r.config.log_level));
   early.Replay();
@@ -341,7 +337,31 @@ Status AskMount(const MountRequest& r) {
   return {};
 }
 
+// Symbolic links stay as they are: what they lead to may be exchanged while the file system lives.
+std::string Absolute(const std::string& path) {
+  std::error_code error;
+  std::string absolute = std::filesystem::absolute(path, error).string();
+  return error ? path : absolute;
+}
+
 }  // namespace
+
+void MakePathsAbsolute(MountRequest* request) {
+  MountConfig& c = request->config;
+  for (std::string* file : {&c.encrypt_passphrase_file, &c.encrypt_rsa_key, &c.s3_ca, &c.tls_ca, &c.tls_cert,
+                            &c.tls_key, &c.log_file}) {
+    const bool special = file == &c.log_file && (c.log_file == "-" || c.log_file == "syslog");
+    if (!file->empty() && !special) *file = Absolute(*file);
+  }
+  if (c.data.starts_with(kDirectoryData) && c.data.size() > kDirectoryData.size())
+    c.data = std::string(kDirectoryData) + Absolute(c.data.substr(kDirectoryData.size()));
+  std::string cache_dirs;
+  for (const std::string& dir : CacheDirs(c))
+    cache_dirs += (cache_dirs.empty() ? "" : ":") + AbsolutePath(dir);
+  c.cache_dir = std::move(cache_dirs);
+  if (!request->dir.empty()) request->dir = AbsolutePath(request->dir);
+  if (!request->mount_point.empty()) request->mount_point = AbsolutePath(request->mount_point);
+}
 
 StandaloneOptions ToStandaloneOptions(const MountRequest& r) {
   const MountConfig& c = r.config;
@@ -357,7 +377,7 @@ StandaloneOptions ToStandaloneOptions(const MountRequest& r) {
                .s3_endpoint = given("s3-endpoint", c.s3_endpoint),
                .s3_region = given("s3-region", c.s3_region),
                .s3_style = given("s3-style", c.s3_style),
-               .s3_ca = given("s3-ca", c.s3_ca.empty() ? "" : AbsolutePath(c.s3_ca)),
+               .s3_ca = given("s3-ca", c.s3_ca),
                .s3_sign_payload = c.s3_payload == "signed",
                .s3_uploads = c.s3_uploads,
                .s3_downloads = c.s3_downloads,

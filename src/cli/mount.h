@@ -9,6 +9,7 @@
 
 namespace curvefs::cli {
 
+// Paths are absolute, those of the knobs too: the process in the background leaves the working directory.
 struct MountRequest {
   std::string dir;          // DIR of --standalone; empty: it is
   std::string cluster;      // the place of a cluster's file system, see cluster_fs.h
@@ -16,6 +17,9 @@ struct MountRequest {
   MountConfig config;
   bool foreground = false;
 };
+
+// Takes relative paths as from the working directory. To be called once, before Mount.
+void MakePathsAbsolute(MountRequest* request);
 
 // Mounts. In the background: returns once the mount has answered. In the foreground: returns when it has been
 // unmounted.

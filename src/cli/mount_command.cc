@@ -8,7 +8,6 @@
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "cli/mount.h"
-#include "cli/mounts.h"
 
 namespace curvefs::cli {
 namespace {
@@ -26,12 +25,13 @@ int RunMount(const MountArgs& args, int usage_code) {
   auto config = MakeMountConfig([](const char* name) { return std::getenv(name); }, args.options, args.flags);
   if (!config) return Complain("mount", config.error(), usage_code);
   MountRequest request{
-      .dir = args.cluster.empty() ? AbsolutePath(args.standalone) : "",
+      .dir = args.cluster.empty() ? args.standalone : "",
       .cluster = args.cluster,
-      .mount_point = AbsolutePath(args.mount_point),
+      .mount_point = args.mount_point,
       .config = *std::move(config),
       .foreground = args.foreground,
   };
+  MakePathsAbsolute(&request);
   Status status = Mount(request);
   return status.ok() ? kExitOk : Complain("mount", status, kExitMountFailed);
 }

@@ -28,6 +28,10 @@ Json ToJson(const ControlFields& fields) {
   return j;
 }
 
+void Print(const Json& j) {
+  std::printf("%s\n", j.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+}
+
 std::string LimitText(uint64_t limit, bool size) {
   if (limit == 0) return "-";
   return size ? FormatSize(limit) : std::to_string(limit);
@@ -54,7 +58,7 @@ Result<ControlFields> Ask(const QuotaArgs& args, const std::string& command, Con
 Status ShowOne(const QuotaArgs& args, const std::string& command, ControlFields arguments) {
   CURVEFS_TRY(ControlFields f, Ask(args, command, std::move(arguments)));
   if (args.json) {
-    std::printf("%s\n", ToJson(f).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+    Print(ToJson(f));
   } else {
     PrintHeader();
     PrintRow(f);
@@ -72,6 +76,14 @@ Status Set(const QuotaArgs& args) {
   return ShowOne(args, "quota_set", std::move(arguments));
 }
 
+// Says nothing, but for --json.
+Status Remove(const QuotaArgs& args) {
+  ControlFields none = {{"bytes", uint64_t{0}}, {"inodes", uint64_t{0}}};
+  if (args.json) return ShowOne(args, "quota_set", std::move(none));
+  auto gone = Ask(args, "quota_set", std::move(none));
+  return gone ? Status() : gone.error();
+}
+
 Status List(const QuotaArgs& args) {
   Json all = Json::array();
   if (!args.json) PrintHeader();
@@ -82,24 +94,40 @@ Status List(const QuotaArgs& args) {
                   PrintRow(f);
                 }
               }));
-  if (args.json) std::printf("%s\n", all.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  if (args.json) Print(all);
   return {};
 }
 
 // Exit codes as those of fsck.
 Result<int> Check(const QuotaArgs& args) {
+  Json paths = Json::array();
   CURVEFS_TRY(ControlFields end,
-              Ask(args, "quota_check", {{"repair", args.repair}}, [](const ControlFields& f) {
-                std::printf("wrong: %s\n", FieldOr<std::string>(f, "path", "?").c_str());
+              Ask(args, "quota_check", {{"repair", args.repair}}, [&](const ControlFields& f) {
+                const std::string path = FieldOr<std::string>(f, "path", "?");
+                if (args.json) {
+                  paths.push_back(path);
+                } else {
+                  std::printf("wrong: %s\n", path.c_str());
+                }
               }));
   const uint64_t wrong = FieldOr<uint64_t>(end, "wrong", 0);
+  const int code = wrong == 0 ? kExitOk : args.repair ? kExitRepaired : kExitErrorsLeft;
+  if (args.json) {
+    Print({{"exit_code", code},
+           {"files", FieldOr<uint64_t>(end, "files", 0)},
+           {"directories", FieldOr<uint64_t>(end, "directories", 0)},
+           {"wrong", wrong},
+           {"repaired", args.repair ? wrong : 0},
+           {"wrong_directories", std::move(paths)}});
+    return code;
+  }
   std::printf("%llu files, %llu directories: %s\n",
               static_cast<unsigned long long>(FieldOr<uint64_t>(end, "files", 0)),
               static_cast<unsigned long long>(FieldOr<uint64_t>(end, "directories", 0)),
               wrong == 0    ? "the figures are right"
               : args.repair ? "the figures were wrong, and are right now"
                             : "figures are wrong; --repair sets them right");
-  return wrong == 0 ? kExitOk : args.repair ? kExitRepaired : kExitErrorsLeft;
+  return code;
 }
 
 int ExitCodeOf(const Status& s) {
@@ -135,12 +163,11 @@ void AddQuota(CLI::App& app, int* exit_code) {
   list->add_flag("--json", args->json, "Print a JSON array");
   list->callback([=] { *exit_code = ExitCodeOf(List(*args)); });
   CLI::App* remove = add("remove", "Take all limits of a directory away");
-  remove->callback([=] {
-    auto gone = Ask(*args, "quota_set", {{"bytes", uint64_t{0}}, {"inodes", uint64_t{0}}});
-    *exit_code = ExitCodeOf(gone ? Status() : gone.error());
-  });
+  remove->add_flag("--json", args->json, "Print a JSON object");
+  remove->callback([=] { *exit_code = ExitCodeOf(Remove(*args)); });
   CLI::App* check = add("check", "Count everything anew, and compare with the figures that are kept");
   check->add_flag("--repair", args->repair, "Set wrong figures right");
+  check->add_flag("--json", args->json, "Print a JSON object");
   check->callback([=] {
     auto code = Check(*args);
     *exit_code = code ? *code : ExitCodeOf(code.error());

@@ -3,6 +3,15 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/log.h"
+#include "base/mutex.h"
 #include "test/support/sim_disk.h"
 
 namespace curvefs::cli {
@@ -85,6 +94,50 @@ TEST(Standalone, WhatWasSyncedSurvivesACrash) {
     EXPECT_EQ(Read(**fs, "kept"), large) << "seed " << seed;
     EXPECT_TRUE((*fs)->Shutdown().ok());
   }
+}
+
+TEST(Standalone, DeletingThatFailsIsLoggedWhenItBeginsAndWhenItWorksAgain) {
+  Mutex mu;
+  std::vector<std::string> said;
+  auto lines = [&](std::string_view what) {
+    MutexLock lock(mu);
+    return std::ranges::count_if(said, [&](const std::string& line) { return line.contains(what); });
+  };
+  SetLogSink([&](LogLevel, const std::string& line) {
+    MutexLock lock(mu);
+    said.push_back(line);
+  });
+  SimDisk disk;
+  StandaloneOptions options = Options();
+  options.copyset.background = true;
+  options.copyset.commit_interval = std::chrono::milliseconds(5);
+  auto fs = Open(disk, options);
+  ASSERT_TRUE(fs) << fs.error().ToString();
+  auto soon = [&](const std::function<bool()>& is) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!is() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    return is();
+  };
+  for (int time = 1; time <= 2; ++time) {
+    Write(**fs, "f", std::string(1 << 20, 'x'));
+    ASSERT_TRUE((*fs)->vfs().SyncFs().ok());
+    auto entry = (*fs)->vfs().Lookup(kRoot, kRootInode, "f");
+    ASSERT_TRUE(entry);
+    disk.FailNth(SimDisk::Op::kRemove, 1, Code::kIo, 1'000'000);
+    ASSERT_TRUE((*fs)->vfs().Unlink(kRoot, kRootInode, "f").ok());
+    (*fs)->vfs().Forget(entry->inode.id, 2);
+    EXPECT_TRUE(soon([&] { return lines("deleting in the background fails") == time; }));
+    const uint64_t tried = disk.count(SimDisk::Op::kRemove);
+    EXPECT_TRUE(soon([&] { return disk.count(SimDisk::Op::kRemove) >= tried + 10; }));
+    EXPECT_EQ(lines("deleting in the background"), 2 * time - 1);
+    disk.ClearFaults();
+    EXPECT_TRUE(soon([&] { return lines("deleting in the background works again") == time; }));
+    EXPECT_EQ((*fs)->copyset().stats().freed_objects_waiting, 0u);
+  }
+  EXPECT_TRUE((*fs)->Shutdown().ok());
+  fs->reset();
+  SetLogSink(nullptr);
+  EXPECT_EQ(lines("deleting"), 4);
 }
 
 TEST(Standalone, ASecondUserIsRefused) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/log.h"
@@ -222,9 +223,15 @@ void Copyset::CommitTick() {
 void Copyset::Housekeep() {
   // Failures are not lost: what could not be deleted or reclaimed stays queued, here and on disk.
   Status reclaimed = ReclaimReleased(), deleted = DeleteFreed(), swept = SweepDeferred();
-  for (const Status& s : {reclaimed, deleted, swept}) {
-    if (!s.ok() && !commit_failing_)
-      Log(LogLevel::kWarning, dir_ + ": deleting in the background: " + s.ToString());
+  const Status& failed = !reclaimed.ok() ? reclaimed : !deleted.ok() ? deleted : swept;
+  if (!failed.ok()) {
+    if (!commit_failing_ && !std::exchange(housekeeping_failing_, true)) {
+      Log(LogLevel::kWarning,
+          dir_ + ": deleting in the background fails, and is tried again: " + failed.ToString());
+    }
+  } else if (housekeeping_failing_ && !deleting_fails_) {
+    housekeeping_failing_ = false;
+    Log(LogLevel::kInfo, dir_ + ": deleting in the background works again");
   }
   housekeeping_loop_->After(options_.commit_interval, [this] { Housekeep(); });
 }
@@ -240,6 +247,7 @@ Status Copyset::DeleteFreed() {
     left = freed_.size();
   }
   Status first;
+  bool tried = false;
   while (left > 0 && (first.ok() || Clock::System().Steady() - began < kPatience)) {
     std::vector<Pending> batch;
     {
@@ -256,6 +264,7 @@ Status Copyset::DeleteFreed() {
     std::vector<object::ObjectName> names;
     names.reserve(batch.size());
     for (const auto& p : batch) names.push_back(p.name);
+    tried = true;
     Status s = objects_.DeleteMany(names);
     if (s.ok()) {
       s = Change([&](meta::Txn& txn) {
@@ -273,7 +282,8 @@ Status Copyset::DeleteFreed() {
     freed_.insert(freed_.end(), batch.begin(), batch.end());
     if (first.ok()) first = std::move(s);
   }
-  deleting_fails_ = !first.ok();
+  // Those that failed may wait behind some that are not durable yet, and then nothing is known anew.
+  if (tried || left == 0) deleting_fails_ = !first.ok();
   return first;
 }
 

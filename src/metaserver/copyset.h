@@ -191,6 +191,7 @@ class Copyset {
   std::string sparse_next_ CURVEFS_GUARDED_BY(sparse_search_mu_);
   std::atomic<uint64_t> sweep_below_{0};  // of a sweep that had to be put off: chunk ids of before the start
   std::atomic<bool> deleting_fails_{false};
+  bool housekeeping_failing_ = false;  // and the log says so; of the housekeeping loop
 
   std::unique_ptr<ThreadLoop> commit_loop_, housekeeping_loop_;
 };

@@ -277,6 +277,7 @@ class ReplicatedCopyset final : public raft::StateMachine {
   Background* deleting_ = nullptr;
   std::deque<object::ObjectName> freed_;  // by committed batches, while this leads
   bool deletes_ = false;                  // some are being deleted
+  bool deleting_fails_ = false;           // and the log says so
   std::set<OpenFile> reclaiming_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   const std::shared_ptr<TimeHistogram> apply_times_ = std::make_shared<TimeHistogram>();

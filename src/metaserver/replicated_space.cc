@@ -253,8 +253,14 @@ void ReplicatedCopyset::DeleteFreed() {
                    deletes_ = false;
                    // Whoever leads next, this one again perhaps, has listed their records anew.
                    if (!group_->leads() || led != times_led_) return;
-                   if (work->status.ok()) return ForgetFreed(work->names);
-                   Log(LogLevel::kWarning, "objects cannot be deleted: " + work->status.ToString());
+                   const bool failed_before = std::exchange(deleting_fails_, !work->status.ok());
+                   if (work->status.ok()) {
+                     if (failed_before) Log(LogLevel::kInfo, "objects can be deleted again");
+                     return ForgetFreed(work->names);
+                   }
+                   if (!failed_before)
+                     Log(LogLevel::kWarning,
+                         "objects cannot be deleted, which is tried again: " + work->status.ToString());
                  });
 }
 

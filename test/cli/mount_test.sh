@@ -20,12 +20,20 @@ for command in mount umount info fsck dump load config version; do
   expect 0 "$curvefs" $command --help; says "Examples:"
 done
 expect 16 "$curvefs"
-expect 16 "$curvefs" bake
+expect 16 "$curvefs" bake; says "no command 'bake'"
+expect 16 "$curvefs" quota bake; says "no command 'quota bake'"
 expect 16 "$curvefs" mount --standalone "$fs"
 expect 16 "$curvefs" mount --standalone "$fs" "$mnt" --commit-interval 1h; says "commit-interval"
 expect 16 "$curvefs" mount --standalone "$fs" "$mnt" -o bogus; says "bogus"
 expect 0 "$curvefs" version --json; holds 'python3 -m json.tool <"$work/out" >/dev/null'
 expect 0 "$curvefs" config --json; holds 'python3 -m json.tool <"$work/out" >/dev/null'
+
+# Output that is lost is a failure.
+lost() { "$@" >/dev/full; }
+for command in "version" "version --json" "config" "config --json" "--help"; do
+  expect 8 lost "$curvefs" $command; says "standard output: No space left on device"
+done
+expect 0 sh -c "\"$curvefs\" mount --standalone \"$work/nowhere\" \"$work/neither\" >&-; [ \$? = 32 ]"
 
 # What cannot be mounted is refused, with the reason, and leaves nothing behind.
 expect 32 "$curvefs" mount --standalone "$fs" "$work/nowhere"; says "mkdir"
@@ -49,6 +57,10 @@ expect 32 "$curvefs" mount --standalone "$fs" "$work/full"; says "process $(daem
 expect 8 "$curvefs" fsck "$fs"; says "in use"
 expect 0 "$curvefs" info "$mnt/linux/fs.h"; says "inode"
 expect 0 "$curvefs" info --json "$mnt/linux" "$mnt/linux/fs.h"; holds 'python3 -m json.tool <"$work/out" >/dev/null'
+expect 0 "$curvefs" info "$mnt/linux"; says "entries    $(ls "$mnt/linux" | wc -l)"
+expect 8 lost "$curvefs" info --json "$mnt"; says "standard output"
+expect 8 lost "$curvefs" info "$mnt/linux/fs.h"; says "standard output"
+expect 8 lost "$curvefs" quota list "$mnt"; says "standard output"
 expect 8 "$curvefs" info /proc; says "not in a mounted CurveFS"
 exec 5<"$mnt/linux/fs.h"
 expect 8 "$curvefs" umount "$mnt"; says "in use by"
@@ -64,7 +76,7 @@ expect 8 "$curvefs" umount /proc; says "not of CurveFS"
 # Check, dump, load into the other engine, check again.
 expect 0 "$curvefs" fsck --deep "$fs"; says clean
 expect 0 "$curvefs" fsck --json "$fs"; holds 'python3 -m json.tool <"$work/out" >/dev/null'
-expect 8 "$curvefs" fsck "$work/full"
+expect 8 "$curvefs" fsck "$work/full"; says "is no CurveFS file system"
 expect 0 "$curvefs" dump "$fs" "$work/dump"
 expect 0 "$curvefs" load --meta-engine rocksdb "$work/dump" "$work/copy"
 expect 8 "$curvefs" load "$work/dump" "$work/copy"; says "already"
@@ -163,6 +175,17 @@ fi
 # A knob that does not apply is an error, not silence.
 expect 32 "$curvefs" mount --standalone "$fs" "$mnt" --meta-memory 64MiB; says "rocksdb"
 expect 32 "$curvefs" mount --standalone "$fs" "$mnt" --meta-engine rocksdb; says "memory engine"
+
+# Relative paths are those of the shell, also for the process in the background.
+echo "open sesame" >"$work/pass"
+mkdir "$work/warm"
+expect 0 cd "$work"
+expect 0 "$curvefs" mount --standalone enc mnt --encrypt-passphrase-file pass --cache-dir warm --log-file enc.log
+holds mounted
+holds '[ -n "$(ls "$work/warm")" ]'
+expect 0 "$curvefs" umount mnt
+holds 'grep -q "is mounted" "$work/enc.log"'
+expect 0 cd /
 
 # A directory of a newer format is refused.
 sed -i 's/^format = 1/format = 99/' "$fs/curvefs.toml"

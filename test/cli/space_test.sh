@@ -113,7 +113,8 @@ mkdir "$work/bind" && mount --bind "$mnt/q" "$work/bind"
 holds '[ "$(stat -f -c "%S %b" "$work/bind" | awk "{print \$1 * \$2}")" = $((10 << 20)) ]'
 expect 0 "$curvefs" quota get "$work/bind"; says "10MiB"
 umount "$work/bind"
-expect 0 "$curvefs" quota remove "$mnt/q/inner"
+expect 0 "$curvefs" quota check --json "$mnt"; holds '[ "$(json "j[\"exit_code\"], j[\"wrong\"]")" = "0 0" ]'
+expect 0 "$curvefs" quota remove --json "$mnt/q/inner"; holds '[ "$(json "j[\"bytes\"]")" = 0 ]'
 expect 0 mv "$mnt/zeros2" "$mnt/q/d"
 
 # The file system's own limits: ENOSPC, and df.
