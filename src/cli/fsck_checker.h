@@ -132,6 +132,9 @@ class Checker {
   struct Verdict;
   Status VerifyObjects();
   Verdict VerifyObject(const ObjectFacts& object) const;
+  using Users = std::unordered_map<uint64_t, std::vector<InodeId>>;  // by chunk id
+  Result<Users> FindAffected(const std::vector<Verdict>& bad) const;
+  std::string Named(const std::vector<InodeId>& ids) const;
   void CheckPartitions();
 
   void Found(Finding::Level level, std::string_view kind, std::string what);

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -13,7 +14,8 @@ namespace curvefs::cli {
 
 namespace {
 
-constexpr size_t kVerifiers = 16;  // objects looked at, or read, at a time
+constexpr uint64_t kPiece = 1 << 20;  // bytes read in one go
+constexpr size_t kVerifiers = 16;     // objects looked at, or read, at a time
 
 }  // namespace
 
@@ -116,13 +118,69 @@ Status Checker::VerifyObjects() {
   std::ranges::sort(bad, {}, [](const Verdict& v) { return v.object->name; });
   for (const Verdict& v : bad) {
     if (v.kind == nullptr) return v.status;
-    deep_errors_ += v.deep;
+  }
+  CURVEFS_TRY(const Users affected, FindAffected(bad));
+  for (const Verdict& v : bad) {
     const std::string what = v.status.message().empty() ? v.status.ToString() : v.status.message();
-    Found(Level::kLost, v.kind,
-          "object " + v.object->name.ToString() + " of " + Named(v.object->user) + (v.deep ? ": " : " ") +
-              what);
+    const auto found = affected.find(v.object->name.chunk.value);
+    if (found == affected.end()) {
+      Found(Level::kNote, "damaged-unused",
+            "object " + v.object->name.ToString() + ": " + what +
+                "; no file has content in the damaged part, and the object goes when it is packed again");
+      continue;
+    }
+    deep_errors_ += v.deep;
+    Found(
+        Level::kLost, v.kind,
+        "object " + v.object->name.ToString() + " of " + Named(found->second) + (v.deep ? ": " : " ") + what);
   }
   return {};
+}
+
+// Whose content is in what is missing or damaged: of an object that files share, those that cannot be read.
+Result<Checker::Users> Checker::FindAffected(const std::vector<Verdict>& bad) const {
+  Users affected;
+  if (bad.empty()) return affected;
+  std::unordered_map<uint64_t, const Verdict*> by_chunk;
+  for (const Verdict& v : bad) by_chunk[v.object->name.chunk.value] = &v;
+  std::vector<char> bytes;
+  Status failure;
+  CURVEFS_CHECK_OK(view_.Scan("", "", [&](std::string_view raw_key, std::string_view value) {
+    meta::ParsedKey key;
+    if (!meta::ParseKey(raw_key, &key) || key.kind != meta::KeyKind::kChunk) return true;
+    auto record = meta::DecodeChunk(key.inode, key.sequence, value);
+    if (!record || !record->in_object()) return true;
+    const auto found = by_chunk.find(record->chunk_id.value);
+    if (found == by_chunk.end()) return true;
+    std::vector<InodeId>& users = affected[record->chunk_id.value];
+    if (std::ranges::find(users, key.inode) != users.end()) return true;
+    const Verdict& v = *found->second;
+    bool readable = v.deep;  // what is missing, or has another size, nobody can rely on
+    for (uint64_t at = 0; readable && at < record->len; at += kPiece) {
+      const auto n = static_cast<size_t>(std::min<uint64_t>(kPiece, record->len - at));
+      bytes.resize(n);
+      const Status read =
+          objects_.Read(v.object->name, v.object->digest, record->object_offset + at, bytes.data(), n);
+      readable = read.ok();
+      if (!readable && read.code() != Code::kCorrupt && read.code() != Code::kNotFound) {
+        failure = read;
+        return false;
+      }
+    }
+    if (!readable) users.push_back(key.inode);
+    return true;
+  }));
+  CURVEFS_CHECK_OK(failure);
+  std::erase_if(affected, [](const auto& users) { return users.second.empty(); });
+  return affected;
+}
+
+std::string Checker::Named(const std::vector<InodeId>& ids) const {
+  constexpr size_t kMost = 20;
+  std::string text;
+  for (size_t i = 0; i < std::min(ids.size(), kMost); ++i) text += (i > 0 ? ", " : "") + Named(ids[i]);
+  if (ids.size() > kMost) text += " and " + std::to_string(ids.size() - kMost) + " more";
+  return text;
 }
 
 Status Checker::CheckObjects() {

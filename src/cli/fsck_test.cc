@@ -536,5 +536,37 @@ TEST_F(FsckTest, RandomDamageIsAlwaysMended) {
   }
 }
 
+// An object that small files share: damage is the matter of those whose content is there, and of nobody else.
+TEST_F(FsckTest, DamageInASharedObjectNamesTheFilesThatHaveItsBytes) {
+  {
+    StandaloneOptions options;
+    options.seed = 1;
+    options.copyset.background = false;
+    options.data.inline_max = 0;
+    auto fs = Standalone::Open(disk_, Clock::System(), "/shared", options);
+    ASSERT_TRUE(fs);
+    for (int i = 0; i < 20; ++i)
+      Write((*fs)->vfs(), kRootInode, "f" + std::to_string(i), std::string(8192, static_cast<char>('a' + i)));
+    ASSERT_TRUE((*fs)->Shutdown().ok());
+  }
+  std::string path, content;
+  for (const auto& [p, c] : disk_.Files()) {
+    if (p.find("/shared/objects/") != std::string::npos && c.size() > 20 * 8192) path = p, content = c;
+  }
+  ASSERT_FALSE(path.empty()) << "the files do not share an object";
+  const size_t at = content.find(std::string(8192, 'a' + 12));
+  ASSERT_NE(at, std::string::npos);
+  std::string damaged = content;
+  damaged[at + 5000] ^= 1;
+  disk_.SetContent(path, damaged);
+  std::string found;
+  auto report = Fsck(disk_, "/shared", {.deep = true});
+  ASSERT_TRUE(report) << report.error().ToString();
+  for (const Finding& f : report->findings) found += f.what + "\n";
+  EXPECT_NE(found.find("(/f12)"), std::string::npos) << found;
+  for (const char* other : {"(/f0)", "(/f11)", "(/f13)", "(inode"})
+    EXPECT_EQ(found.find(other), std::string::npos) << found;
+}
+
 }  // namespace
 }  // namespace curvefs::cli

@@ -104,14 +104,20 @@ Result<BufferSlice> DataCache::Core::ReadPiece(InodeId inode, const meta::ChunkR
   if (options.far_objects || whole_objects || n > kReadWhole) AboutToBlock();
   if (whole_object) {
     auto whole = read_cache.Get(RefOf(name, r));
-    if (!whole) return Fail(MissingObject(whole.error()));
-    auto bytes = *std::move(whole);
-    if (whole_objects && at + n == r.object_size) read_cache.PassedBy(name);
-    if (at + n <= bytes->size()) return BufferSlice{std::move(bytes), at, n};
+    // Damage elsewhere in the object, in another file's content perhaps, does no harm to this piece.
+    if (!whole && whole.error().code() != Code::kCorrupt) return Fail(MissingObject(whole.error()));
+    if (whole) {
+      auto bytes = *std::move(whole);
+      if (whole_objects && at + n == r.object_size) read_cache.PassedBy(name);
+      if (at + n <= bytes->size()) return BufferSlice{std::move(bytes), at, n};
+    }
   }
   BufferSlice slice{Buffer::Make(n), 0, n};
-  if (Status s = objects.Read(name, r.digest, at, slice.buffer->data(), n); !s.ok())
+  if (Status s = objects.Read(name, r.digest, at, slice.buffer->data(), n); !s.ok()) {
+    if (s.code() == Code::kCorrupt)
+      return Fail(s.code(), "inode " + std::to_string(inode.value) + ": " + s.message());
     return Fail(MissingObject(s));
+  }
   return slice;
 }
 

@@ -90,8 +90,8 @@ Status WriteSmall(File& file, const BufferList& data, std::string& trailer) {
 Status Damaged(const ObjectName& name, const std::string& what) {
   return {Code::kCorrupt,
           "object " + name.ToString() + ": " + what +
-              "; restore the object's file from a backup, or delete the file that it belongs to (inode " +
-              std::to_string(name.inode.value) + ")"};
+              "; restore the object's file from a backup, or delete the files whose content is there; "
+              "'curvefs fsck --deep' names them"};
 }
 
 class DirectoryStore final : public ObjectStore {

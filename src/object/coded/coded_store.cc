@@ -182,12 +182,16 @@ Status CodedStore::Read(const ObjectName& name, uint32_t digest, uint64_t offset
   const Key key{name, digest};
   Layout layout = Find(key);
   if (layout == nullptr && (n >= kWholeFrom || offset == 0)) {
-    CURVEFS_TRY(const auto bytes, inner_->ReadWhole(name, digest));
-    const std::string_view whole(bytes->data(), bytes->size());
-    CURVEFS_TRY(layout, LayoutOfWhole(name, whole));
-    Remember(key, layout);
-    CURVEFS_CHECK_OK(CheckRange(name, *layout, offset, n));
-    return DecodeRange(name, *layout, whole, 0, offset, out, n);
+    auto bytes = inner_->ReadWhole(name, digest);
+    // Damage elsewhere in it does no harm to this range.
+    if (!bytes && bytes.error().code() != Code::kCorrupt) return bytes.error();
+    if (bytes) {
+      const std::string_view whole((*bytes)->data(), (*bytes)->size());
+      CURVEFS_TRY(layout, LayoutOfWhole(name, whole));
+      Remember(key, layout);
+      CURVEFS_CHECK_OK(CheckRange(name, *layout, offset, n));
+      return DecodeRange(name, *layout, whole, 0, offset, out, n);
+    }
   }
   if (layout == nullptr) {
     CURVEFS_TRY(layout, LoadLayout(name, digest));

@@ -43,9 +43,8 @@ Status ForApplication(Status s) {
 Status Damaged(const ObjectName& name, const std::string& what) {
   return {Code::kCorrupt,
           "object " + name.ToString() + ": " + what +
-              "; restore it from a backup or an older version of the bucket, or delete the file "
-              "that it belongs to (inode " +
-              std::to_string(name.inode.value) + ")"};
+              "; restore it from a backup or an older version of the bucket, or delete the files whose "
+              "content is there; 'curvefs fsck --deep' names them"};
 }
 
 using Spans = std::vector<std::span<char>>;
