@@ -69,6 +69,11 @@ class FakeServer {
       response.set_lease_ms(60'000);
       return reply(response.SerializeAsString());
     }
+    if (call == MetaCall::kRenewSession) {
+      proto::RenewSessionResponse response;
+      response.set_lease_ms(60'000);
+      return reply(response.SerializeAsString());
+    }
     if (call == MetaCall::kCloseSession) return reply(proto::CloseSessionResponse().SerializeAsString());
     proto::CreateRequest in;
     ASSERT_TRUE(in.ParseFromArray(request.bytes.data(), static_cast<int>(request.bytes.size())));
