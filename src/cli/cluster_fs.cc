@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::string_view kScheme = "meta://";
 constexpr Duration kLook = std::chrono::seconds(2);
-constexpr Duration kFirstAnswer = std::chrono::seconds(15);  // somebody waits for the mount
 
 // What the copyset says of itself, whichever replica answers first.
 Result<proto::CopysetStatus> Look(const ClusterFsOptions& options) {
@@ -95,7 +94,6 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
   to.fs = FsId(status.fs_id());
   to.partition = PartitionOf(root);
   to.owner = options.owner;
-  to.first_answer = kFirstAnswer;
   to.timeout = options.timeout;
   CURVEFS_TRY(fs->copyset_, client::CopysetClient::Open(std::move(to)));
   fs->meta_ = std::make_unique<client::RemoteMeta>(*fs->copyset_, FsId(status.fs_id()), root);

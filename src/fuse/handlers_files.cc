@@ -31,7 +31,7 @@ void Handlers::Done(const Exchange& x, const Status& status) {
 // Attributes.
 
 void Handlers::On(Exchange& x, const GetAttr& op) {
-  if (op.by_handle && vfs_.HasWriters(x.request.inode)) {
+  if (op.by_handle && lost_.any() && vfs_.HasWriters(x.request.inode)) {
     if (auto failure = lost_.Take(x.request.inode)) {
       x.reply.Error(ToErrno(*failure));
       return;
@@ -111,7 +111,7 @@ void Handlers::On(Exchange& x, const Write& op) {
 
 void Handlers::On(Exchange& x, const Release& op) {
   vfs_.Release(x.request.inode, op.handle);
-  if (!vfs_.HasWriters(x.request.inode)) (void)lost_.Take(x.request.inode);  // told at close
+  if (lost_.any() && !vfs_.HasWriters(x.request.inode)) (void)lost_.Take(x.request.inode);  // told at close
   x.reply.Ok();
 }
 

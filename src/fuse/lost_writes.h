@@ -24,9 +24,10 @@ class LostWrites {
     lost_.insert_or_assign(inode, code);
     any_.store(true, std::memory_order_relaxed);
   }
-  // The failure, if there was one that nobody was told of. Costs nothing while there is none.
+  // Whether there may be any: cheap, for those who have to find out more before they take it.
+  bool any() const { return any_.load(std::memory_order_relaxed); }
+  // The failure, if there was one that nobody was told of.
   std::optional<Code> Take(InodeId inode) {
-    if (!any_.load(std::memory_order_relaxed)) return std::nullopt;
     MutexLock lock(mu_);
     auto it = lost_.find(inode);
     if (it == lost_.end()) return std::nullopt;

@@ -32,13 +32,22 @@ bool IsPassing(int error) {
 
 }  // namespace
 
+namespace {
+
+SessionOptions Agreeing(SessionOptions options) {
+  if (options.shared) options.writeback_cache = options.cache_directories = false;
+  return options;
+}
+
+}  // namespace
+
 Session::Session(client::Vfs& vfs, SessionOptions options, std::unique_ptr<Channel> channel)
     : vfs_(vfs),
-      options_(std::move(options)),
+      options_(Agreeing(std::move(options))),
       channel_(std::move(channel)),
       log_(options_.log),
       handlers_(vfs,
-                {.cache_directories = options_.cache_directories && !options_.shared,
+                {.cache_directories = options_.cache_directories,
                  .flush_on_close = options_.flush_on_close,
                  .shared = options_.shared},
                 log_),
@@ -80,11 +89,10 @@ Status Session::Handshake() {
     const Init* offer = std::get_if<Init>(&request.operation);
     if (offer == nullptr) return {Code::kInvalid, "the kernel's first request is not INIT"};
     Responder reply(channel_->fd(), request.unique);
-    Result<Agreement> agreed =
-        Negotiate(*offer, {.writeback_cache = options_.writeback_cache && !options_.shared,
-                           .cache_directories = options_.cache_directories && !options_.shared,
-                           .shared = options_.shared,
-                           .max_write = options_.max_write});
+    Result<Agreement> agreed = Negotiate(*offer, {.writeback_cache = options_.writeback_cache,
+                                                  .cache_directories = options_.cache_directories,
+                                                  .shared = options_.shared,
+                                                  .max_write = options_.max_write});
     if (!agreed) {
       reply.Error(EPROTO);
       return agreed.error();

@@ -157,7 +157,8 @@ TEST(JournalRecoveryTest, RemainsAreNeverResurrected) {
   auto opened = OpenJournal(*disk);
   ASSERT_TRUE(opened.status.ok()) << opened.status.ToString();
   EXPECT_EQ(opened.recovery.last, 4u);
-  EXPECT_EQ(opened.recovery.torn_bytes, offsets[6] - offsets[4]);
+  // Where the remains end is where the zeros begin, and a checksum's last byte may be one of them.
+  EXPECT_EQ(opened.recovery.torn_bytes, torn.find_last_not_of('\0') + 1 - offsets[4]);
   const std::string other = BatchFor(5, 100, 'w');
   ASSERT_EQ(opened.journal->Append(other).value(), 5u);
   ASSERT_TRUE(opened.journal->Sync(5).ok());

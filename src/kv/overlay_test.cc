@@ -116,7 +116,6 @@ TEST(OverlayTest, RandomChangesMatchAMap) {
   }
 }
 
-// A replicated copyset: batches that are proposed lie over the state until they are applied to it.
 // A proposal that came to nothing, while one before it is still under way: what that one wrote shows again.
 TEST(Overlay, WhatALaterBatchHidIsThereAgainWhenThatIsGone) {
   MapView base;
@@ -150,6 +149,7 @@ TEST(Overlay, WhatALaterBatchHidIsThereAgainWhenThatIsGone) {
   EXPECT_TRUE(overlay.empty());
 }
 
+// A replicated copyset: batches that are proposed lie over the state until they are applied to it.
 TEST(Overlay, BatchesComeAndGoButForKeysThatALaterOneChanged) {
   MapView base;
   base.pairs = {{"a", "0"}, {"b", "0"}};

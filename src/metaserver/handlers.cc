@@ -2,50 +2,54 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "metaserver/handler_call.h"
 #include "metaserver/handlers_inodes.h"
 #include "metaserver/handlers_names.h"
 #include "metaserver/handlers_sessions.h"
+#include "proto/meta_methods.h"
 
 namespace curvefs::metaserver {
 namespace {
 
-// Numbers are wire-stable: those of calls that go are not used again.
+using proto::MetaCall;
+using std::to_underlying;
+
 constexpr auto kMethods = std::to_array<MetaMethod>({
-    {256, "GetDentry", false, &Run<&calls::GetDentry>},
-    {257, "ListDentry", false, &Run<&calls::ListDentry>},
-    {258, "CreateDentry", true, &Run<&calls::CreateDentry>},
-    {259, "UpdateDentry", true, &Run<&calls::UpdateDentry>},
-    {260, "DeleteDentry", true, &Run<&calls::DeleteDentry>},
-    {261, "GetInode", false, &Run<&calls::GetInode>},
-    {262, "CreateInode", true, &Run<&calls::CreateInode>},
-    {263, "UpdateInode", true, &Run<&calls::UpdateInode>},
-    {264, "DeleteInode", true, &calls::DeleteInode},
-    {265, "Lookup", false, &Run<&calls::Lookup>},
-    {266, "ReadDir", false, &Run<&calls::ReadDir>},
-    {267, "Create", true, &Run<&calls::Create>},
-    {268, "Link", true, &Run<&calls::Link>},
-    {269, "Unlink", true, &Run<&calls::Unlink>},
-    {270, "RemoveDirectory", true, &Run<&calls::RemoveDirectory>},
-    {271, "Rename", true, &Run<&calls::Rename>},
-    {272, "SetXattr", true, &Run<&calls::SetXattr>},
-    {273, "RemoveXattr", true, &Run<&calls::RemoveXattr>},
-    {274, "GetXattr", false, &Run<&calls::GetXattr>},
-    {275, "ListXattr", false, &Run<&calls::ListXattr>},
-    {276, "ListChunks", false, &Run<&calls::ListChunks>},
-    {277, "AppendChunks", true, &Run<&calls::AppendChunks>},
-    {278, "ReplaceChunks", true, &Run<&calls::ReplaceChunks>},
-    {279, "ZeroRange", true, &Run<&calls::ZeroRange>},
-    {280, "Allocate", true, &Run<&calls::Allocate>},
-    {281, "CloneRange", true, &Run<&calls::CloneRange>},
-    {282, "NewChunks", true, &Run<&calls::NewChunks>},
-    {283, "GetUsage", false, &Run<&calls::GetUsage>},
-    {284, "OpenSession", true, &calls::OpenSession},
-    {285, "RenewSession", true, &calls::RenewSession},
-    {286, "CloseSession", true, &calls::CloseSession},
-    {287, "OpenInode", false, &calls::OpenInode},
-    {288, "CloseInode", false, &calls::CloseInode},
+    {to_underlying(MetaCall::kGetDentry), "GetDentry", false, &Run<&calls::GetDentry>},
+    {to_underlying(MetaCall::kListDentry), "ListDentry", false, &Run<&calls::ListDentry>},
+    {to_underlying(MetaCall::kCreateDentry), "CreateDentry", true, &Run<&calls::CreateDentry>},
+    {to_underlying(MetaCall::kUpdateDentry), "UpdateDentry", true, &Run<&calls::UpdateDentry>},
+    {to_underlying(MetaCall::kDeleteDentry), "DeleteDentry", true, &Run<&calls::DeleteDentry>},
+    {to_underlying(MetaCall::kGetInode), "GetInode", false, &Run<&calls::GetInode>},
+    {to_underlying(MetaCall::kCreateInode), "CreateInode", true, &Run<&calls::CreateInode>},
+    {to_underlying(MetaCall::kUpdateInode), "UpdateInode", true, &Run<&calls::UpdateInode>},
+    {to_underlying(MetaCall::kDeleteInode), "DeleteInode", true, &calls::DeleteInode},
+    {to_underlying(MetaCall::kLookup), "Lookup", false, &Run<&calls::Lookup>},
+    {to_underlying(MetaCall::kReadDir), "ReadDir", false, &Run<&calls::ReadDir>},
+    {to_underlying(MetaCall::kCreate), "Create", true, &Run<&calls::Create>},
+    {to_underlying(MetaCall::kLink), "Link", true, &Run<&calls::Link>},
+    {to_underlying(MetaCall::kUnlink), "Unlink", true, &Run<&calls::Unlink>},
+    {to_underlying(MetaCall::kRemoveDirectory), "RemoveDirectory", true, &Run<&calls::RemoveDirectory>},
+    {to_underlying(MetaCall::kRename), "Rename", true, &Run<&calls::Rename>},
+    {to_underlying(MetaCall::kSetXattr), "SetXattr", true, &Run<&calls::SetXattr>},
+    {to_underlying(MetaCall::kRemoveXattr), "RemoveXattr", true, &Run<&calls::RemoveXattr>},
+    {to_underlying(MetaCall::kGetXattr), "GetXattr", false, &Run<&calls::GetXattr>},
+    {to_underlying(MetaCall::kListXattr), "ListXattr", false, &Run<&calls::ListXattr>},
+    {to_underlying(MetaCall::kListChunks), "ListChunks", false, &Run<&calls::ListChunks>},
+    {to_underlying(MetaCall::kAppendChunks), "AppendChunks", true, &Run<&calls::AppendChunks>},
+    {to_underlying(MetaCall::kReplaceChunks), "ReplaceChunks", true, &Run<&calls::ReplaceChunks>},
+    {to_underlying(MetaCall::kZeroRange), "ZeroRange", true, &Run<&calls::ZeroRange>},
+    {to_underlying(MetaCall::kAllocate), "Allocate", true, &Run<&calls::Allocate>},
+    {to_underlying(MetaCall::kCloneRange), "CloneRange", true, &Run<&calls::CloneRange>},
+    {to_underlying(MetaCall::kNewChunks), "NewChunks", true, &Run<&calls::NewChunks>},
+    {to_underlying(MetaCall::kGetUsage), "GetUsage", false, &Run<&calls::GetUsage>},
+    {to_underlying(MetaCall::kOpenSession), "OpenSession", true, &calls::OpenSession},
+    {to_underlying(MetaCall::kRenewSession), "RenewSession", true, &calls::RenewSession},
+    {to_underlying(MetaCall::kCloseSession), "CloseSession", true, &calls::CloseSession},
+    {to_underlying(MetaCall::kOpenInode), "OpenInode", false, &calls::OpenInode},
+    {to_underlying(MetaCall::kCloseInode), "CloseInode", false, &calls::CloseInode},
 });
 
 }  // namespace

@@ -22,12 +22,7 @@ uint32_t AtMost(uint32_t asked, uint32_t limit) {
 Result<std::vector<meta::ChunkRecord>> Chunks(
     InodeId file, const google::protobuf::RepeatedPtrField<proto::S3ChunkInfo>& in) {
   if (in.size() > kMaxChunks) return Fail(Code::kTooBig, "too many chunk records in one request");
-  std::vector<meta::ChunkRecord> records;
-  records.reserve(static_cast<size_t>(in.size()));
-  for (const proto::S3ChunkInfo& info : in) {
-    CURVEFS_TRY(records.emplace_back(), FromWire(file, info));
-  }
-  return records;
+  return FromWire(file, in);
 }
 
 }  // namespace

@@ -108,4 +108,14 @@ Result<meta::ChunkRecord> FromWire(InodeId file, const proto::S3ChunkInfo& in) {
   return record;
 }
 
+Result<std::vector<meta::ChunkRecord>> FromWire(
+    InodeId file, const google::protobuf::RepeatedPtrField<proto::S3ChunkInfo>& in) {
+  std::vector<meta::ChunkRecord> records;
+  records.reserve(static_cast<size_t>(in.size()));
+  for (const proto::S3ChunkInfo& info : in) {
+    CURVEFS_TRY(records.emplace_back(), FromWire(file, info));
+  }
+  return records;
+}
+
 }  // namespace curvefs

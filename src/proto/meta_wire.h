@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "meta/records.h"
@@ -24,5 +25,7 @@ meta::Inode FromWire(const proto::Inode& in);
 // `file`: whose content it is.
 void ToWire(InodeId file, const meta::ChunkRecord& record, proto::S3ChunkInfo* out);
 Result<meta::ChunkRecord> FromWire(InodeId file, const proto::S3ChunkInfo& in);  // kInvalid
+Result<std::vector<meta::ChunkRecord>> FromWire(
+    InodeId file, const google::protobuf::RepeatedPtrField<proto::S3ChunkInfo>& in);
 
 }  // namespace curvefs

@@ -33,7 +33,7 @@ struct CopysetClientOptions {
   PartitionId partition;
   std::string owner;                                 // of the session, for people
   Duration attempt_limit = std::chrono::seconds(2);  // of one attempt at one server
-  Duration first_answer = std::chrono::seconds(15);  // of Open
+  Duration first_answer = std::chrono::seconds(15);  // of Open: somebody waits for the mount
   Duration timeout = Duration();                     // of a call, all attempts together; 0: until Stop
 };
 

@@ -43,16 +43,6 @@ Request OfInode(InodeId inode) {
   return request;
 }
 
-Result<std::vector<meta::ChunkRecord>> RecordsOf(
-    InodeId file, const google::protobuf::RepeatedPtrField<proto::S3ChunkInfo>& in) {
-  std::vector<meta::ChunkRecord> records;
-  records.reserve(static_cast<size_t>(in.size()));
-  for (const proto::S3ChunkInfo& info : in) {
-    CURVEFS_TRY(records.emplace_back(), FromWire(file, info));
-  }
-  return records;
-}
-
 }  // namespace
 
 Result<meta::Inode> RemoteMeta::Lookup(InodeId parent, std::string_view name) {
@@ -193,7 +183,7 @@ Result<std::vector<meta::ChunkRecord>> RemoteMeta::Records(InodeId inode, uint64
   request.set_len(len);
   CURVEFS_TRY(const proto::ListChunksResponse response,
               copyset_.Read<proto::ListChunksResponse>(MetaCall::kListChunks, std::move(request)));
-  return RecordsOf(inode, response.chunk());
+  return FromWire(inode, response.chunk());
 }
 
 Result<std::vector<Result<meta::AppendReply>>> RemoteMeta::AppendChunks(
