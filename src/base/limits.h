@@ -36,7 +36,8 @@ inline constexpr size_t kMaxSessions = 10'000;   // of one copyset
 inline constexpr size_t kMaxSessionOwner = 255;  // bytes of the text that says whose a session is
 inline constexpr uint64_t kMaxOutcomes =
     1'024;  // requests of one session: so far past the first unacknowledged
-inline constexpr size_t kMaxOpenFiles = 1'000'000;  // of one session
+inline constexpr size_t kMaxOpenFiles = 1'000'000;   // of one session
+inline constexpr size_t kMaxLocks = 10'000;          // on a file, and files of a session with locks
 inline constexpr size_t kMaxReply = 64 << 10;        // bytes of a reply that is remembered
 inline constexpr size_t kMaxSessionBytes = 1 << 20;  // of remembered replies of one session
 

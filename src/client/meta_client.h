@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "meta/file_locks.h"
 #include "meta/ops/attributes.h"
 #include "meta/ops/content.h"
 #include "meta/ops/create.h"
@@ -92,6 +94,17 @@ class MetaClient {
   virtual Result<meta::Inode> CreateOpen(const meta::CreateRequest& request) {
     return request.name.empty() ? CreateUnnamed(request) : Create(request);
   }
+
+  // Whether others change the file system too.
+  virtual bool shared() const { return false; }
+  // Advisory locks, where `shared`; elsewhere the kernel's own are enough. kWouldBlock: somebody else has it;
+  // nothing waits here. kNoMemory: there are too many.
+  virtual Status SetLock(InodeId, const meta::FileLock&) { return Code::kNotSupported; }
+  virtual Result<std::optional<meta::FileLock>> LockConflict(InodeId, const meta::FileLock&) {
+    return Fail(Code::kNotSupported);
+  }
+  // Gives back those of this mount; whether there were any.
+  virtual bool ReleaseLocks(InodeId, const std::function<bool(const meta::FileLock&)>&) { return false; }
 
   // The orphan is no longer open here: give its space back (in the background).
   virtual void ReleaseOrphan(InodeId inode) = 0;

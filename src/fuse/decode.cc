@@ -124,10 +124,12 @@ Operation DecodeWrite(Body& body) {
   // O_DSYNC is a part of O_SYNC. Cached pages are followed by an FSYNC where it matters.
   op.flags.sync = !cached && (in.flags & O_DSYNC);
   op.flags.kill_suid_gid = in.write_flags & FUSE_WRITE_KILL_SUIDGID;
-  // O_APPEND needs nothing from us, and must not be acted on: the kernel knows the end of the file, holds the
-  // inode's lock, and sends the parts of one large write at their offsets, several at a time. Placing each at
-  // what is the end when it arrives would put them in the order of the workers.
+  // Where no other mount writes, O_APPEND needs nothing from us, and must not be acted on: the kernel knows
+  // the end of the file, holds the inode's lock, and sends the parts of one large write at their offsets,
+  // several at a time. Placing each at what is the end when it arrives would put them in the order of the
+  // workers.
   op.flags.append = false;
+  op.to_end = !cached && (in.flags & O_APPEND);
   return op;
 }
 
@@ -170,6 +172,28 @@ Operation DecodeSeek(Body& body) {
   auto in = body.Struct<fuse_lseek_in>();
   if (in.whence != SEEK_DATA && in.whence != SEEK_HOLE) return Refused{EINVAL};
   return Seek{in.offset, in.whence == SEEK_DATA};
+}
+
+Operation DecodeLock(Body& body, uint32_t opcode) {
+  auto in = body.Struct<fuse_lk_in>();
+  meta::FileLock lock{.owner = in.owner, .begin = in.lk.start, .last = in.lk.end, .pid = in.lk.pid};
+  lock.kind = (in.lk_flags & FUSE_LK_FLOCK) != 0 ? meta::LockKind::kWhole : meta::LockKind::kRange;
+  switch (in.lk.type) {
+    case F_RDLCK:
+      lock.type = meta::LockType::kRead;
+      break;
+    case F_WRLCK:
+      lock.type = meta::LockType::kWrite;
+      break;
+    case F_UNLCK:
+      lock.type = meta::LockType::kUnlock;
+      break;
+    default:
+      return Refused{EINVAL};
+  }
+  if (lock.last < lock.begin) return Refused{EINVAL};
+  if (opcode == FUSE_GETLK) return GetLock{lock};
+  return SetLock{in.fh, lock, opcode == FUSE_SETLKW};
 }
 
 // Operations that make a name also bring the caller's umask.
@@ -249,8 +273,10 @@ Operation DecodeOperation(Body& body, uint32_t opcode, Dialect dialect, client::
       return StatFs{};
     case FUSE_RELEASE:
       return Release{body.Struct<fuse_release_in>().fh};
-    case FUSE_FLUSH:
-      return Flush{body.Struct<fuse_flush_in>().fh};
+    case FUSE_FLUSH: {
+      auto in = body.Struct<fuse_flush_in>();
+      return Flush{in.fh, in.lock_owner};
+    }
     case FUSE_FSYNC:
       return Fsync{(body.Struct<fuse_fsync_in>().fsync_flags & FUSE_FSYNC_FDATASYNC) != 0};
     case FUSE_SETXATTR:
@@ -290,6 +316,10 @@ Operation DecodeOperation(Body& body, uint32_t opcode, Dialect dialect, client::
     }
     case FUSE_SYNCFS:
       return SyncFs{};
+    case FUSE_GETLK:
+    case FUSE_SETLK:
+    case FUSE_SETLKW:
+      return DecodeLock(body, opcode);
     case FUSE_INTERRUPT:
       return Interrupt{body.Struct<fuse_interrupt_in>().unique};
     case FUSE_DESTROY:

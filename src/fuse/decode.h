@@ -80,6 +80,7 @@ struct Write {
   uint64_t offset = 0;
   std::string_view data;
   client::Vfs::WriteFlags flags;
+  bool to_end = false; /* O_APPEND: for a file system that others share */
 };
 struct StatFs {};
 struct Release {
@@ -87,6 +88,15 @@ struct Release {
 };
 struct Flush {
   client::HandleId handle = 0;
+  uint64_t lock_owner = 0;
+};
+struct GetLock {
+  meta::FileLock lock;
+};
+struct SetLock {
+  client::HandleId handle = 0;
+  meta::FileLock lock;
+  bool wait = false;
 };
 struct Fsync {
   bool data_only = false;
@@ -146,7 +156,7 @@ using Operation =
     std::variant<Refused, Lookup, Forget, BatchForget, GetAttr, SetAttributes, ReadLink, Symlink, MkNod,
                  MkDir, Unlink, RmDir, Rename, Link, Open, Create, Read, Write, StatFs, Release, Flush, Fsync,
                  SetXattr, GetXattr, ListXattr, RemoveXattr, Init, OpenDir, ReadDir, ReleaseDir, FsyncDir,
-                 Fallocate, Seek, CopyFileRange, SyncFs, Interrupt, Destroy>;
+                 Fallocate, Seek, CopyFileRange, SyncFs, Interrupt, Destroy, GetLock, SetLock>;
 
 struct Request {
   uint32_t opcode = 0;

@@ -69,7 +69,7 @@ TEST(Decode, ForgetCountMustFit) {
 
 TEST(Decode, UnknownOperationsAreRefused) {
   Request request;
-  for (uint32_t opcode : {0u, 31u, 34u, 37u, 40u, 52u, 54u, 4096u, ~0u}) {
+  for (uint32_t opcode : {0u, 34u, 37u, 40u, 52u, 54u, 4096u, ~0u}) {
     ASSERT_TRUE(DecodeRequest(Message(opcode, "anything"), {}, &request).ok());
     EXPECT_EQ(std::get<Refused>(request.operation).error, ENOSYS) << opcode;
   }
@@ -109,6 +109,13 @@ TEST(InitTest, TakesWhatItWants) {
   EXPECT_EQ(agreed->reply.flags2, kDirectIoAllowMmap >> 32);
   EXPECT_FALSE(agreed->flags &
                (FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS | FUSE_AUTO_INVAL_DATA | FUSE_HANDLE_KILLPRIV));
+}
+
+TEST(InitTest, LocksOfASharedFileSystemAreNotTheKernels) {
+  auto agreed = Negotiate(Linux618(), {.shared = true});
+  ASSERT_TRUE(agreed);
+  EXPECT_TRUE(agreed->flags & FUSE_POSIX_LOCKS);
+  EXPECT_TRUE(agreed->flags & FUSE_FLOCK_LOCKS);
 }
 
 TEST(InitTest, TakesOnlyWhatIsOffered) {

@@ -81,6 +81,10 @@ int ToErrno(Code code) {
   return EIO;  // a number from the wire that this program does not know
 }
 
+int LockErrno(const Status& status) {
+  return status.code() == Code::kNoMemory ? ENOLCK : ToErrno(status.code());
+}
+
 bool IsUnexpected(Code code) {
   switch (code) {
     case Code::kIo:

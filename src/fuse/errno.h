@@ -7,6 +7,8 @@ namespace curvefs::fuse {
 
 // The positive errno that tells `code` to an application; 0 for kOk.
 int ToErrno(Code code);
+// The same for fcntl(2) and flock(2), where too many is ENOLCK.
+int LockErrno(const Status& status);
 
 // Whether the failure is ours, not the application's: worth a line in the log.
 bool IsUnexpected(Code code);

@@ -5,7 +5,9 @@
 // that ships and needs no interface in between. For tests only.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +18,7 @@ namespace curvefs::fuse {
 
 struct FakeVfs {
   // What calls return.
-  Code fail = Code::kOk;  // if not kOk, every call that can fail does
+  std::atomic<Code> fail = Code::kOk;  // if not kOk, every call that can fail does
   client::Entry entry;
   client::Opened opened;
   BufferList content;
@@ -24,6 +26,7 @@ struct FakeVfs {
   std::vector<std::string> names;  // in every directory; with cookies 1, 2, …
   uint64_t number = 0;             // of bytes copied, of an offset found
   bool has_writers = false;
+  std::optional<meta::FileLock> lock;  // in the way
 
   // What was called: "name argument argument …", in order.
   std::vector<std::string> TakeCalls();

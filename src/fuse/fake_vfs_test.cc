@@ -109,16 +109,16 @@ Result<Entry> Vfs::Link(const Caller& c, InodeId inode, InodeId parent, std::str
 }
 Status Vfs::Unlink(const Caller& c, InodeId parent, std::string_view name) {
   Note("unlink", c, parent, name);
-  return Fake().fail;
+  return Fake().fail.load();
 }
 Status Vfs::RmDir(const Caller& c, InodeId parent, std::string_view name) {
   Note("rmdir", c, parent, name);
-  return Fake().fail;
+  return Fake().fail.load();
 }
 Status Vfs::Rename(const Caller& c, InodeId parent, std::string_view name, InodeId new_parent,
                    std::string_view new_name, RenameMode mode) {
   Note("rename", c, parent, name, new_parent, new_name, static_cast<int>(mode));
-  return Fake().fail;
+  return Fake().fail.load();
 }
 Result<std::string> Vfs::ReadLink(InodeId inode) {
   Note("readlink", inode);
@@ -136,7 +136,7 @@ Result<meta::Inode> Vfs::SetAttributes(const Caller& c, InodeId inode, const Set
 Status Vfs::SetXattr(const Caller& c, InodeId inode, std::string_view name, std::string_view value,
                      bool create, bool replace, bool kill_sgid) {
   Note("setxattr", c, inode, name, value, create, replace, kill_sgid);
-  return Fake().fail;
+  return Fake().fail.load();
 }
 Result<std::string> Vfs::GetXattr(InodeId inode, std::string_view name) {
   Note("getxattr", inode, name);
@@ -148,7 +148,7 @@ Result<std::string> Vfs::ListXattr(const Caller& c, InodeId inode) {
 }
 Status Vfs::RemoveXattr(const Caller& c, InodeId inode, std::string_view name) {
   Note("removexattr", c, inode, name);
-  return Fake().fail;
+  return Fake().fail.load();
 }
 void Vfs::Watch(std::function<void(InodeId)>) {}
 Result<StatFs> Vfs::GetStatFs(InodeId) {
@@ -180,22 +180,35 @@ Result<size_t> Vfs::Write(InodeId inode, HandleId handle, uint64_t offset, Buffe
 }
 Status Vfs::Flush(InodeId inode, HandleId handle) {
   Note("flush", inode, handle);
-  return Fake().fail;
+  return Fake().fail.load();
+}
+Status Vfs::SetLock(InodeId inode, HandleId handle, meta::FileLock l) {
+  Note("set_lock", inode, handle, static_cast<int>(l.kind), static_cast<int>(l.type), l.owner, l.begin,
+       l.last);
+  return Fake().fail.load();
+}
+Result<std::optional<meta::FileLock>> Vfs::LockConflict(InodeId inode, const meta::FileLock& l) {
+  Note("lock_conflict", inode, static_cast<int>(l.kind), static_cast<int>(l.type), l.owner, l.begin, l.last);
+  return Outcome(Fake().lock);
+}
+bool Vfs::ReleaseLocks(InodeId inode, uint64_t owner) {
+  Note("release_locks", inode, owner);
+  return false;
 }
 Status Vfs::Fsync(InodeId inode, bool data_only) {
   Note("fsync", inode, data_only);
-  return Fake().fail;
+  return Fake().fail.load();
 }
 Status Vfs::SyncFs() {
   Note("syncfs");
-  return Fake().fail;
+  return Fake().fail.load();
 }
 void Vfs::Release(InodeId inode, HandleId handle) {
   Note("release", inode, handle);
 }
 Status Vfs::Fallocate(const Caller& c, InodeId inode, uint32_t mode, uint64_t offset, uint64_t len) {
   Note("fallocate", c, inode, mode, offset, len);
-  return Fake().fail;
+  return Fake().fail.load();
 }
 Result<size_t> Vfs::CopyFileRange(const Caller& c, InodeId from, uint64_t from_offset, InodeId to,
                                   uint64_t to_offset, uint64_t len) {
@@ -223,14 +236,14 @@ Status Vfs::ReadDir(InodeId inode, uint64_t cookie, bool attributes,
     DirEntry item{Fake().names[i], entry.inode.id, 8, i + 1, attributes ? &entry : nullptr};
     if (!visit(item)) break;
   }
-  return Fake().fail;
+  return Fake().fail.load();
 }
 void Vfs::ReleaseDir(InodeId inode, HandleId handle) {
   Note("releasedir", inode, handle);
 }
 Status Vfs::FsyncDir(InodeId inode) {
   Note("fsyncdir", inode);
-  return Fake().fail;
+  return Fake().fail.load();
 }
 
 }  // namespace client

@@ -6,6 +6,7 @@
 #include "client/vfs/vfs.h"
 #include "fuse/decode.h"
 #include "fuse/inbox.h"
+#include "fuse/lock_queue.h"
 #include "fuse/log.h"
 #include "fuse/lost_writes.h"
 #include "fuse/reply.h"
@@ -34,13 +35,16 @@ struct Workspace {
 class Handlers {
  public:
   Handlers(client::Vfs& vfs, HandlerOptions options, Log& log)
-      : vfs_(vfs), options_(options), log_(log), seeker_(vfs) {}
+      : vfs_(vfs), options_(options), log_(log), seeker_(vfs), locks_(vfs) {}
 
   // Serves a request that lies in workspace.inbox and replies to `fd`.
   void Handle(const Request& request, Workspace& workspace, int fd);
 
   // After this nothing is answered any more. Idempotent.
-  void Stop() { seeker_.Stop(); }
+  void Stop() {
+    seeker_.Stop();
+    locks_.Stop();
+  }
 
  private:
   struct Exchange {
@@ -87,6 +91,8 @@ class Handlers {
   void On(Exchange& x, const SyncFs& op);
   void On(Exchange& x, const Refused& op);
   void On(Exchange& x, const Init& op);
+  void On(Exchange& x, const GetLock& op);
+  void On(Exchange& x, const SetLock& op);
   void On(Exchange& x, const Interrupt& op);
   void On(Exchange& x, const Destroy& op);
 
@@ -99,6 +105,7 @@ class Handlers {
   const HandlerOptions options_;
   Log& log_;
   Seeker seeker_;
+  LockQueue locks_;
   LostWrites lost_;
 };
 

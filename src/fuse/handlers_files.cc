@@ -97,6 +97,7 @@ void Handlers::On(Exchange& x, const Write& op) {
   size_t size = op.data.size();
   client::Vfs::WriteFlags flags = op.flags;
   flags.caller = x.request.caller;
+  flags.append = options_.shared && op.to_end;
   Result<size_t> written =
       vfs_.Write(x.request.inode, op.handle, op.offset, x.workspace.inbox.Take(op.data), flags);
   if (!written) {
@@ -111,16 +112,51 @@ void Handlers::On(Exchange& x, const Write& op) {
 
 void Handlers::On(Exchange& x, const Release& op) {
   vfs_.Release(x.request.inode, op.handle);
+  if (options_.shared) locks_.Wake();
   if (lost_.any() && !vfs_.HasWriters(x.request.inode)) (void)lost_.Take(x.request.inode);  // told at close
   x.reply.Ok();
 }
 
 void Handlers::On(Exchange& x, const Flush& op) {
-  if (!options_.flush_on_close) {
+  if (!options_.flush_on_close && !options_.shared) {
     x.reply.Error(ENOSYS);  // the kernel never asks again
     return;
   }
-  Done(x, vfs_.Flush(x.request.inode, op.handle));
+  const Status s = vfs_.Flush(x.request.inode, op.handle);
+  if (options_.shared && vfs_.ReleaseLocks(x.request.inode, op.lock_owner)) locks_.Wake();
+  Done(x, s);
+}
+
+// Advisory locks. A mount that is the only one leaves them to the kernel.
+
+void Handlers::On(Exchange& x, const GetLock& op) {
+  if (!options_.shared) {
+    x.reply.Error(ENOSYS);
+    return;
+  }
+  auto held = vfs_.LockConflict(x.request.inode, op.lock);
+  if (!held) return Fail(x, held.error());
+  fuse_lk_out out{};
+  out.lk.type = F_UNLCK;
+  if (*held) {
+    out.lk = {.start = (*held)->begin,
+              .end = (*held)->last,
+              .type = static_cast<uint32_t>((*held)->type == meta::LockType::kRead ? F_RDLCK : F_WRLCK),
+              .pid = (*held)->pid};
+  }
+  x.reply.Structs(out);
+}
+
+void Handlers::On(Exchange& x, const SetLock& op) {
+  if (!options_.shared) {
+    x.reply.Error(ENOSYS);
+    return;
+  }
+  const Status s = vfs_.SetLock(x.request.inode, op.handle, op.lock);
+  if (s.code() == Code::kWouldBlock && op.wait)
+    return locks_.Post(x.request.unique, x.request.inode, op, x.reply);
+  if (s.ok() && op.lock.type != meta::LockType::kWrite) locks_.Wake();
+  x.reply.Error(LockErrno(s));
 }
 
 void Handlers::On(Exchange& x, const Fsync& op) {
@@ -188,7 +224,8 @@ void Handlers::On(Exchange& x, const Init&) {
   x.reply.Error(EPROTO);
 }  // done once, before any worker starts
 
-void Handlers::On(Exchange& x, const Interrupt&) {
+void Handlers::On(Exchange& x, const Interrupt& op) {
+  if (options_.shared) return locks_.Interrupt(op.unique);  // is not answered itself
   // Our operations are short, so they run to their end; after this answer the kernel does not tell us of
   // signals again.
   x.reply.Error(ENOSYS);

@@ -14,9 +14,8 @@ constexpr uint16_t kMaxBackground = 64;
 constexpr uint16_t kCongestion = 48;
 
 // Not among these, though offered:
-//  - POSIX_LOCKS, FLOCK_LOCKS: this mount is the only one, so the kernel's own locks (fcntl, OFD and flock)
-//  are complete;
-//    without the flags it keeps them to itself.
+//  - POSIX_LOCKS, FLOCK_LOCKS: where this mount is the only one the kernel's own locks (fcntl, OFD and flock)
+//    are complete; without the flags it keeps them to itself.
 //  - AUTO_INVAL_DATA: pages are dropped when we say so, not when a time stamp looks new.
 //  - HANDLE_KILLPRIV: the older form of _V2, which does not tell who may keep set-id bits.
 //  - SPLICE_*: one copy of data that is in cache already costs less than two more system calls.
@@ -47,6 +46,8 @@ Result<Agreement> Negotiate(const Init& offer, const InitPolicy& policy) {
   if (policy.writeback_cache) wanted |= FUSE_WRITEBACK_CACHE;
   // Pages go when a file's times or length are not those of before, which only others can have changed.
   if (policy.shared) wanted = (wanted & ~uint64_t{FUSE_EXPLICIT_INVAL_DATA}) | FUSE_AUTO_INVAL_DATA;
+  // Locks of one mount mean something to the others.
+  if (policy.shared) wanted |= FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS;
   if (policy.cache_directories) wanted |= FUSE_NO_OPENDIR_SUPPORT;
   agreed.flags = offer.flags & wanted;
   agreed.dialect.setxattr_ext = agreed.flags & FUSE_SETXATTR_EXT;

@@ -490,6 +490,58 @@ TEST_F(SessionTest, Refusals) {
   EXPECT_EQ(fake().TakeCall(), "");
 }
 
+fuse_lk_in LockOf(uint32_t type, uint64_t start, uint64_t end, uint32_t flags = 0) {
+  fuse_lk_in in{};
+  in.fh = 77;
+  in.owner = 5;
+  in.lk = {.start = start, .end = end, .type = type, .pid = 99};
+  in.lk_flags = flags;
+  return in;
+}
+
+TEST_F(SessionTest, LocksOfASharedFileSystemAreAskedFor) {
+  Start({.shared = true});
+  EXPECT_EQ(Call(FUSE_SETLK, 42, Bytes(LockOf(F_WRLCK, 3, 9))).error, 0);
+  EXPECT_EQ(Call(FUSE_SETLK, 42, Bytes(LockOf(F_UNLCK, 0, ~0ull >> 1, FUSE_LK_FLOCK))).error, 0);
+  EXPECT_EQ(fake().TakeCall(), "set_lock 42 77 1 2 5 3 9; set_lock 42 77 2 0 5 0 9223372036854775807");
+  EXPECT_EQ(Call(FUSE_GETLK, 42, Bytes(LockOf(F_RDLCK, 0, 0))).As<fuse_lk_out>().lk.type, uint32_t{F_UNLCK});
+  fake().lock = meta::FileLock{.type = meta::LockType::kWrite, .begin = 1, .last = 2, .pid = 4};
+  const auto held = Call(FUSE_GETLK, 42, Bytes(LockOf(F_RDLCK, 0, 9))).As<fuse_lk_out>().lk;
+  EXPECT_EQ(held.type, uint32_t{F_WRLCK});
+  EXPECT_EQ(held.start, 1u);
+  EXPECT_EQ(held.end, 2u);
+  EXPECT_EQ(held.pid, 4u);
+  (void)fake().TakeCalls();
+  EXPECT_EQ(Call(FUSE_FLUSH, 42, Bytes(fuse_flush_in{.fh = 77, .lock_owner = 5})).error, 0);
+  EXPECT_EQ(fake().TakeCall(), "flush 42 77; release_locks 42 5");
+  fake().fail = Code::kNoMemory;
+  EXPECT_EQ(Call(FUSE_SETLK, 42, Bytes(LockOf(F_WRLCK, 3, 9))).error, ENOLCK);
+  fake().fail = Code::kWouldBlock;
+  EXPECT_EQ(Call(FUSE_SETLK, 42, Bytes(LockOf(F_WRLCK, 3, 9))).error, EAGAIN);
+  EXPECT_EQ(Call(FUSE_SETLK, 42, Bytes(LockOf(7, 3, 9))).error, EINVAL);
+  EXPECT_EQ(Call(FUSE_SETLK, 42, Bytes(LockOf(F_WRLCK, 3, 2))).error, EINVAL);
+}
+
+TEST_F(SessionTest, WhoWaitsForALockHoldsUpNobodyAndCanBeCalledOff) {
+  Start({.shared = true});
+  fake().fail = Code::kWouldBlock;
+  const uint64_t one = Send(FUSE_SETLKW, 42, Bytes(LockOf(F_WRLCK, 0, 1)));
+  const uint64_t two = Send(FUSE_SETLKW, 42, Bytes(LockOf(F_WRLCK, 2, 3)));
+  Send(FUSE_INTERRUPT, 0, Bytes(fuse_interrupt_in{one}));
+  Reply reply = Receive();
+  EXPECT_EQ(reply.unique, one);
+  EXPECT_EQ(reply.error, EINTR);
+  fake().fail = Code::kOk;
+  reply = Receive();
+  EXPECT_EQ(reply.unique, two);
+  EXPECT_EQ(reply.error, 0);
+  // Called off before it comes.
+  fake().fail = Code::kWouldBlock;
+  Send(FUSE_INTERRUPT, 0, Bytes(fuse_interrupt_in{unique_ + 2}));
+  EXPECT_EQ(Call(FUSE_SETLKW, 42, Bytes(LockOf(F_WRLCK, 0, 1))).error, EINTR);
+  Send(FUSE_SETLKW, 42, Bytes(LockOf(F_WRLCK, 0, 1)));  // is dropped at the end
+}
+
 TEST_F(SessionTest, AbortEndsWaitingWorkers) {
   Start();
   Call(FUSE_STATFS, 1, "");

@@ -55,6 +55,22 @@ void RunCall(Status (*f)(const meta::Reader&, const Request&, Response*), const 
       Deliver(target, std::move(answer)));
 }
 
+// Answers with what `f` makes of the leader's memory. By way of a read: a leader that was deposed, and does
+// not know it yet, must neither say that there is no such session nor take an open file down.
+template <typename Request, typename Response>
+void AtLeader(Status (*f)(const MetaTarget&, const meta::Reader&, const Request&, Response*),
+              const MetaTarget& target, std::string_view bytes, Answer answer) {
+  auto request = Decode<Request>(target, bytes, answer);
+  if (!request) return;
+  target.copyset->Read(
+      [f, target, request](const meta::Reader& reader) -> Result<std::string> {
+        Response response;
+        CURVEFS_CHECK_OK(f(target, reader, *request, &response));
+        return response.SerializeAsString();
+      },
+      Deliver(target, std::move(answer)));
+}
+
 // What was made with an order (CreateRequest.open_order) is open in the session; also when the answer is a
 // remembered one, given by another leader.
 template <typename Request, typename Response>

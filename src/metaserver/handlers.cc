@@ -6,6 +6,7 @@
 
 #include "metaserver/handler_call.h"
 #include "metaserver/handlers_inodes.h"
+#include "metaserver/handlers_locks.h"
 #include "metaserver/handlers_names.h"
 #include "metaserver/handlers_sessions.h"
 #include "proto/meta_methods.h"
@@ -50,6 +51,9 @@ constexpr auto kMethods = std::to_array<MetaMethod>({
     {to_underlying(MetaCall::kCloseSession), "CloseSession", true, &calls::CloseSession},
     {to_underlying(MetaCall::kOpenInode), "OpenInode", false, &calls::OpenInode},
     {to_underlying(MetaCall::kCloseInode), "CloseInode", false, &calls::CloseInode},
+    {to_underlying(MetaCall::kSetLock), "SetLock", false, &calls::SetLock},
+    {to_underlying(MetaCall::kGetLock), "GetLock", false, &calls::GetLock},
+    {to_underlying(MetaCall::kSayLocks), "SayLocks", false, &calls::SayLocks},
 });
 
 }  // namespace

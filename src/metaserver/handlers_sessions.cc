@@ -17,22 +17,6 @@ uint32_t LeaseOf(const MetaTarget& target) {
           .count());
 }
 
-// Answers with what `f` makes of the leader's memory. By way of a read: a leader that was deposed, and does
-// not know it yet, must neither say that there is no such session nor take an open file down.
-template <typename Request, typename Response>
-void AtLeader(Status (*f)(const MetaTarget&, const meta::Reader&, const Request&, Response*),
-              const MetaTarget& target, std::string_view bytes, Answer answer) {
-  auto request = Decode<Request>(target, bytes, answer);
-  if (!request) return;
-  target.copyset->Read(
-      [f, target, request](const meta::Reader& reader) -> Result<std::string> {
-        Response response;
-        CURVEFS_CHECK_OK(f(target, reader, *request, &response));
-        return response.SerializeAsString();
-      },
-      Deliver(target, std::move(answer)));
-}
-
 Status Renew(const MetaTarget& target, const meta::Reader&, const proto::RenewSessionRequest& in,
              proto::RenewSessionResponse* out) {
   if (!target.copyset->KeepAlive(in.header().session_id(), in.header().acknowledged()))

@@ -549,6 +549,48 @@ TEST_F(OpenFilesTest, HideNoneThatCanGo) {
   EXPECT_TRUE(Exists(last - 1));
 }
 
+TEST_F(OpenFilesTest, LocksAreOfTheSessionAndGoWithIt) {
+  Open({raft::ReplicaId(1)});
+  const uint64_t one = OpenSession(), two = OpenSession(), f = Make(1, "f").inode().inode_id();
+  auto set = [&](uint64_t session, uint64_t inode, uint64_t order, proto::LockType type) {
+    proto::SetLockRequest request;
+    request.mutable_header()->set_session_id(session);
+    request.set_inode_id(inode);
+    request.set_order(order);
+    request.mutable_lock()->set_kind(proto::LOCK_RANGE);
+    request.mutable_lock()->set_type(type);
+    request.mutable_lock()->set_last(9);
+    request.mutable_lock()->set_pid(33);
+    return CodeOf(Call<proto::SetLockResponse>("SetLock", request));
+  };
+  EXPECT_EQ(set(one, f, 1, proto::WRITE_LOCK), Code::kOk);
+  EXPECT_EQ(set(two, f, 1, proto::READ_LOCK), Code::kWouldBlock);
+  EXPECT_EQ(set(two, 99, 2, proto::READ_LOCK), Code::kNotFound);
+  EXPECT_EQ(set(77, f, 1, proto::READ_LOCK), Code::kFenced);
+  proto::GetLockRequest get;
+  get.mutable_header()->set_session_id(two);
+  get.set_inode_id(f);
+  EXPECT_EQ(CodeOf(Call<proto::GetLockResponse>("GetLock", get)), Code::kInvalid) << "a lock of no kind";
+  get.mutable_lock()->set_kind(proto::LOCK_RANGE);
+  get.mutable_lock()->set_type(proto::WRITE_LOCK);
+  get.mutable_lock()->set_last(100);
+  auto found = Call<proto::GetLockResponse>("GetLock", get);
+  EXPECT_EQ(found.lock().type(), proto::WRITE_LOCK);
+  EXPECT_EQ(found.lock().last(), 9u);
+  EXPECT_EQ(found.lock().pid(), 33u);
+  EXPECT_FALSE(found.of_session());
+  proto::CloseSessionRequest close;
+  close.mutable_header()->set_session_id(one);
+  EXPECT_EQ(CodeOf(Call<proto::CloseSessionResponse>("CloseSession", close)), Code::kOk);
+  EXPECT_EQ(Call<proto::GetLockResponse>("GetLock", get).lock().kind(), proto::LOCK_NONE);
+  EXPECT_EQ(set(two, f, 3, proto::WRITE_LOCK), Code::kOk);
+  proto::SayLocksRequest say;
+  say.mutable_header()->set_session_id(two);
+  say.set_order(4);
+  EXPECT_EQ(CodeOf(Call<proto::SayLocksResponse>("SayLocks", say)), Code::kOk) << "none";
+  EXPECT_EQ(copyset->locks().size(), 0u);
+}
+
 TEST_F(HandlersTest, WhatIsNoRequestIsRefused) {
   Open({raft::ReplicaId(1)});
   for (const MetaMethod& method : MetaMethods()) {

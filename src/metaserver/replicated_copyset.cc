@@ -159,11 +159,13 @@ void ReplicatedCopyset::LeadershipChanged(bool leads, raft::Term) {
   if (!leads) {
     CURVEFS_CHECK(proposals_.empty() && overlay_->empty());
     sessions_.Clear();
+    locks_.Clear();
     StopSpace();
     return;
   }
   Status s = sessions_.Load(*store_, clock_.Steady());
   if (s.ok()) s = StartSpace();
+  locks_.Expect(Sessions());
   // Own state that cannot be read: whatever it held, a request could be done twice.
   if (!s.ok()) CheckFailed(__FILE__, __LINE__, "a new leader can read its state", s.ToString());
 }

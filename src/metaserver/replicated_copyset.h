@@ -40,6 +40,7 @@
 #include "kv/store.h"
 #include "meta/session.h"
 #include "meta/txn.h"
+#include "metaserver/lock_table.h"
 #include "metaserver/session_table.h"
 #include "metaserver/usage.h"
 #include "object/object_store.h"
@@ -148,6 +149,10 @@ class ReplicatedCopyset final : public raft::StateMachine {
   bool settling() const {
     return found_sessions_ && clock_.Steady() - led_since_ <= options_.session_timeout;
   }
+  // Advisory locks of sessions: while the first is false, not all that is held may be known.
+  bool locks_known() const { return !locks_.expecting() || !settling(); }
+  LockTable& locks() { return locks_; }
+  const LockTable& locks() const { return locks_; }
   size_t open_files() const { return sessions_.open_files(); }
   const ReplicatedOptions& options() const { return options_; }
   // Call it about once a second: ends sessions that are silent for too long, forgets what is acknowledged,
@@ -282,6 +287,7 @@ class ReplicatedCopyset final : public raft::StateMachine {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   const std::shared_ptr<TimeHistogram> apply_times_ = std::make_shared<TimeHistogram>();
 
+  LockTable locks_;        // as sessions_
   SessionTable sessions_;  // filled while this leads
   size_t opening_ = 0;
   uint64_t last_proposal_ = 0;

@@ -120,7 +120,10 @@ void ReplicatedCopyset::EndSession(uint64_t session, std::function<void(Status)>
   sessions_.SetEnding(session, true);
   Change([&](meta::Txn& txn) { return meta::EndSession(txn, session); },
          [this, session, done = std::move(done)](Status s) {
-           if (s.ok()) sessions_.Ended(session);
+           if (s.ok()) {
+             sessions_.Ended(session);
+             locks_.Ended(session);
+           }
            if (!s.ok()) sessions_.SetEnding(session, false);
            done(s.code() == Code::kFenced ? Status() : s);
          });

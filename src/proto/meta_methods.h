@@ -40,6 +40,9 @@ enum class MetaCall : uint16_t {
   kCloseSession,
   kOpenInode,
   kCloseInode,
+  kSetLock,
+  kGetLock,
+  kSayLocks,
 };
 
 }  // namespace curvefs::proto

@@ -1,6 +1,6 @@
 #!/bin/sh
 # cluster.sh [--curvefs BIN] [--work DIR] [--keep] [PART...]: a file system whose metadata are on three metaservers, mounted
-# twice. Parts: shared failover posix; without one the first two. Leaves nothing mounted or running.
+# twice. Parts: shared locks failover posix; without one the first three. Leaves nothing mounted or running.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -16,7 +16,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ -n "$parts" ] || parts="shared failover"
+[ -n "$parts" ] || parts="shared locks failover"
 bin=$(dirname "$curvefs")
 server=$bin/curvefs-metaserver
 for p in "$curvefs" "$server"; do [ -x "$p" ] || { echo "cluster: no $p; build it" >&2; exit 2; }; done
@@ -103,6 +103,27 @@ part_shared() {
   rm -rf "$other/tree"; [ ! -e "$mnt/tree" ] || fail "the tree is still there"
   detach 1; attach 1
   cmp "$base/large" "$mnt/large" || fail "a large file differs after a new mount"
+}
+
+# Locks of one mount hold at the other; appends, counters and databases of both.
+part_locks() {
+  python3 "$here/locks.py" "$mnt" "$other" || { fail "see above"; return; }
+  # A lock survives the leader.
+  : >"$mnt/survives"
+  exec 9>"$mnt/survives"; flock 9
+  dead=$(leader 1)
+  eval "end_process \$pid$dead KILL"
+  flock -n "$other/survives" true && fail "the lock is gone with the leader"
+  exec 9>&-
+  flock -w 30 "$other/survives" true || fail "given back, it cannot be had"
+  serve "$dead"
+  # One whose mount is killed goes when its session does (--session-timeout).
+  flock -F "$other/survives" sleep 600 >/dev/null 2>&1 & holder=$!
+  held() { ! flock -n "$mnt/survives" true; }
+  wait_for 10 held || fail "not locked"
+  end_process "$mount2" KILL; kill $holder 2>/dev/null || true; umount -l "$other" 2>/dev/null || true
+  flock -w 40 "$mnt/survives" true || fail "the lock of a mount that is gone is still held"
+  mount2=; attach 2
 }
 
 # The leader is killed under load; nobody is told an error, and nothing is lost.

@@ -11,7 +11,10 @@ namespace {
 constexpr Duration kShortPause = std::chrono::milliseconds(5);
 constexpr Duration kLongPause = std::chrono::milliseconds(500);
 constexpr Duration kGoodbye = std::chrono::milliseconds(500);
-constexpr size_t kMaxServers = 64;  // named, and learned by hints
+// An idle mount hears of a new leader that soon: until all mounts have, that one grants no locks.
+constexpr Duration kRenewWithin = std::chrono::seconds(2);
+constexpr Duration kNudged = std::chrono::milliseconds(50);  // the soonest, when there seems to be one
+constexpr size_t kMaxServers = 64;                           // named, and learned by hints
 
 proto::ResponseHeader HeaderOf(const std::string& bytes) {
   proto::CloseSessionResponse any;  // has a header and nothing else; other fields are skipped
@@ -73,10 +76,15 @@ CopysetClient::Ticket CopysetClient::Number(proto::RequestHeader* header) {
   return ticket;
 }
 
-uint64_t CopysetClient::Within(proto::RequestHeader* header) {
+uint64_t CopysetClient::Enter(proto::RequestHeader* header) {
   MutexLock lock(mu_);
   header->set_session_id(session_);
   header->set_acknowledged(outstanding_.empty() ? last_ + 1 : *outstanding_.begin());
+  return session_;
+}
+
+uint64_t CopysetClient::session() {
+  MutexLock lock(mu_);
   return session_;
 }
 
@@ -125,11 +133,13 @@ CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string&
         unknown_.fetch_add(1, std::memory_order_relaxed);
       }
       elsewhere();
+      Nudge();
     } else {
       const proto::ResponseHeader header = HeaderOf(*asked.answer);
       last = StatusOf(header);
       switch (last.code()) {
         case Code::kNotLeader:
+          Nudge();
           not_leader_.fetch_add(1, std::memory_order_relaxed);
           if (size_t hinted = Find(header.leader().address()); hinted < servers()) {
             if (hinted != at) pause = round < 4 ? Duration::zero() : pause;
@@ -139,6 +149,7 @@ CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string&
           }
           break;
         case Code::kUnavailable:
+          Nudge();
           unavailable_.fetch_add(1, std::memory_order_relaxed);
           break;
         case Code::kTimedOut:
@@ -188,7 +199,7 @@ Status CopysetClient::Renew(uint64_t ended, Duration timeout) {
 Status CopysetClient::KeepAlive() {
   proto::RenewSessionRequest request;
   Address(request.mutable_header());
-  const uint64_t session = Within(request.mutable_header());
+  const uint64_t session = Enter(request.mutable_header());
   Asked asked = Ask(proto::MetaCall::kRenewSession, request.SerializeAsString(), options_.timeout);
   if (asked.session_over) return Renew(session, options_.timeout);
   CURVEFS_TRY(const auto response, Decode<proto::RenewSessionResponse>(std::move(asked.answer)));
@@ -201,8 +212,12 @@ void CopysetClient::RunKeepAlive() {
     std::function<void()> tell;
     {
       MutexLock lock(mu_);
-      const SteadyTime until = Clock::System().Steady() + lease_ / 3;
-      while (!stopped_ && told_ && Clock::System().Steady() < until) changed_.WaitUntil(mu_, until);
+      const SteadyTime begin = Clock::System().Steady();
+      auto until = [&] {
+        mu_.AssertHeld();
+        return begin + (nudged_ ? kNudged : std::min(lease_ / 3, kRenewWithin));
+      };
+      while (!stopped_ && told_ && Clock::System().Steady() < until()) changed_.WaitUntil(mu_, until());
       if (stopped_) return;
       if (!told_) tell = on_new_leader_;
       told_ = true;
@@ -213,10 +228,20 @@ void CopysetClient::RunKeepAlive() {
       MutexLock lock(mu_);
       telling_ = false;
       changed_.NotifyAll();
-    } else if (Status s = KeepAlive(); !s.ok()) {
-      Log(LogLevel::kWarning, "keeping the session: " + s.ToString());
+    } else {
+      if (Status s = KeepAlive(); !s.ok()) Log(LogLevel::kWarning, "keeping the session: " + s.ToString());
+      MutexLock lock(mu_);
+      nudged_ = false;
     }
   }
+}
+
+// Somebody else may lead: the session asks soon.
+void CopysetClient::Nudge() {
+  MutexLock lock(mu_);
+  if (nudged_) return;
+  nudged_ = true;
+  changed_.NotifyAll();
 }
 
 bool CopysetClient::Pause(Duration time) {

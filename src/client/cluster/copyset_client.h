@@ -77,12 +77,22 @@ class CopysetClient {
   Result<Response> InSession(proto::MetaCall call, Request request) {
     for (;;) {
       Address(request.mutable_header());
-      const uint64_t session = Within(request.mutable_header());
+      const uint64_t session = Enter(request.mutable_header());
       Asked asked = Ask(call, request.SerializeAsString(), options_.timeout);
       if (!asked.session_over) return Decode<Response>(std::move(asked.answer));
       CURVEFS_CHECK_OK(Renew(session, options_.timeout));
     }
   }
+  // The same, in that session alone: kFenced if it is over. For what must not be said in another.
+  template <typename Response, typename Request>
+  Result<Response> Within(uint64_t session, proto::MetaCall call, Request request) {
+    Address(request.mutable_header());
+    request.mutable_header()->set_session_id(session);
+    return Decode<Response>(Ask(call, request.SerializeAsString(), options_.timeout).answer);
+  }
+  uint64_t session();
+  // Opens another in the place of one that is over.
+  Status Renew(uint64_t ended) { return Renew(ended, options_.timeout); }
   // `f` runs on a thread of the client whenever another leader, or another session, knows nothing of what was
   // said InSession. Null: nothing is called any more once this returns.
   void OnNewLeader(std::function<void()> f);
@@ -105,12 +115,13 @@ class CopysetClient {
   void Address(proto::RequestHeader* header) const;
   Ticket Number(proto::RequestHeader* header);
   void Done(const Ticket& ticket);
-  uint64_t Within(proto::RequestHeader* header);  // the session, without a number
+  uint64_t Enter(proto::RequestHeader* header);  // the session, without a number
   // `timeout`: 0 is none.
   Asked Ask(proto::MetaCall call, const std::string& bytes, Duration timeout);
   Status Renew(uint64_t ended, Duration timeout);  // opens a session in the place of that one
   Status KeepAlive();
   void RunKeepAlive();
+  void Nudge();
   void HeardOf(uint64_t session, uint64_t term);
   bool Pause(Duration time);  // false: stopped
   net::BlockingClient& server(size_t i);
@@ -146,6 +157,7 @@ class CopysetClient {
   Duration lease_ CURVEFS_GUARDED_BY(mu_) = std::chrono::seconds(1);
   uint64_t term_ CURVEFS_GUARDED_BY(mu_) = 0;  // of the leader of whom was heard last
   bool told_ CURVEFS_GUARDED_BY(mu_) = true;   // on_new_leader_ has run for that leader and session
+  bool nudged_ CURVEFS_GUARDED_BY(mu_) = false;
   std::function<void()> on_new_leader_ CURVEFS_GUARDED_BY(mu_);
   bool telling_ CURVEFS_GUARDED_BY(mu_) = false;
   Mutex renewing_;  // held while a session is opened; before mu_

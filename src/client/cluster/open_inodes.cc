@@ -14,10 +14,6 @@ constexpr size_t kAtOnce = 10'000;  // as many as a server takes
 
 using proto::MetaCall;
 
-OpenInodes::OpenInodes(CopysetClient& copyset) : copyset_(copyset) {
-  copyset_.OnNewLeader([this] { SayAgain(); });
-}
-
 Status OpenInodes::Open(InodeId inode) {
   {
     MutexLock lock(mu_);

@@ -14,9 +14,8 @@ namespace curvefs::client {
 
 class OpenInodes {
  public:
-  // Says all of them again to a new leader. `copyset` outlives it.
-  explicit OpenInodes(CopysetClient& copyset);
-  ~OpenInodes() { copyset_.OnNewLeader(nullptr); }
+  // `copyset` outlives it.
+  explicit OpenInodes(CopysetClient& copyset) : copyset_(copyset) {}
 
   // Counted. kStale: it is gone.
   Status Open(InodeId inode);
@@ -31,6 +30,8 @@ class OpenInodes {
   Creating BeginCreate();
   Status Created(const Creating& creating, InodeId inode);
 
+  // For a leader, or a session, that knows nothing of them.
+  void SayAgain();
   size_t size();
 
  private:
@@ -39,7 +40,6 @@ class OpenInodes {
     bool held = false;  // the session has it
   };
   Status Say(InodeId inode);
-  void SayAgain();
 
   CopysetClient& copyset_;
   Mutex mu_;  // a leaf

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/log.h"
+
 namespace curvefs::client {
 
 using proto::MetaCall;
@@ -44,6 +46,15 @@ Request OfInode(InodeId inode) {
 }
 
 }  // namespace
+
+RemoteMeta::RemoteMeta(CopysetClient& copyset, FsId fs, InodeId root)
+    : copyset_(copyset), fs_(fs), root_(root), open_(copyset), locks_(copyset) {
+  copyset_.OnNewLeader([this] {
+    open_.SayAgain();
+    if (Status s = locks_.SayAgain(); !s.ok() && s.code() != Code::kFenced)
+      Log(LogLevel::kWarning, "telling the new leader what is locked: " + s.ToString());
+  });
+}
 
 Result<meta::Inode> RemoteMeta::Lookup(InodeId parent, std::string_view name) {
   return InodeOf(

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "client/cluster/copyset_client.h"
+#include "client/cluster/held_locks.h"
 #include "client/cluster/open_inodes.h"
 #include "client/meta_client.h"
 
@@ -14,8 +15,9 @@ namespace curvefs::client {
 
 class RemoteMeta final : public MetaClient {
  public:
-  explicit RemoteMeta(CopysetClient& copyset, FsId fs, InodeId root)
-      : copyset_(copyset), fs_(fs), root_(root), open_(copyset) {}
+  // `copyset` outlives it.
+  explicit RemoteMeta(CopysetClient& copyset, FsId fs, InodeId root);
+  ~RemoteMeta() override { copyset_.OnNewLeader(nullptr); }
 
   FsId fs() const override { return fs_; }
   InodeId root() const override { return root_; }
@@ -51,6 +53,14 @@ class RemoteMeta final : public MetaClient {
   Status NoteOpen(InodeId inode) override { return open_.Open(inode); }
   void NoteClosed(InodeId inode) override { open_.Close(inode); }
   Result<meta::Inode> CreateOpen(const meta::CreateRequest& request) override;
+  bool shared() const override { return true; }
+  Status SetLock(InodeId inode, const meta::FileLock& lock) override { return locks_.Set(inode, lock); }
+  Result<std::optional<meta::FileLock>> LockConflict(InodeId inode, const meta::FileLock& wanted) override {
+    return locks_.Conflict(inode, wanted);
+  }
+  bool ReleaseLocks(InodeId inode, const std::function<bool(const meta::FileLock&)>& which) override {
+    return locks_.Release(inode, which);
+  }
   void ReleaseOrphan(InodeId) override {}  // the copyset's leader looks for what nobody has open
   Status Sync() override { return {}; }
   Result<MetaUsage> Usage() override;
@@ -70,6 +80,7 @@ class RemoteMeta final : public MetaClient {
   const FsId fs_;
   const InodeId root_;
   OpenInodes open_;
+  HeldLocks locks_;
 };
 
 }  // namespace curvefs::client

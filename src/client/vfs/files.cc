@@ -122,21 +122,27 @@ Result<size_t> Vfs::Write(InodeId id, HandleId handle, uint64_t offset, BufferSl
     return Fail(Code::kBadHandle);
   const size_t n = data.size;
   if (n == 0) return size_t{0};
-  std::optional<MutexLock> appending;
+  auto take = [&](uint64_t at, BufferSlice bytes) -> Status {
+    if (at > kMaxFileSize || n > kMaxFileSize - at) return Code::kFileTooBig;
+    if (const bool tracks = c.meta.tracks_usage(); tracks && at + n > c.data.DirtyEnd(id)) {
+      CURVEFS_CHECK_OK(c.meta.AnnounceLength(id, at + n, /*exactly=*/false));
+    }
+    Status s = c.data.Write(id, at, std::move(bytes));
+    if (!s.ok() && c.meta.tracks_usage())
+      (void)c.meta.AnnounceLength(id, c.data.DirtyEnd(id), /*exactly=*/true);
+    return s;
+  };
   if (flags.append) {
-    appending.emplace(c.append_mu[id.value % c.append_mu.size()]);
-    CURVEFS_TRY(meta::Inode inode, c.Attributes(id));
-    offset = inode.length;
+    MutexLock appending(c.append_mu[id.value % c.append_mu.size()]);
+    if (c.meta.shared()) {
+      CURVEFS_CHECK_OK(c.AppendShared(id, [&](uint64_t end) { return take(end, std::move(data)); }));
+    } else {
+      CURVEFS_TRY(meta::Inode inode, c.Attributes(id));
+      CURVEFS_CHECK_OK(take(inode.length, std::move(data)));
+    }
+  } else {
+    CURVEFS_CHECK_OK(take(offset, std::move(data)));
   }
-  if (offset > kMaxFileSize || n > kMaxFileSize - offset) return Fail(Code::kFileTooBig);
-  if (const bool tracks = c.meta.tracks_usage(); tracks && offset + n > c.data.DirtyEnd(id)) {
-    CURVEFS_CHECK_OK(c.meta.AnnounceLength(id, offset + n, /*exactly=*/false));
-  }
-  if (Status s = c.data.Write(id, offset, std::move(data)); !s.ok()) {
-    if (c.meta.tracks_usage()) (void)c.meta.AnnounceLength(id, c.data.DirtyEnd(id), /*exactly=*/true);
-    return Fail(s);
-  }
-  appending.reset();
   if (!flags.from_page_cache || !c.options.kernel_times || flags.kill_suid_gid)
     CURVEFS_CHECK_OK(c.TouchWritten(id, flags.kill_suid_gid));
   if (flags.kill_suid_gid) {
@@ -167,6 +173,8 @@ void Vfs::Release(InodeId inode, HandleId handle) {
   auto file = c.files.Remove(handle);
   if (!file) return;
   if (VirtualFiles::IsVirtual(inode)) c.control.Close(handle);
+  if (c.meta.shared())
+    c.meta.ReleaseLocks(inode, [handle](const meta::FileLock& held) { return held.handle == handle; });
   const bool reclaim = c.refs.DropOpen(inode, Writes(file->flags));
   if (VirtualFiles::IsVirtual(inode)) return;
   c.meta.NoteClosed(inode);

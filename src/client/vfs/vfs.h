@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "client/meta_client.h"
 #include "client/vfs/control.h"
 #include "data/data_cache.h"
+#include "meta/file_locks.h"
 #include "meta/records.h"
 
 namespace curvefs::client {
@@ -166,6 +168,13 @@ class Vfs {
   };
   Result<size_t> Write(InodeId inode, HandleId handle, uint64_t offset, BufferSlice data, WriteFlags flags);
   Status Flush(InodeId inode, HandleId handle);  // close(2) of one descriptor
+  // Advisory locks, of a file system that other mounts share; elsewhere the kernel keeps them. Nothing waits:
+  // kWouldBlock. Giving a lock back stores what is dirty first. A closed handle gives back what was got
+  // through it.
+  Status SetLock(InodeId inode, HandleId handle, meta::FileLock lock);
+  Result<std::optional<meta::FileLock>> LockConflict(InodeId inode, const meta::FileLock& wanted);
+  // A process has closed a descriptor of the file: all that fcntl(2) got for it goes. Whether there was any.
+  bool ReleaseLocks(InodeId inode, uint64_t owner);
   Status Fsync(InodeId inode, bool data_only);
   Status SyncFs();
   void Release(InodeId inode, HandleId handle);

@@ -192,6 +192,8 @@ Result<Opened> Vfs::Core::MakeOpened(InodeId inode, int flags) {
   refs.AddOpen(inode, (flags & O_ACCMODE) != O_RDONLY);
   Opened opened;
   opened.handle = files.Add(inode, flags);
+  // Where another mount appends too, only we know where the bytes go, not the kernel's pages.
+  opened.direct = meta.shared() && (flags & O_APPEND) != 0;
   return opened;
 }
 

@@ -271,6 +271,8 @@ struct Vfs::Core {
     inode->bytes = std::max(inode->bytes, std::min(inode->bytes + data.DirtyBytes(inode->id), inode->length));
   }
   Result<meta::Inode> Attributes(InodeId inode);
+  // Calls `append` with where the file ends, and stores what it wrote, while no other mount appends.
+  Status AppendShared(InodeId inode, const std::function<Status(uint64_t end)>& append);
   // Tells the watcher.
   void Changed(InodeId dir) {
     MutexLock lock(watcher_mu);
