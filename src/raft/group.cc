@@ -362,6 +362,16 @@ void Group::Persist() {
   });
 }
 
+// Of an entry that came since the last Ready; or of one that this had. If some of its entries are replaced
+// while they are made durable, the engine lists the rest of them once more.
+Result<Payload> Group::PayloadOf(const EngineEntry& e) {
+  if (auto it = pending_.find(e.handle); it != pending_.end()) return it->second;
+  CURVEFS_TRY(auto entries, host_.log_.Read(id_, e.index, e.index + 1, 1));
+  if (entries.front().term != e.term)
+    return Fail(Code::kCorrupt, "the Raft engine lists an entry that is not known");
+  return std::move(entries.front().payload);
+}
+
 void Group::Append() {
   LogStore& log = host_.log_;
   phase_ = Phase::kBlocked;
@@ -378,9 +388,9 @@ void Group::Append() {
   for (const EngineEntry& e : ready_.entries) {
     Payload payload;
     if (e.handle != 0) {
-      auto it = pending_.find(e.handle);
-      CURVEFS_CHECK(it != pending_.end());
-      payload = it->second;
+      auto found = PayloadOf(e);
+      if (!found) return Stop(found.error());
+      payload = *std::move(found);
     }
     entries.push_back({.term = e.term, .index = e.index, .kind = e.kind, .payload = std::move(payload)});
   }

@@ -141,6 +141,7 @@ class Group {
   void Persist();
   void Append();
   bool CommitsChange() const;
+  Result<Payload> PayloadOf(const EngineEntry& e);
   void SendEarly(const HardState& durable);
   void Finish();
   void SendMessages(std::vector<EngineMessage> messages);

@@ -205,6 +205,36 @@ TEST_F(HostTest, AFollowerAnswersWhenItsEntriesAreDurable) {
   EXPECT_EQ(machine.text, "ab");
 }
 
+// The engine counts what a Ready had as stable only if its last entry still stands; otherwise it lists all of
+// it again, with the handles of before.
+TEST_F(HostTest, EntriesThatTheEngineListsAgainAreInTheLog) {
+  FakeMachine machine(First({k1, k2, k3}));
+  Group* group = Create(kGroup, machine);
+  Message append = From(k2, MessageType::kAppend, 3);
+  append.log_term = 1;
+  append.index = 1;
+  append.entries = {{.term = 3, .index = 2, .payload = MakePayload("a")},
+                    {.term = 3, .index = 3, .payload = MakePayload("b")},
+                    {.term = 3, .index = 4, .payload = MakePayload("c")}};
+  host->Receive(append);
+  host->Pump();
+  Message other = From(k3, MessageType::kAppend, 4);  // before that is durable
+  other.log_term = 3;
+  other.index = 3;
+  other.commit = 5;
+  other.entries = {{.term = 4, .index = 4, .payload = MakePayload("d")},
+                   {.term = 4, .index = 5, .payload = MakePayload("e")}};
+  host->Receive(other);
+  Settle();
+  EXPECT_TRUE(group->status().failure.ok());
+  EXPECT_EQ(machine.text, "abde");
+  auto entries = log->Read(kGroup, 2, 6, UINT64_MAX);
+  ASSERT_TRUE(entries);
+  ASSERT_EQ(entries->size(), 4u);
+  EXPECT_EQ((*entries)[1].term, 3u);
+  EXPECT_EQ(BytesOf((*entries)[2].payload), "d");
+}
+
 TEST_F(HostTest, OneSyncForAllGroups) {
   std::vector<std::unique_ptr<FakeMachine>> machines;
   std::vector<Group*> groups;
