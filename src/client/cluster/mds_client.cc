@@ -16,8 +16,9 @@ namespace {
 
 constexpr Duration kShortPause = std::chrono::milliseconds(50);
 constexpr Duration kLongPause = std::chrono::seconds(1);
-constexpr size_t kMaxServers = 32;            // named, and learned by hints
-constexpr int kMaxAnswer = 256 << 20;         // a large cluster's lists
+constexpr size_t kMaxServers = 32;     // named, and learned by hints
+constexpr int kMaxAnswer = 256 << 20;  // a large cluster's lists
+constexpr auto kNoSuchService = static_cast<grpc::StatusCode>(12);
 constexpr int kReconnectMs[] = {100, 1'000};  // the least and the most
 
 std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
@@ -100,7 +101,7 @@ struct MdsClient::Impl {
     switch (status.error_code()) {
       case grpc::StatusCode::DEADLINE_EXCEEDED:
         return Fail(Code::kTimedOut, "no answer");
-      case grpc::StatusCode::UNIMPLEMENTED:
+      case kNoSuchService:
         return Fail(Code::kInvalid, "this is no MDS");
       case grpc::StatusCode::CANCELLED:
         return Fail(Code::kInterrupted, "the call was cancelled");

@@ -3,11 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <thread>
+#include <atomic>
 
 #include "client/cluster/mds_fixture_test.h"
 #include "client/cluster/mds_routes.h"
 #include "client/cluster/mds_session.h"
+#include "client/cluster/pause.h"
 
 namespace curvefs::client {
 namespace {
@@ -29,11 +30,7 @@ template <typename F>
 bool Becomes(F f) {
   for (int i = 0; i < 6000; ++i) {
     if (f()) return true;
-    std::this_thread::yield();
-    Mutex mu;
-    CondVar never;
-    const MutexLock lock(mu);
-    never.WaitUntil(mu, Clock::System().Steady() + 10ms);
+    PauseFor(10ms);
   }
   return false;
 }
