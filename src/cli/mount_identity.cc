@@ -3,21 +3,20 @@
 #include <unistd.h>
 
 #include <array>
+#include <fstream>
 #include <random>
 #include <vector>
-
-#include "base/disk.h"
 
 namespace curvefs::cli {
 namespace {
 
-constexpr size_t kMaxLine = 4096;
 constexpr size_t kParts = 6;  // machine/boot/namespace/pid/start/random
 
 std::string Line(const std::string& path) {
-  auto text = Disk::Posix().ReadWholeFile(path, kMaxLine);
-  if (!text) return {};
-  return text->substr(0, text->find('\n'));
+  std::ifstream in(path);  // files of /proc do not say how long they are
+  std::string line;
+  std::getline(in, line);
+  return line;
 }
 
 std::string Namespace() {
@@ -66,13 +65,13 @@ bool IsGone(std::string_view identity) {
     }
   }
   if (parts.size() != kParts) return false;
-  const std::string& machine = parts[0];
-  // Containers of one image have one machine id; those of one boot and one namespace of processes see each
-  // other's.
-  if (machine.empty() || machine != Line("/etc/machine-id")) return false;
   const std::string boot = Line("/proc/sys/kernel/random/boot_id");
-  if (boot.empty() || parts[1].empty() || parts[2] != Namespace()) return false;
-  if (parts[1] != boot) return true;
+  if (boot.empty() || parts[1].empty()) return false;
+  // Of another boot of this machine; a machine without an id cannot tell it from another machine.
+  if (parts[1] != boot)
+    return !parts[0].empty() && parts[0] == Line("/etc/machine-id") && parts[2] == Namespace();
+  // Of this boot: those of one namespace of processes see each other.
+  if (parts[2].empty() || parts[2] != Namespace()) return false;
   return StartOf(parts[3]) != parts[4];
 }
 

@@ -27,7 +27,6 @@ TEST(MountIdentityTest, TheLivingAndTheDead) {
   its.resize(static_cast<size_t>(n));
   ::close(ends[0]);
   ASSERT_EQ(::waitpid(pid, nullptr, 0), pid);
-  if (mine.starts_with('/')) GTEST_SKIP() << "a machine without an id cannot tell";
   EXPECT_TRUE(IsGone(its));
 }
 
