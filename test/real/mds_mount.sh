@@ -27,8 +27,9 @@ cleanup() {
   status=$?
   trap - EXIT INT TERM
   cd /
-  for m in "$mnt" "$other"; do ! grep -q " $m fuse" /proc/mounts || "$curvefs" umount "$m" || umount -l "$m" || true; done
+  for m in "$mnt" "$other" "$base/far" "$base/taken"; do ! grep -q " $m fuse" /proc/mounts || "$curvefs" umount "$m" || umount -l "$m" || true; done
   "$curvefs" cluster down --force "$dir" >/dev/null 2>&1 || true
+  end_process "$helper" KILL
   [ -z "$killed" ] || kill -9 "$killed" 2>/dev/null || true
   if [ -n "$keep" ] && [ $status != 0 ]; then echo "kept: $base"; else rm -rf "$base"; fi
   exit "$status"
@@ -96,6 +97,34 @@ kill -9 $killed; wait $killed 2>/dev/null || true; killed=
 umount -l "$base/taken" 2>/dev/null || true
 "$curvefs" mount "$place" "$base/taken" --log-file "$base/mount.log" || fail "who was killed stands in the way"
 "$curvefs" umount "$base/taken" || fail "umount"
+
+part=s3
+test_server=$(dirname "$curvefs")/test/support/s3_test_server
+if [ -x "$test_server" ]; then
+  AWS_ACCESS_KEY_ID=TESTACCESSKEY AWS_SECRET_ACCESS_KEY=test-secret-key
+  export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+  "$test_server" --secret-key test-secret-key >"$base/endpoint" & helper=$!
+  wait_for 10 test -s "$base/endpoint" || fail "the S3 server does not start"
+  expect 8 "SignatureDoesNotMatch" env AWS_SECRET_ACCESS_KEY=wrong "$curvefs" fs create far --data s3://bucket/far --s3-endpoint "$(cat "$base/endpoint")" --s3-region test-region-1
+  expect 0 "is ready" "$curvefs" fs create far --data s3://bucket/far --s3-endpoint "$(cat "$base/endpoint")" --s3-region test-region-1
+  expect 8 "another file system" "$curvefs" fs create far2 --data s3://bucket/far --s3-endpoint "$(cat "$base/endpoint")" --s3-region test-region-1
+  expect 32 "no S3 keys" env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY HOME="$base" "$curvefs" mount "mds://$mds/far" "$base/taken"
+  expect 32 "leave --data out" "$curvefs" mount "mds://$mds/far" "$base/taken" --data s3://bucket/far
+  expect 32 "could not read" "$curvefs" mount "mds://$mds/far" "$base/taken" --cache-dir "$base/cache" --writeback
+  mkdir "$base/far" "$base/cache"
+  # As mount(8) calls it for a line of fstab.
+  ln -s "$(readlink -f "$curvefs")" "$base/mount.curvefs"
+  "$base/mount.curvefs" "mds://$mds/far" "$base/far" -o "rw,noatime,_netdev,cache-dir=$base/cache,log-file=$base/mount.log" || fail "not mounted as by fstab"
+  "$curvefs" mount "mds://$mds/far" "$base/taken" --log-file "$base/mount.log" || fail "not mounted"
+  head -c 9000001 /dev/urandom >"$base/large"; cp "$base/large" "$base/far/large"
+  cmp "$base/large" "$base/taken/large" || fail "a large file in S3 differs at the other mount"
+  "$curvefs" umount "$base/far" && "$curvefs" umount "$base/taken" || fail "umount"
+  "$curvefs" mount "mds://$mds/far" "$base/far" --read-only --cache-dir "$base/cache" --log-file "$base/mount.log" || fail "not mounted read-only"
+  cmp "$base/large" "$base/far/large" || fail "a large file in S3 differs after a new mount"
+  ! touch "$base/far/x" 2>/dev/null || fail "read-only is written to"
+  "$curvefs" umount "$base/far" || fail "umount"
+  stop_helper
+fi
 
 part=failover
 mkdir "$mnt/load"
