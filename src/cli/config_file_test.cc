@@ -41,20 +41,19 @@ TEST(ConfigFileTest, FlagsAndEnvironmentWinOverIt) {
   EXPECT_EQ(config->listen, "2.2.2.2:2");
   EXPECT_EQ(config->loops, 3u);
   EXPECT_EQ(config->session_timeout, std::chrono::seconds(9));
-  std::ofstream(path) << "listen = \"1.1.1.1:1\"\n";
+  std::ofstream(path) << "listens = \"1.1.1.1:1\"\n";
   auto wrong = MakeServerConfig(Nothing, {{"config", path}});
   ASSERT_FALSE(wrong);
-  EXPECT_NE(wrong.error().message().find("'listen'"), std::string::npos);
+  EXPECT_NE(wrong.error().message().find("'listens'"), std::string::npos);
   std::filesystem::remove(path);
   EXPECT_FALSE(MakeServerConfig(Nothing, {{"config", path}}));
 }
 
 TEST(ConfigFileTest, TheExamplesAreRight) {
-  const std::string dist = std::string(CURVEFS_SOURCE_DIR) + "/dist/";
-  auto mds = MakeMdsConfig(Nothing, {{"config", dist + "mds.toml"}});
+  auto mds = MakeMdsConfig(Nothing, {{"config", CURVEFS_SOURCE_DIR "/dist/mds.toml"}});
   ASSERT_TRUE(mds) << mds.error().ToString();
   EXPECT_EQ(mds->listen, "10.0.0.1:8300");
-  auto metaserver = MakeServerConfig(Nothing, {{"config", dist + "metaserver.toml"}});
+  auto metaserver = MakeServerConfig(Nothing, {{"config", CURVEFS_SOURCE_DIR "/dist/metaserver.toml"}});
   ASSERT_TRUE(metaserver) << metaserver.error().ToString();
   EXPECT_EQ(metaserver->id, 1u);
 }
