@@ -122,7 +122,7 @@ void Banner(const ClusterArgs& args, const ClusterPlan& plan) {
   const std::string mds = MdsList(plan);
   const char* dir = args.dir.c_str();
   std::printf(
-      "\nThe cluster is up, and goes on in the background.\n"
+      "\nThe cluster is up%s.\n"
       "  MDS   %s\n  data  %s\n  logs  %s/log\n\nNext:\n"
       "  export CURVEFS_MDS=%s\n"
       "  curvefs fs create demo --data dir:%s/objects/demo\n"
@@ -130,7 +130,8 @@ void Banner(const ClusterArgs& args, const ClusterPlan& plan) {
       "  curvefs status                      # how it is\n"
       "  curvefs cluster kill %s mds1      # see what happens; 'cluster start' brings it back\n"
       "  curvefs umount ~/mnt && curvefs cluster down %s\n",
-      mds.c_str(), dir, dir, mds.c_str(), dir, mds.c_str(), dir, dir);
+      args.foreground ? "; Ctrl-C takes it down" : ", and goes on in the background", mds.c_str(), dir, dir,
+      mds.c_str(), dir, mds.c_str(), dir, dir);
 }
 
 Json UpJson(const ClusterArgs& args, const ClusterPlan& plan) {

@@ -51,11 +51,11 @@ MdsSession::~MdsSession() {
   }
   mds_->Stop();
   if (thread_.joinable()) thread_.join();
-  const MutexLock lock(mu_);
-  if (id_ == 0) return;
+  const uint64_t last = id();
+  if (last == 0) return;
   auto mds = MdsClient::To({.servers = options_.mds, .timeout = kGoodbye});
   if (!mds) return;
-  auto ended = (*mds)->Call<proto::UmountFsResponse>("MdsService/UmountFs", Goodbye(options_.fs, id_));
+  auto ended = (*mds)->Call<proto::UmountFsResponse>("MdsService/UmountFs", Goodbye(options_.fs, last));
   if (!ended && ended.error().code() != Code::kNotFound)
     Log(LogLevel::kWarning,
         "the MDS could not be told of the end of the mount, which it finds out by itself: " +
