@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing. The one place that lists them.
 #   scripts/deps.sh build          to build curvefs and its tests
+#   scripts/deps.sh build demo     and to run the demo's cluster
 #   scripts/deps.sh build test     and to run the fast tests
 #   scripts/deps.sh build test full   and the slow ones
 set -euo pipefail
@@ -9,6 +10,7 @@ build=(g++ cmake ninja-build ccache pkg-config libabsl-dev librocksdb-dev libxxh
        libfmt-dev nlohmann-json3-dev libtomlplusplus-dev protobuf-compiler libprotobuf-dev libgtest-dev
        libcurl4-openssl-dev libssl-dev libpugixml-dev golang-go liblz4-dev libzstd-dev libasio-dev libgrpc++-dev libcpp-httplib-dev)
 run=(fuse3)
+demo=(etcd-server)
 test=(python3 attr acl rsync sqlite3 git util-linux curl etcd-server)
 full=(clang-19 clang-tidy-19 libclang-rt-19-dev fio dbench stress-ng gcc make
       ceph-mon ceph-osd ceph-common radosgw)
@@ -17,9 +19,10 @@ wanted=("${run[@]}")
 for group in "$@"; do
   case $group in
     build) wanted+=("${build[@]}") ;;
+    demo) wanted+=("${demo[@]}") ;;
     test) wanted+=("${test[@]}") ;;
     full) wanted+=("${full[@]}") ;;
-    *) echo "deps.sh: no group '$group'; there are build, test and full" >&2; exit 2 ;;
+    *) echo "deps.sh: no group '$group'; there are build, demo, test and full" >&2; exit 2 ;;
   esac
 done
 

@@ -24,6 +24,7 @@ enum class AdminCall : uint16_t {
   kDestroy = 1030,
   kDigest = 1031,
   kFormat = 1032,
+  kSetLimits = 1040,
 };
 
 class AdminClient {

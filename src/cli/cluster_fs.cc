@@ -1,16 +1,19 @@
 #include "cli/cluster_fs.h"
 
-#include <algorithm>
-#include <charconv>
+#include <unistd.h>
+
 #include <utility>
 
+#include "base/limits.h"
 #include "cli/admin_client.h"
+#include "cli/cluster_data.h"
+#include "cli/mount_identity.h"
 
 namespace curvefs::cli {
 namespace {
 
-constexpr std::string_view kScheme = "meta://";
 constexpr Duration kLook = std::chrono::seconds(2);
+constexpr Duration kFind = std::chrono::seconds(4);  // to ask the MDS again, while a call waits
 
 // What the copyset says of itself, whichever replica answers first.
 Result<proto::CopysetStatus> Look(const ClusterFsOptions& options) {
@@ -32,45 +35,13 @@ Result<proto::CopysetStatus> Look(const ClusterFsOptions& options) {
 
 }  // namespace
 
-std::string ClusterPlace::ToString() const {
-  std::string text(kScheme);
-  for (const net::Address& address : servers)
-    text += (text.size() == kScheme.size() ? "" : ",") + address.ToString();
-  return text + "/" + std::to_string(copyset);
-}
-
-Result<ClusterPlace> ParseClusterPlace(std::string_view text) {
-  const std::string whole(text);
-  auto wrong = [&](const std::string& why) {
-    return Fail(Code::kInvalid,
-                "'" + whole + "': " + why + "; it is written meta://HOST:PORT[,HOST:PORT...]/COPYSET");
-  };
-  if (!IsClusterPlace(text)) return wrong("does not begin with meta://");
-  text.remove_prefix(kScheme.size());
-  const size_t slash = text.rfind('/');
-  if (slash == std::string_view::npos) return wrong("no copyset is named");
-  ClusterPlace place;
-  const std::string_view number = text.substr(slash + 1);
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), place.copyset);
-  if (error != std::errc() || end != number.data() + number.size() || place.copyset == 0)
-    return wrong("'" + std::string(number) + "' is no number of a copyset");
-  for (std::string_view list = text.substr(0, slash); !list.empty();) {
-    const size_t comma = std::min(list.find(','), list.size());
-    auto address = net::ParseAddress(list.substr(0, comma));
-    if (!address) return wrong(address.error().message());
-    place.servers.push_back(*std::move(address));
-    list.remove_prefix(std::min(comma + 1, list.size()));
-  }
-  if (place.servers.empty()) return wrong("no metaserver is named");
-  return place;
-}
-
-Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions options) {
-  if (!options.data.starts_with(kDirectoryData) || options.data.size() == kDirectoryData.size()) {
+Result<ClusterFs::Found> ClusterFs::FindCopyset(Disk& disk, const ClusterFsOptions& options) {
+  const std::string data = options.objects.data.value_or("");
+  if (!data.starts_with(kDirectoryData) || data.size() == kDirectoryData.size()) {
     return Fail(Code::kInvalid, "--data dir:PATH is needed: a directory that every mount of " +
                                     options.place.ToString() + " reaches, and that holds its data");
   }
-  const std::string path = options.data.substr(kDirectoryData.size());
+  const std::string path = data.substr(kDirectoryData.size());
   CURVEFS_TRY(const bool there, disk.Exists(path));
   if (!there)
     return Fail(Code::kNotFound, "--data: " + path + " does not exist; make it first: mkdir " + path);
@@ -79,34 +50,119 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
     return Fail(Code::kInvalid, "copyset " + std::to_string(options.place.copyset) +
                                     " holds no file system; 'curvefs copyset create --format' makes one");
   }
-
-  std::unique_ptr<ClusterFs> fs(new ClusterFs);
   // Object names have the file system's id and chunk ids in them that are handed out once.
-  fs->objects_ = object::MakeDirectoryStore(disk, path);
+  objects_ = object::MakeDirectoryStore(disk, path);
+  const InodeId root = kRootInode;
+  return Found{.fs = FsId(status.fs_id()),
+               .root = {.copyset = options.place.copyset,
+                        .partition = PartitionOf(root),
+                        .servers = options.place.servers},
+               .data = data};
+}
+
+Result<ClusterFs::Found> ClusterFs::FindByName(Disk& disk, const ClusterFsOptions& options) {
+  CURVEFS_TRY(mds_, client::MdsClient::To({.servers = options.place.servers}));
+  char host[256] = "";
+  (void)::gethostname(host, sizeof host - 1);
+  CURVEFS_TRY(session_,
+              client::MdsSession::Begin({.mds = options.place.servers,
+                                         .fs = options.place.fs,
+                                         .host = host,
+                                         .mount_dir = options.mount_point,
+                                         .client = MountIdentity(),
+                                         .is_gone = IsGone,
+                                         .news = [this](const proto::FsInfo& fs) { SetLimits(fs); }}));
+  const proto::FsInfo& fs = session_->fs();
+  if (fs.block_size() != kBlockSize || fs.chunk_size() != kChunkSize) {
+    return Fail(Code::kNotSupported, "'" + fs.fs_name() + "' has blocks of " +
+                                         std::to_string(fs.block_size()) + " and chunks of " +
+                                         std::to_string(fs.chunk_size()) +
+                                         " bytes, which this version does not know");
+  }
+  CURVEFS_TRY(opened_, OpenData(disk, fs, options.objects, options.vfs.read_only));
+  objects_ = std::move(opened_.store);
+  if (!options.stack.cache_dirs.empty()) CURVEFS_CHECK_OK(OpenCache(disk, options, fs.uuid()));
+  Found found{.fs = FsId(fs.fs_id()), .data = DataText(fs), .far = fs.has_s3()};
+  CURVEFS_TRY(found.root, client::FindRoot(*mds_, fs.fs_id()));
+  // Calls that wait for the copyset ask with a short patience of their own.
+  CURVEFS_TRY(mds_,
+              client::MdsClient::To({.servers = options.place.servers, .timeout = kFind, .silence = kFind}));
+  found.find_servers = [this, id = fs.fs_id()] {
+    auto root = client::FindRoot(*mds_, id);
+    return root ? root->servers : std::vector<net::Address>();
+  };
+  return found;
+}
+
+Status ClusterFs::OpenCache(Disk& disk, const ClusterFsOptions& options, const std::string& uuid) {
+  object::DiskCacheOptions cache;
+  cache.dirs = options.stack.cache_dirs;
+  cache.uuid = uuid;
+  cache.size_bytes = options.stack.cache_bytes;
+  cache.free_space_ratio = options.stack.free_space_ratio;
+  cache.upload_threads = 0;  // what one mount has closed another reads, so nothing waits here
+  CURVEFS_TRY(auto opened, object::DiskCacheStore::Open(disk, std::move(objects_), std::move(cache)));
+  cache_ = opened.get();
+  objects_ = std::move(opened);
+  return {};
+}
+
+void ClusterFs::SetLimits(const proto::FsInfo& fs) {
+  const MutexLock lock(limits_mu_);
+  if (limits_to_ != nullptr) limits_to_->SetLimits({fs.capacity(), fs.inodes()});
+}
+
+Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions options) {
+  std::unique_ptr<ClusterFs> fs(new ClusterFs);
+  const bool by_name = options.place.by_name();
+  CURVEFS_TRY(Found found, by_name ? fs->FindByName(disk, options) : fs->FindCopyset(disk, options));
   const InodeId root = kRootInode;
   client::CopysetClientOptions to;
-  to.servers = options.place.servers;
-  to.copyset = options.place.copyset;
+  to.servers = std::move(found.root.servers);
+  to.copyset = found.root.copyset;
   to.cluster = options.cluster;
   if (!options.tls.ca.empty()) {
     CURVEFS_TRY(to.connection.tls, net::TlsContext::Load(options.tls));
   }
-  to.fs = FsId(status.fs_id());
-  to.partition = PartitionOf(root);
+  to.fs = found.fs;
+  to.partition = found.root.partition;
+  to.find_servers = std::move(found.find_servers);
   to.owner = options.owner;
   to.timeout = options.timeout;
   CURVEFS_TRY(fs->copyset_, client::CopysetClient::Open(std::move(to)));
-  fs->meta_ = std::make_unique<client::RemoteMeta>(*fs->copyset_, FsId(status.fs_id()), root);
+  fs->meta_ = std::make_unique<client::RemoteMeta>(*fs->copyset_, found.fs, root);
   if (auto found = fs->meta_->GetInode(root); !found) {
     return Fail(found.error().code(), "the root directory of " + options.place.ToString() +
                                           " cannot be read: " + found.error().ToString());
   }
+  if (fs->session_) {
+    {
+      const MutexLock lock(fs->limits_mu_);
+      fs->limits_to_ = fs->meta_.get();
+    }
+    fs->SetLimits(fs->session_->fs());
+  }
+  if (found.far) TuneForS3(&options.cache);
   options.vfs.sync_close = true;  // what one mount has closed another reads
-  options.vfs.config_text = "fs.place = \"" + options.place.ToString() + "\"\nfs.data = \"" + options.data +
+  options.vfs.config_text = "fs.place = \"" + options.place.ToString() + "\"\nfs.data = \"" + found.data +
                             "\"\n" + options.vfs.config_text;
   fs->vfs_ =
       std::make_unique<client::Vfs>(*fs->meta_, *fs->objects_, options.cache, options.vfs, Clock::System());
   return fs;
+}
+
+Status ClusterFs::Shutdown() {
+  CURVEFS_CHECK_OK(vfs_->Shutdown());
+  if (cache_ != nullptr) {
+    cache_->AwaitFills();
+    cache_->SaveOrder();
+  }
+  opened_.give_up();  // whoever still asks the store does so for nothing
+  return {};
+}
+
+ClusterFs::~ClusterFs() {
+  if (mds_) mds_->Stop();
 }
 
 }  // namespace curvefs::cli

@@ -1,5 +1,8 @@
-// ClusterFs: a file system whose metadata are in one copyset of a cluster, and whose data are in a directory
-// that all its mounts reach.
+// ClusterFs: a mount of a cluster's file system, whose metadata are in one copyset, and whose data are in a
+// directory that all its mounts reach, or in S3.
+//
+// By name (mds://) the MDS says where everything is, and keeps a record of the mount while it lasts. Only the
+// partition with the root is used: all names and inodes are in it.
 #pragma once
 
 #include <memory>
@@ -9,30 +12,23 @@
 
 #include "base/disk.h"
 #include "base/status.h"
+#include "cli/cluster_place.h"
+#include "cli/data_stack.h"
+#include "cli/objects.h"
 #include "client/cluster/copyset_client.h"
+#include "client/cluster/mds_routes.h"
+#include "client/cluster/mds_session.h"
 #include "client/cluster/remote_meta.h"
 #include "client/vfs/vfs.h"
-#include "net/hello.h"
 #include "object/object_store.h"
 
 namespace curvefs::cli {
 
-// meta://HOST:PORT[,HOST:PORT…]/COPYSET
-struct ClusterPlace {
-  std::vector<net::Address> servers;  // metaservers
-  uint64_t copyset = 0;
-  std::string ToString() const;
-};
-inline bool IsClusterPlace(std::string_view text) {
-  return text.starts_with("meta://");
-}
-Result<ClusterPlace> ParseClusterPlace(std::string_view text);  // kInvalid
-
-constexpr std::string_view kDirectoryData = "dir:";  // what --data begins with
-
 struct ClusterFsOptions {
   ClusterPlace place;
-  std::string data;     // dir:PATH
+  ObjectsOptions objects;  // of meta://: data is dir:PATH. By name: see cluster_data.h
+  DataStackOptions stack;  // by name: its disk cache
+  std::string mount_point;
   std::string cluster;  // its name, if it has one
   net::TlsFiles tls;    // all three, or none
   std::string owner;    // of the session, for people
@@ -43,11 +39,14 @@ struct ClusterFsOptions {
 
 class ClusterFs {
  public:
-  // kUnavailable: nobody answers. kInvalid: no such file system, or no place for data.
+  // kUnavailable: nobody answers. kInvalid: no such copyset, or no place for data. By name also as
+  // MdsSession::Begin and OpenData.
   static Result<std::unique_ptr<ClusterFs>> Open(Disk& disk, ClusterFsOptions options);
 
+  ~ClusterFs();
+
   // Stores what is dirty. On failure it may be called again.
-  Status Shutdown() { return vfs_->Shutdown(); }
+  Status Shutdown();
   // Calls that wait for the cluster fail from now on.
   void GiveUp() { copyset_->Stop(); }
 
@@ -55,11 +54,29 @@ class ClusterFs {
 
  private:
   ClusterFs() = default;
+  struct Found {
+    FsId fs;
+    client::CopysetRoute root;
+    std::function<std::vector<net::Address>()> find_servers;
+    std::string data;  // for people
+    bool far = false;  // it is in S3
+  };
+  Result<Found> FindCopyset(Disk& disk, const ClusterFsOptions& options);
+  Result<Found> FindByName(Disk& disk, const ClusterFsOptions& options);
+  Status OpenCache(Disk& disk, const ClusterFsOptions& options, const std::string& uuid);
+  void SetLimits(const proto::FsInfo& fs);
+
+  Mutex limits_mu_;  // a leaf
+  client::RemoteMeta* limits_to_ CURVEFS_GUARDED_BY(limits_mu_) = nullptr;
   // In the order of construction; each uses those before it.
+  std::unique_ptr<client::MdsClient> mds_;  // to ask again where the copyset is
+  OpenedObjects opened_;                    // `store` has moved to objects_
   std::unique_ptr<object::ObjectStore> objects_;
+  object::DiskCacheStore* cache_ = nullptr;  // within objects_
   std::unique_ptr<client::CopysetClient> copyset_;
   std::unique_ptr<client::RemoteMeta> meta_;
   std::unique_ptr<client::Vfs> vfs_;
+  std::unique_ptr<client::MdsSession> session_;
 };
 
 }  // namespace curvefs::cli

@@ -18,7 +18,8 @@ namespace curvefs::cli {
 enum ExitCode : int {
   kExitOk = 0,
   kExitRepaired = 1,      // fsck: there were errors, all are repaired
-  kExitErrorsLeft = 4,    // fsck: there are errors
+  kExitDegraded = 1,      // status: all works, but something is missing
+  kExitErrorsLeft = 4,    // fsck: there are errors; status: something does not work
   kExitFailed = 8,        // the command could not do what it was asked for
   kExitUsage = 16,        // the command line makes no sense
   kExitMountFailed = 32,  // mount
@@ -37,6 +38,11 @@ void AddConfig(CLI::App& app, int* exit_code);
 void AddGc(CLI::App& app, int* exit_code);
 void AddQuota(CLI::App& app, int* exit_code);
 void AddMetaserver(CLI::App& app, int* exit_code);
+void AddFs(CLI::App& app, int* exit_code);
+void AddTopology(CLI::App& app, int* exit_code);
+void AddPartition(CLI::App& app, int* exit_code);
+void AddStatus(CLI::App& app, int* exit_code);
+void AddCluster(CLI::App& app, int* exit_code);
 void AddMds(CLI::App& app, int* exit_code);
 void AddCopyset(CLI::App& app, int* exit_code);
 void AddVersion(CLI::App& app, int* exit_code);

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <charconv>
 
+#include "cli/config_file.h"
 #include "cli/values.h"
 
 namespace curvefs::cli {
@@ -506,14 +507,28 @@ static Status FromEnvironment(Config* config, std::span<const Knob> knobs,
   return {};
 }
 
-// Environment, then flags.
+// Not a knob: the file that has knobs.
+constexpr std::string_view kConfigFlag = "config";
+
 template <typename Config>
 static Result<Config> MakeServersConfig(std::span<const Knob> knobs,
                                         const std::function<const char*(const char*)>& getenv,
                                         const std::vector<std::pair<std::string, std::string>>& flags) {
   Config config;
+  for (const auto& [flag, path] : flags) {
+    if (flag != kConfigFlag) continue;
+    CURVEFS_TRY(const KnobValues values, ReadConfigFile(path));
+    for (const auto& [name, text] : values) {
+      auto knob = std::ranges::find(knobs, WithDashes(name), &Knob::name);
+      if (knob == knobs.end())
+        return Fail(Code::kInvalid, path + ": there is no knob '" + name +
+                                        "'; docs/CONFIG.md and --help list those that there are");
+      if (Status s = SetAny(&config, *knob, text); !s.ok()) return Fail(s.code(), path + ": " + s.message());
+    }
+  }
   CURVEFS_CHECK_OK(FromEnvironment(&config, knobs, getenv));
   for (const auto& [name, text] : flags) {
+    if (name == kConfigFlag) continue;
     auto knob = std::ranges::find(knobs, name, &Knob::name);
     CURVEFS_CHECK(knob != knobs.end());
     if (Status s = SetAny(&config, *knob, text); !s.ok()) return Fail(s.code(), "--" + s.message());
@@ -617,13 +632,17 @@ std::string ConfigMarkdown() {
       " `x-…` `X-…` `comment=…`\n- `remount` is refused, anything else is an unknown option and an error\n";
   text +=
       "\n# Knobs of a metaserver\n\n"
-      "Flags of `curvefs metaserver`, or in the environment; a flag wins.\n\n"
+      "Flags of `curvefs metaserver`; or in a file that `--config FILE` names, in TOML, one line `NAME = "
+      "VALUE` each; or in the "
+      "environment. A flag wins over the\nenvironment, and that over the file.\n\n"
       "| flag | environment | may be | default | meaning |\n"
       "| --- | --- | --- | --- | --- |\n";
   for (const Knob& knob : kServerKnobs) text += Row(knob);
   text +=
       "\n# Knobs of an MDS\n\n"
-      "Flags of `curvefs mds`, or in the environment; a flag wins.\n\n"
+      "Flags of `curvefs mds`; or in a file that `--config FILE` names, in TOML, one line `NAME = VALUE` "
+      "each; or in the "
+      "environment. A flag wins over the\nenvironment, and that over the file.\n\n"
       "| flag | environment | may be | default | meaning |\n"
       "| --- | --- | --- | --- | --- |\n";
   for (const Knob& knob : kMdsKnobs) text += Row(knob);

@@ -146,7 +146,7 @@ Result<MountConfig> MakeMountConfig(const std::function<const char*(const char*)
                                     const std::vector<std::string>& option_lists,
                                     const std::vector<std::pair<std::string, std::string>>& flags);
 
-// Environment, then flags.
+// A later source overrides an earlier one: the file that the flag "config" names, environment, flags.
 Result<ServerConfig> MakeServerConfig(const std::function<const char*(const char*)>& getenv,
                                       const std::vector<std::pair<std::string, std::string>>& flags);
 

@@ -9,12 +9,11 @@
 
 #include "cli/admin_client.h"
 #include "cli/commands.h"
+#include "cli/mds_args.h"
 #include "cli/values.h"
 
 namespace curvefs::cli {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct Args {
   std::string server = "127.0.0.1:8200", cluster, timeout = "10s";
@@ -23,6 +22,8 @@ struct Args {
   net::TlsFiles tls;
   std::string peers, address, change, name = "curvefs";
   bool format = false, force = false;
+  std::string mds;           // of list …
+  bool server_given = true;  // … and whether a metaserver was named
 };
 
 Result<AdminClient> Connect(const Args& args, const std::string& server) {
@@ -99,6 +100,8 @@ void Done(const Args& args, const std::string& text) {
 }
 
 Status List(const Args& args) {
+  if (!args.server_given)
+    return ListCopysetsOfMds({.mds = args.mds, .timeout = args.timeout, .json = args.json});
   CURVEFS_TRY(AdminClient client, Connect(args, args.server));
   CURVEFS_TRY(const auto response, client.Call<proto::ListCopysetsResponse>(
                                        AdminCall::kList, Make<proto::ListCopysetsRequest>(args)));
@@ -340,7 +343,15 @@ void AddCopyset(CLI::App& app, int* exit_code) {
         ->required()
         ->check(CLI::PositiveNumber);
   };
-  add("list", "All copysets of a metaserver", &List, false);
+  CLI::App* list =
+      add("list", "All copysets: of a metaserver, with their state; or, with --mds, of the cluster", &List,
+          false);
+  CLI::Option* mds = list->add_option("--mds", args->mds, "The MDS of the cluster, or some of them")
+                         ->type_name("HOST:PORT,…")
+                         ->envname("CURVEFS_MDS");
+  list->parse_complete_callback([=, server = list->get_option("--server")] {
+    args->server_given = mds->count() == 0 || server->count() > 0;
+  });
   add("status", "One copyset, as a metaserver sees it", &ShowStatus);
   CLI::App* create = add("create", "Make a copyset on all its metaservers", &Create);
   create->add_option("--peers", args->peers, "Its first replicas, and the metaservers that they are on")
@@ -371,6 +382,7 @@ void AddCopyset(CLI::App& app, int* exit_code) {
       "Examples:\n"
       "  curvefs copyset create 1 --peers 1=10.0.0.1:8200,2=10.0.0.2:8200,3=10.0.0.3:8200 --format\n"
       "  curvefs copyset list --server 10.0.0.1:8200\n"
+      "  curvefs copyset list --mds 10.0.0.1:8300\n"
       "  curvefs copyset transfer 1 2 --server 10.0.0.1:8200\n"
       "  curvefs copyset change-peers 1 add 4 --address 10.0.0.4:8200 --server 10.0.0.1:8200");
 }

@@ -84,7 +84,10 @@ Result<std::vector<meta::ChunkRecord>> LocalMeta::Records(InodeId inode, uint64_
 
 Result<std::vector<Result<meta::AppendReply>>> LocalMeta::AppendChunks(
     const std::vector<meta::AppendRequest>& requests) {
-  return copyset_.Change([&](Txn& t) { return meta::AppendChunks(t, requests); });
+  return copyset_.Change([&](Txn& t) {
+    t.PassQuotas();  // the writer was told already: AnnounceLength
+    return meta::AppendChunks(t, requests);
+  });
 }
 
 Result<std::vector<Status>> LocalMeta::ReplaceChunks(const std::vector<meta::ReplaceRequest>& requests) {

@@ -77,6 +77,12 @@ int CurvefsMain(int argc, char** argv) {
   AddConfig(app, &exit_code);
   AddGc(app, &exit_code);
   AddQuota(app, &exit_code);
+  AddFs(app, &exit_code);
+  AddStatus(app, &exit_code);
+  AddTopology(app, &exit_code);
+  AddPartition(app, &exit_code);
+  AddCluster(app, &exit_code);
+
   AddMetaserver(app, &exit_code);
   AddMds(app, &exit_code);
   AddCopyset(app, &exit_code);

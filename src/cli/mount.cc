@@ -17,7 +17,9 @@
 #include <vector>
 
 #include "base/log.h"
+#include "cli/cluster_data.h"
 #include "cli/cluster_fs.h"
+#include "cli/cluster_place.h"
 #include "cli/daemon.h"
 #include "cli/log.h"
 #include "cli/mounts.h"
@@ -53,7 +55,7 @@ Status CheckCacheDirs(const MountRequest& r) {
     if (std::find(dirs.begin(), dirs.begin() + static_cast<ptrdiff_t>(i), dirs[i]) !=
         dirs.begin() + static_cast<ptrdiff_t>(i))
       return {Code::kInvalid, "--cache-dir names " + dirs[i] + " twice"};
-    if (IsBelow(dirs[i], r.mount_point) || IsBelow(dirs[i], r.dir)) {
+    if (IsBelow(dirs[i], r.mount_point) || (!r.dir.empty() && IsBelow(dirs[i], r.dir))) {
       return {Code::kInvalid,
               "the cache directory " + dirs[i] + " lies in the mount point or in DIR; choose another place"};
     }
@@ -92,15 +94,34 @@ Status CheckDir(const MountRequest& r) {
   return CheckCacheDirs(r);
 }
 
-// Knobs that say something of what lies in DIR, or of a disk cache, which a mount of a cluster does not have
-// yet.
+// Knobs of what lies in DIR, or is chosen when a file system is made; and what a mount that shares its file
+// system with others cannot have.
 Status CheckClusterKnobs(const MountRequest& r) {
-  for (const char* knob :
-       {"meta-engine", "meta-memory", "capacity", "inodes", "snapshot-journal", "trash", "cache-dir",
-        "writeback", "compress", "encrypt-passphrase-file", "encrypt-rsa-key"}) {
+  for (const char* knob : {"meta-engine", "meta-memory", "snapshot-journal", "trash", "compress",
+                           "encrypt-passphrase-file", "encrypt-rsa-key"}) {
     if (r.config.is_given(knob))
       return {Code::kInvalid,
               std::string("--") + knob + " is for --standalone; " + r.cluster + " is a cluster's"};
+  }
+  for (const char* knob : {"capacity", "inodes"}) {
+    if (r.config.is_given(knob))
+      return {Code::kInvalid, std::string("--") + knob +
+                                  " is for --standalone; of a cluster's file system it is set by 'curvefs fs "
+                                  "create' and 'curvefs fs update'"};
+  }
+  for (const char* knob : {"writeback", "upload-threads"}) {
+    if (r.config.is_given(knob))
+      return {Code::kInvalid,
+              std::string("--") + knob +
+                  " is for --standalone: what waits on one machine's cache disk the other mounts of " +
+                  r.cluster + " could not read"};
+  }
+  CURVEFS_TRY(const ClusterPlace place, ParseClusterPlace(r.cluster));
+  if (place.by_name()) return CheckCacheDirs(r);
+  for (const char* knob : {"cache-dir", "s3-endpoint", "s3-region", "s3-style", "s3-ca"}) {
+    if (r.config.is_given(knob))
+      return {Code::kInvalid, std::string("--") + knob + " is not for " + r.cluster +
+                                  ", which names a copyset alone; mount by name: mds://HOST:PORT/NAME"};
   }
   return {};
 }
@@ -111,7 +132,7 @@ Status CheckStandaloneKnobs(const MountRequest& r) {
     if (r.config.is_given(knob))
       return {Code::kInvalid,
               std::string("--") + knob +
-                  " is for a cluster's file system, meta://...; a standalone one has no server"};
+                  " is for a cluster's file system, mds://...; a standalone one has no server"};
   }
   return {};
 }
@@ -301,7 +322,11 @@ Status ServeStandalone(const MountRequest& r, EarlyMessages& early, Readiness& r
 
 Status ServeCluster(const MountRequest& r, EarlyMessages& early, Readiness& readiness) {
   const StandaloneOptions common = ToStandaloneOptions(r);
-  ClusterFsOptions options{.data = r.config.data, .cache = common.data, .vfs = common.vfs};
+  ClusterFsOptions options{.objects = common.objects,
+                           .stack = common.stack,
+                           .mount_point = r.mount_point,
+                           .cache = common.data,
+                           .vfs = common.vfs};
   CURVEFS_TRY(options.place, ParseClusterPlace(r.cluster));
   char host[256] = "";
   (void)::gethostname(host, sizeof host - 1);

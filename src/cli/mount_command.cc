@@ -4,7 +4,7 @@
 #include <cstring>
 #include <memory>
 
-#include "cli/cluster_fs.h"
+#include "cli/cluster_place.h"
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "cli/mount.h"
@@ -46,10 +46,11 @@ void AddMount(CLI::App& app, int* exit_code) {
       ->type_name("DIR");
   auto words = std::make_shared<std::vector<std::string>>();
   command
-      ->add_option(
-          "[PLACE] MNT", *words,
-          "PLACE: of a cluster's file system, meta://HOST:PORT[,HOST:PORT...]/COPYSET, in the place of "
-          "--standalone. MNT: where to mount it, an existing directory")
+      ->add_option("[PLACE] MNT", *words,
+                   "PLACE: of a cluster's file system, mds://HOST:PORT[,HOST:PORT...]/NAME, in the place of "
+                   "--standalone "
+                   "(or, without any MDS, meta://HOST:PORT[,HOST:PORT...]/COPYSET of metaservers). MNT: "
+                   "where to mount it, an existing directory")
       ->type_name("")
       ->required()
       ->expected(1, 2);
@@ -81,9 +82,10 @@ void AddMount(CLI::App& app, int* exit_code) {
       "Examples:\n"
       "  curvefs mount --standalone /srv/fs /mnt\n"
       "  curvefs mount --standalone /srv/fs /mnt -f --cache-size 1GiB\n"
-      "  curvefs mount meta://127.0.0.1:8200,127.0.0.1:8201,127.0.0.1:8202/1 /mnt --data dir:/srv/objects\n"
+      "  curvefs mount mds://10.0.0.1:8300,10.0.0.2:8300,10.0.0.3:8300/home /mnt\n"
       "  mount -t curvefs /srv/fs /mnt -o noatime,commit-interval=200ms\n"
-      "  /etc/fstab:  /srv/fs  /mnt  curvefs  defaults,nofail  0  0");
+      "  /etc/fstab:  /srv/fs  /mnt  curvefs  defaults,nofail  0  0\n"
+      "  /etc/fstab:  mds://10.0.0.1:8300,10.0.0.2:8300/home  /mnt  curvefs  defaults,nofail,_netdev  0  0");
   command->callback([=] {
     args->mount_point = words->back();
     if (words->size() == 2) args->cluster = words->front();
@@ -91,7 +93,7 @@ void AddMount(CLI::App& app, int* exit_code) {
         (words->size() == 2 && !IsClusterPlace(args->cluster))) {
       *exit_code = Complain(
           "mount",
-          {Code::kInvalid, "say what to mount: either --standalone DIR MNT or meta://HOST:PORT/COPYSET MNT"},
+          {Code::kInvalid, "say what to mount: either --standalone DIR MNT or mds://HOST:PORT/NAME MNT"},
           kExitUsage);
       return;
     }

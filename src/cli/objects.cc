@@ -18,6 +18,9 @@ namespace s3 = object::s3;
 
 constexpr Duration kProbeTries = std::chrono::seconds(5);  // somebody waits for the mount
 constexpr const char* kDefaultRegion = "us-east-1";
+constexpr uint32_t kRemotePutThreads = 14;
+constexpr uint32_t kRemoteAheadThreads = 8;
+constexpr uint64_t kRemoteReadAhead = 64 << 20;
 
 s3::Client::CredentialSource Keys(Disk& disk) {
   return [&disk] { return s3::FindCredentials([](const char* name) { return std::getenv(name); }, disk); };
@@ -89,18 +92,29 @@ Result<DataPlace> ChoosePlace(const DataPlace& remembered, bool fresh, const Obj
 
 Result<OpenedObjects> OpenObjects(Disk& disk, const FsDir& dir, const DataPlace& place,
                                   const ObjectsOptions& options, ObjectsUse use, bool may_be_away) {
+  if (!place.data.empty()) return OpenS3Objects(disk, dir.description(), place, options, use, may_be_away);
   OpenedObjects opened;
-  if (place.data.empty()) {
-    opened.store = object::MakeDirectoryStore(disk, dir.objects_dir());
-    return opened;
-  }
+  opened.store = object::MakeDirectoryStore(disk, dir.objects_dir());
+  return opened;
+}
+
+void TuneForS3(data::DataOptions* options) {
+  options->put_threads = kRemotePutThreads;
+  options->ahead_threads = kRemoteAheadThreads;
+  options->readahead_bytes = kRemoteReadAhead;
+  options->far_objects = true;
+}
+
+Result<OpenedObjects> OpenS3Objects(Disk& disk, const FsDescription& description, const DataPlace& place,
+                                    const ObjectsOptions& options, ObjectsUse use, bool may_be_away) {
+  OpenedObjects opened;
   CURVEFS_TRY(const s3::Location location, s3::Location::Parse(place.data));
   CURVEFS_TRY(const s3::ClientOptions client_options, ToClientOptions(place, location, options));
   s3::ClientOptions quick = client_options;
   quick.retry_total = std::min(quick.retry_total, kProbeTries);
   quick.request_timeout = std::min(quick.request_timeout, 2 * kProbeTries);
   CURVEFS_TRY(std::shared_ptr<s3::Client> prober, s3::Client::Make(quick, Keys(disk), Clock::System()));
-  Status looked = Look(*prober, location, dir.description(), use);
+  Status looked = Look(*prober, location, description, use);
   if (!looked.ok() && !(may_be_away && looked.code() == Code::kUnavailable)) return Fail(std::move(looked));
 
   CURVEFS_TRY(std::shared_ptr<s3::Client> client,
@@ -116,7 +130,7 @@ Result<OpenedObjects> OpenObjects(Disk& disk, const FsDir& dir, const DataPlace&
   auto late = std::make_unique<object::LateStore>(
       std::move(opened.store),
       object::LateStoreOptions{
-          .look = [prober, location, d = dir.description(), use] { return Look(*prober, location, d, use); },
+          .look = [prober, location, d = description, use] { return Look(*prober, location, d, use); },
           .patience = options.s3_timeout},
       std::move(looked));
   opened.reached = [store = late.get()] { return store->reached(); };

@@ -11,6 +11,7 @@
 #include "base/disk.h"
 #include "base/status.h"
 #include "cli/fs_dir.h"
+#include "data/data_cache.h"
 #include "object/object_store.h"
 
 namespace curvefs::cli {
@@ -47,5 +48,10 @@ struct OpenedObjects {
 enum class ObjectsUse { kMake, kUse, kRead };
 Result<OpenedObjects> OpenObjects(Disk& disk, const FsDir& dir, const DataPlace& place,
                                   const ObjectsOptions& options, ObjectsUse use, bool may_be_away = false);
+// Those in S3 (`place.data` is not empty) of the file system that is described: its uuid and name.
+Result<OpenedObjects> OpenS3Objects(Disk& disk, const FsDescription& description, const DataPlace& place,
+                                    const ObjectsOptions& options, ObjectsUse use, bool may_be_away = false);
+// What suits a store that takes its time for each request, and many at once.
+void TuneForS3(data::DataOptions* options);
 
 }  // namespace curvefs::cli

@@ -61,11 +61,6 @@ std::string Facts(const FsDir& dir) {
   return text;
 }
 
-// An object store far away takes its time for each request, and many at once.
-constexpr uint32_t kRemotePutThreads = 14;
-constexpr uint32_t kRemoteAheadThreads = 8;
-constexpr uint64_t kRemoteReadAhead = 64 << 20;
-
 }  // namespace
 
 Result<std::unique_ptr<Standalone>> Standalone::Open(std::string dir, StandaloneOptions options) {
@@ -162,10 +157,7 @@ Result<std::unique_ptr<Standalone>> Standalone::Open(Disk& disk, const Clock& cl
   };
   options.vfs.control_uid = ::geteuid();
   if (!fs->dir_->description().place.data.empty()) {
-    options.data.put_threads = kRemotePutThreads;
-    options.data.ahead_threads = kRemoteAheadThreads;
-    options.data.readahead_bytes = kRemoteReadAhead;
-    options.data.far_objects = true;
+    TuneForS3(&options.data);
   }
   fs->vfs_ = std::make_unique<client::Vfs>(*fs->meta_, *fs->objects_, options.data, options.vfs, clock);
   if (options.vfs.trash.count() > 0 && options.copyset.background && !read_only) {

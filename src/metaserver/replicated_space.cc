@@ -170,6 +170,11 @@ void ReplicatedCopyset::SetQuota(FsId id, InodeId dir, const meta::Quota& quota,
                                  std::function<void(Status)> done) {
   if (!group_->leads()) return done(Code::kNotLeader);
   auto found = file_systems_.find(id);
+  if (found == file_systems_.end()) {
+    // Made by a change like any other since this leader was elected.
+    if (Status s = LoadFileSystems(); !s.ok()) return done(s);
+    found = file_systems_.find(id);
+  }
   if (found == file_systems_.end()) return done(Code::kNotFound);
   if (!found->second.usage) {
     if (Status s = TrackUsage(&found->second); !s.ok()) return done(s);

@@ -53,6 +53,7 @@ class UsageTest : public testing::Test {
   }
   Result<meta::AppendReply> Append(InodeId file, uint64_t offset, uint64_t len) {
     return c->Change([&](Txn& t) {
+      t.PassQuotas();
       return meta::AppendChunks(t, {.inode = file, .records = {{.offset = offset, .len = len}}});
     });
   }
@@ -170,6 +171,7 @@ class RandomTree {
       case 11:
         if (!files_.empty())
           (void)(*c_)->Change([&](Txn& t) {
+            t.PassQuotas();
             return meta::AppendChunks(
                 t, {.inode = Pick(files_), .records = {{.offset = Below(5000), .len = 1 + Below(5000)}}});
           });

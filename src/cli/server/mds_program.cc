@@ -120,6 +120,10 @@ int MdsMain(int argc, char** argv) {
            help)
         ->type_name("VALUE");
   }
+  app.add_option_function<std::string>(
+         "--config", [&flags](const std::string& path) { flags.emplace_back("config", path); },
+         "A file (TOML) with knobs, one line NAME = VALUE each; the environment and flags win over it")
+      ->type_name("FILE");
   app.footer(
       "Several run, on different machines; etcd elects the one that serves, and the others say where it is.\n"
       "Every knob can also be given in the environment, as CURVEFS_ETCD for example.\n\n"

@@ -17,8 +17,8 @@
 #include "cli/server/recover.h"
 #include "cli/server/state_dump.h"
 #include "metaserver/process/grpc_service.h"
-#include "net/http/http_service.h"
 #include "metaserver/process/server.h"
+#include "net/http/http_service.h"
 
 namespace curvefs::cli {
 namespace {
@@ -180,6 +180,10 @@ int MetaserverMain(int argc, char** argv, const EngineParts& engine) {
            help)
         ->type_name("VALUE");
   }
+  app.add_option_function<std::string>(
+         "--config", [&args](const std::string& path) { args.flags.emplace_back("config", path); },
+         "A file (TOML) with knobs, one line NAME = VALUE each; the environment and flags win over it")
+      ->type_name("FILE");
   app.add_option("--dump-state", args.dump,
                  "Do not serve: print what a copyset in DIR holds, key by key, with its log applied as far "
                  "as it is known to be "

@@ -15,6 +15,7 @@ constexpr Duration kGoodbye = std::chrono::milliseconds(500);
 constexpr Duration kRenewWithin = std::chrono::seconds(2);
 constexpr Duration kNudged = std::chrono::milliseconds(50);  // the soonest, when there seems to be one
 constexpr size_t kMaxServers = 64;                           // named, and learned by hints
+constexpr Duration kLookAgain = std::chrono::seconds(1);
 
 proto::ResponseHeader HeaderOf(const std::string& bytes) {
   proto::CloseSessionResponse any;  // has a header and nothing else; other fields are skipped
@@ -114,11 +115,33 @@ void CopysetClient::Done(const Ticket& ticket) {
   if (ticket.session == session_) outstanding_.erase(ticket.sequence);
 }
 
+// The replicas may have moved. The first one that was not known is asked next.
+void CopysetClient::LookForOthers() {
+  if (!options_.find_servers || looking_.exchange(true)) return;
+  bool now = false;
+  {
+    MutexLock lock(servers_mu_);
+    if (Clock::System().Steady() - looked_ >= kLookAgain) {
+      looked_ = Clock::System().Steady();
+      now = true;
+    }
+  }
+  if (now) {
+    for (const net::Address& address : options_.find_servers()) {
+      const size_t known = servers();
+      const size_t at = Find(address.ToString());
+      if (at == known && at < kMaxServers) leader_.store(at, std::memory_order_relaxed);
+    }
+  }
+  looking_ = false;
+}
+
 CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string& bytes, Duration timeout) {
   calls_.fetch_add(1, std::memory_order_relaxed);
   const SteadyTime begin = Clock::System().Steady();
   Asked asked{Fail(Code::kUnavailable), false, false};
   Status last;
+  uint32_t silent = 0;  // attempts in a row that nobody answered
   for (uint32_t round = 0;; ++round) {
     attempts_.fetch_add(1, std::memory_order_relaxed);
     size_t at = leader_.load(std::memory_order_relaxed);
@@ -134,7 +157,9 @@ CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string&
       }
       elsewhere();
       Nudge();
+      if (++silent % servers() == 0) LookForOthers();
     } else {
+      silent = 0;
       const proto::ResponseHeader header = HeaderOf(*asked.answer);
       last = StatusOf(header);
       switch (last.code()) {

@@ -31,6 +31,9 @@ struct CopysetClientOptions {
   uint64_t copyset = 0;
   FsId fs;
   PartitionId partition;
+  // Where the replicas are now, for when nobody answers of those that are known: members change. May block
+  // for some seconds, and is called by one thread at a time. Null: nobody knows more.
+  std::function<std::vector<net::Address>()> find_servers;
   std::string owner;                                 // of the session, for people
   Duration attempt_limit = std::chrono::seconds(2);  // of one attempt at one server
   Duration first_answer = std::chrono::seconds(15);  // of Open: somebody waits for the mount
@@ -124,6 +127,7 @@ class CopysetClient {
   void Nudge();
   void HeardOf(uint64_t session, uint64_t term);
   bool Pause(Duration time);  // false: stopped
+  void LookForOthers();
   net::BlockingClient& server(size_t i);
   size_t servers();
   size_t Find(const std::string& address);  // servers() if there can be none
@@ -145,8 +149,11 @@ class CopysetClient {
     std::unique_ptr<net::BlockingClient> client;
   };
   std::vector<Server> servers_ CURVEFS_GUARDED_BY(servers_mu_);  // only grows
-  std::atomic<size_t> leader_{0};                                // a guess
+  SteadyTime looked_ CURVEFS_GUARDED_BY(servers_mu_){};
+  std::atomic<size_t> leader_{0};  // a guess
   std::atomic<uint64_t> calls_{0}, attempts_{0}, not_leader_{0}, unavailable_{0}, unknown_{0}, sessions_{0};
+
+  std::atomic<bool> looking_{false};
 
   Mutex mu_;
   CondVar changed_;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
@@ -216,6 +217,30 @@ TEST(CopysetClient, NobodyIsThere) {
   auto client = CopysetClient::Open(options);
   ASSERT_FALSE(client);
   EXPECT_EQ(client.error().code(), Code::kUnavailable);
+}
+
+// All replicas have moved: whoever knows where is asked, and a call that waits goes on there.
+TEST(CopysetClient, AsksWhereTheReplicasAreNowWhenNobodyAnswers) {
+  auto old = std::make_unique<FakeServer>();
+  FakeServer now;
+  std::atomic<int> asked = 0;
+  CopysetClientOptions options;
+  options.servers = {old->address()};
+  options.copyset = 7;
+  options.fs = FsId(1);
+  options.attempt_limit = 300ms;
+  options.find_servers = [&] {
+    ++asked;
+    return std::vector{now.address()};
+  };
+  auto client = CopysetClient::Open(std::move(options));
+  ASSERT_TRUE(client) << client.error().ToString();
+  EXPECT_EQ(asked, 0) << "while somebody answers nobody is asked";
+  old.reset();
+  auto made = (*client)->Change<proto::CreateResponse>(MetaCall::kCreate, proto::CreateRequest());
+  ASSERT_TRUE(made) << made.error().ToString();
+  EXPECT_GE(asked, 1);
+  EXPECT_EQ(now.Changes().size(), 1u);
 }
 
 }  // namespace

@@ -308,6 +308,22 @@ Result<MetaUsage> RemoteMeta::Usage() {
   return MetaUsage{.inodes = response.inodes(), .bytes = response.bytes()};
 }
 
+void RemoteMeta::SetLimits(const meta::Quota& limits) {
+  limit_bytes_ = limits.bytes;
+  limit_inodes_ = limits.inodes;
+}
+
+std::vector<Limit> RemoteMeta::LimitsAbove(InodeId) {
+  const meta::Quota limits{limit_bytes_, limit_inodes_};
+  if (!limits.any()) return {};
+  auto usage = Usage();
+  if (!usage) return {};
+  // The root itself counts for nothing.
+  return {{root_,
+           limits,
+           {.files = usage->inodes - std::min<uint64_t>(usage->inodes, 1), .bytes = usage->bytes}}};
+}
+
 std::string RemoteMeta::StatsText() {
   const CopysetClientCounters c = copyset_.counters();
   return "meta_calls " + std::to_string(c.calls) + "\nmeta_attempts " + std::to_string(c.attempts) +

@@ -2,6 +2,7 @@
 // Everything is durable when it is acknowledged: a majority of replicas has it on disk.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -72,7 +73,9 @@ class RemoteMeta final : public MetaClient {
   bool tracks_usage() const override { return false; }
   Result<DirUsage> UsageBelow(InodeId) override { return Fail(TrackUsage()); }
   Status AnnounceLength(InodeId, uint64_t, bool) override { return {}; }
-  std::vector<Limit> LimitsAbove(InodeId) override { return {}; }
+  // Those of the whole file system, with what is used of it.
+  std::vector<Limit> LimitsAbove(InodeId) override;
+  void SetLimits(const meta::Quota& limits);  // what they are, for LimitsAbove; the copyset knows by itself
   std::string StatsText() override;
 
  private:
@@ -81,6 +84,7 @@ class RemoteMeta final : public MetaClient {
   const InodeId root_;
   OpenInodes open_;
   HeldLocks locks_;
+  std::atomic<uint64_t> limit_bytes_{0}, limit_inodes_{0};
 };
 
 }  // namespace curvefs::client

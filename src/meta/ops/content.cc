@@ -167,7 +167,6 @@ class NewObjects {
 
 // One file's part of an append; its objects are counted elsewhere.
 Status AppendToFile(Txn& txn, const AppendRequest& request, AppendReply* reply) {
-  txn.PassQuotas();  // the writer was told already
   std::map<uint32_t, std::vector<const ChunkRecord*>> by_chunk;
   uint64_t end = reply->inode.length;
   for (const auto& r : request.records) {

@@ -243,6 +243,13 @@ void Format(Site site, HeldCopyset& held, const proto::FormatCopysetRequest& in,
       });
 }
 
+void SetLimits(Site site, HeldCopyset& held, const proto::SetLimitsRequest& in, Answer answer) {
+  held.copyset->SetQuota(held.description.fs, kRootInode, {in.bytes(), in.inodes()},
+                         [site, id = held.description.id, answer = std::move(answer)](const Status& s) {
+                           answer(Outcome(site.server, site.loop.Find(id), s));
+                         });
+}
+
 template <typename Request, void (*F)(Site, HeldCopyset&, const Request&, Answer)>
 constexpr auto kOnCopyset = &Run<Request, &OnCopyset<Request, F>>;
 
@@ -256,6 +263,7 @@ constexpr auto kMethods = std::to_array<AdminMethod>({
     {1030, "DestroyCopyset", kOnCopyset<proto::DestroyCopysetRequest, &Destroy>},
     {1031, "GetStateDigest", kOnCopyset<proto::GetStateDigestRequest, &Digest>},
     {1032, "FormatCopyset", kOnCopyset<proto::FormatCopysetRequest, &Format>},
+    {1040, "SetLimits", kOnCopyset<proto::SetLimitsRequest, &SetLimits>},
 });
 
 }  // namespace

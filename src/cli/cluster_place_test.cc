@@ -1,4 +1,4 @@
-#include "cli/cluster_fs.h"
+#include "cli/cluster_place.h"
 
 #include <gtest/gtest.h>
 
@@ -17,11 +17,25 @@ TEST(ClusterPlace, IsRead) {
 TEST(ClusterPlace, WhatIsWrongIsNamed) {
   for (const char* text : {"", "meta://", "meta:///1", "meta://h:1", "meta://h:1/", "meta://h:1/0",
                            "meta://h:1/x", "meta://h:1/1x", "meta://h/1", "meta://h:99999/1",
-                           "meta://h:1,,h:2/1", "mds://h:1/1", "meta://h:1/18446744073709551616"}) {
+                           "meta://h:1,,h:2/1", "http://h:1/1", "meta://h:1/18446744073709551616"}) {
     auto place = ParseClusterPlace(text);
     ASSERT_FALSE(place) << text;
     EXPECT_EQ(place.error().code(), Code::kInvalid) << text;
     EXPECT_NE(place.error().message().find("meta://HOST:PORT"), std::string::npos) << text;
+  }
+}
+
+TEST(ClusterPlace, ByName) {
+  auto place = ParseClusterPlace("mds://10.0.0.1:8300,[::1]:8300/home");
+  ASSERT_TRUE(place) << place.error().ToString();
+  EXPECT_TRUE(place->by_name());
+  EXPECT_EQ(place->fs, "home");
+  EXPECT_EQ(place->ToString(), "mds://10.0.0.1:8300,[::1]:8300/home");
+  for (const char* text :
+       {"mds://", "mds:///home", "mds://h:1", "mds://h:1/", "mds://h/home", "mds://h:1,/home/"}) {
+    auto bad = ParseClusterPlace(text);
+    ASSERT_FALSE(bad) << text;
+    EXPECT_NE(bad.error().message().find("mds://HOST:PORT"), std::string::npos) << bad.error().message();
   }
 }
 

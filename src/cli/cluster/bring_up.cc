@@ -1,0 +1,163 @@
+#include "cli/cluster/bring_up.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/clock.h"
+#include "base/disk.h"
+#include "cli/admin_client.h"
+#include "cli/cluster/ports.h"
+#include "cli/cluster/supervisor.h"
+#include "client/cluster/mds_client.h"
+#include "client/cluster/pause.h"
+#include "proto/topology.pb.h"
+
+namespace curvefs::cli {
+namespace {
+
+constexpr Duration kLook = std::chrono::milliseconds(100);
+constexpr Duration kAttempt = std::chrono::seconds(2);
+constexpr Duration kLimit = std::chrono::seconds(120);
+constexpr uint64_t kTooOften = 5;  // restarts of one that never becomes ready
+constexpr size_t kMaxLog = size_t{64} << 20;
+constexpr const char* kPool = "cluster";
+
+// Lines that change where they stand on a terminal; elsewhere a line is printed when it is final.
+class Lines {
+ public:
+  explicit Lines(const std::vector<ProcessPlan>& processes) : terminal_(::isatty(STDOUT_FILENO) == 1) {
+    for (const ProcessPlan& p : processes) {
+      char text[128];
+      std::snprintf(text, sizeof text, "  %-12s %-18s ", p.name.c_str(), p.address.c_str());
+      heads_.emplace_back(text);
+      tails_.emplace_back("starting");
+    }
+    if (terminal_) Draw();
+  }
+  void Final(size_t i, const std::string& text) {
+    tails_[i] = text;
+    if (!terminal_) {
+      std::printf("%s%s\n", heads_[i].c_str(), text.c_str());
+      std::fflush(stdout);
+      return;
+    }
+    std::printf("\033[%zuA", heads_.size());
+    Draw();
+  }
+
+ private:
+  void Draw() {
+    for (size_t i = 0; i < heads_.size(); ++i)
+      std::printf("%s%s\033[K\n", heads_[i].c_str(), tails_[i].c_str());
+    std::fflush(stdout);
+  }
+  const bool terminal_;
+  std::vector<std::string> heads_, tails_;
+};
+
+std::string Seconds(Duration d) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f s", std::chrono::duration<double>(d).count());
+  return text;
+}
+
+}  // namespace
+
+std::string LastLines(const std::string& path, size_t lines) {
+  auto text = Disk::Posix().ReadWholeFile(path, kMaxLog);
+  if (!text) return {};
+  while (text->ends_with('\n')) text->pop_back();
+  size_t at = text->size();
+  for (size_t i = 0; i < lines && at != text->npos && at > 0; ++i) at = text->rfind('\n', at - 1);
+  return at == text->npos ? *text : text->substr(at == 0 ? 0 : at + 1);
+}
+
+bool IsReady(const ProcessPlan& process, const ClusterPlan& plan) {
+  const auto address = net::ParseAddress(process.address);
+  if (!address) return false;
+  switch (process.kind) {
+    case ProcessKind::kEtcd:
+      return HttpSays(address->port, "/health", "\"health\":\"true\"");
+    case ProcessKind::kMds: {
+      auto mds = client::MdsClient::To({.servers = {*address}, .attempt_limit = kAttempt});
+      if (!mds) return false;
+      const client::MdsSeen seen = (*mds)->Look().front();
+      return seen.answers.ok() && !seen.leader.empty();
+    }
+    case ProcessKind::kMetaserver: {
+      auto client = AdminClient::To(process.address, plan.name, {}, kAttempt);
+      return client &&
+             client->Call<proto::ListCopysetsResponse>(AdminCall::kList, proto::ListCopysetsRequest())
+                 .has_value();
+    }
+  }
+  return false;
+}
+
+// Each metaserver is a server and, of three zones, in one. The ids come in this order (plan.cc).
+Status RegisterMetaservers(const ClusterPlan& plan, const std::vector<ProcessPlan>& processes) {
+  CURVEFS_TRY(const auto servers, client::ParseMdsList(MdsList(plan)));
+  CURVEFS_TRY(auto mds, client::MdsClient::To({.servers = servers}));
+  proto::CreatePoolRequest pool;
+  pool.set_name(kPool);
+  CURVEFS_TRY(const auto made, mds->Call<proto::CreatePoolResponse>("TopologyService/CreatePool", pool));
+  for (const ProcessPlan& process : processes) {
+    if (process.kind != ProcessKind::kMetaserver) continue;
+    proto::CreateZoneRequest zone;
+    zone.set_pool_id(made.pool().pool_id());
+    zone.set_name("zone" + std::to_string((process.number - 1) % 3 + 1));
+    CURVEFS_TRY(const auto in_zone, mds->Call<proto::CreateZoneResponse>("TopologyService/CreateZone", zone));
+    proto::CreateServerRequest server;
+    server.set_zone_id(in_zone.zone().zone_id());
+    server.set_host_name("host" + std::to_string(process.number));
+    CURVEFS_TRY(const auto on_server,
+                mds->Call<proto::CreateServerResponse>("TopologyService/CreateServer", server));
+    proto::RegisterMetaserverRequest metaserver;
+    metaserver.set_uuid(MetaserverUuid(plan, process.number));
+    metaserver.set_server_id(on_server.server().server_id());
+    metaserver.set_address(process.address);
+    metaserver.set_grpc_address(process.grpc_address);
+    CURVEFS_TRY(const auto is, mds->Call<proto::RegisterMetaserverResponse>(
+                                   "TopologyService/RegisterMetaserver", metaserver));
+    if (is.metaserver().metaserver_id() != process.number)
+      return {Code::kCorrupt, process.name + " is metaserver " +
+                                  std::to_string(is.metaserver().metaserver_id()) +
+                                  " to the MDS; has another one been registered by hand?"};
+  }
+  return {};
+}
+
+Status BringUp(const std::string& dir, const ClusterPlan& plan, const std::vector<ProcessPlan>& processes) {
+  Lines lines(processes);
+  std::vector<bool> done(processes.size());
+  const SteadyTime begin = Clock::System().Steady();
+  while (std::ranges::find(done, false) != done.end()) {
+    CURVEFS_TRY(const auto states, SupervisorStatus(dir));
+    const Duration waited = Clock::System().Steady() - begin;
+    for (size_t i = 0; i < processes.size(); ++i) {
+      if (done[i]) continue;
+      const ProcessPlan& process = processes[i];
+      const auto state = std::ranges::find(states, process.name, &ProcessState::name);
+      if (state == states.end()) return {Code::kIo, "the supervisor does not know " + process.name};
+      if (state->state == "killed" || (state->pid != 0 && IsReady(process, plan))) {
+        done[i] = true;
+        lines.Final(i, state->state == "killed" ? "killed"
+                                                : "ready after " + Seconds(Clock::System().Steady() - begin));
+        continue;
+      }
+      if (state->restarts < kTooOften && waited < kLimit) continue;
+      lines.Final(i, "failed");
+      const std::string last = LastLines(process.log, 3);
+      return {Code::kUnavailable,
+              process.name + " does not become ready" +
+                  (state->last_end.empty() ? "" : " (it ended: " + state->last_end + ")") + "; its log, " +
+                  process.log + (last.empty() ? ", is empty" : ", ends:\n" + last)};
+    }
+    client::PauseFor(kLook);
+  }
+  return RegisterMetaservers(plan, processes);
+}
+
+}  // namespace curvefs::cli

@@ -1,0 +1,50 @@
+// What `curvefs cluster up DIR` runs: etcd, MDS and metaservers on one machine, on loopback, and where each
+// has its port, its data and its log. Remembered in DIR/cluster.json, so that the same cluster comes up
+// again. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace curvefs::cli {
+
+struct ClusterPlan {
+  std::string name;   // tells it from other clusters
+  uint16_t base = 0;  // the first of kPorts ports
+  uint32_t etcd = 3, mds = 3, metaservers = 3;
+  friend bool operator==(const ClusterPlan&, const ClusterPlan&) = default;
+};
+inline constexpr uint16_t kPorts = 50;
+inline constexpr uint32_t kMostEtcd = 5, kMostMds = 5, kMostMetaservers = 9;
+
+// kInvalid: numbers that make no cluster, and why.
+Status CheckPlan(const ClusterPlan& plan);
+std::string FormatPlan(const ClusterPlan& plan);
+Result<ClusterPlan> ParsePlan(std::string_view text);  // kCorrupt, kUnsupportedVersion
+
+enum class ProcessKind { kEtcd, kMds, kMetaserver };
+struct ProcessPlan {
+  std::string name;  // etcd1, mds2, metaserver3
+  ProcessKind kind = ProcessKind::kEtcd;
+  uint32_t number = 1;               // of its kind
+  std::vector<std::string> command;  // program and arguments
+  std::string address;               // HOST:PORT for clients
+  std::string grpc_address;          // of a metaserver
+  std::string log;                   // file of what it prints
+  std::vector<uint16_t> ports;
+};
+// In the order in which they are started. `programs`: the directory of curvefs-mds and curvefs-metaserver.
+std::vector<ProcessPlan> ProcessesOf(const ClusterPlan& plan, const std::string& dir,
+                                     const std::string& programs);
+// "HOST:PORT,HOST:PORT…" of all MDS.
+std::string MdsList(const ClusterPlan& plan);
+// By which a metaserver is known to the MDS.
+std::string MetaserverUuid(const ClusterPlan& plan, uint32_t number);
+
+inline constexpr const char* kEtcdProgram = "/usr/bin/etcd";
+
+}  // namespace curvefs::cli

@@ -1,0 +1,73 @@
+#include "cli/cluster/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+namespace curvefs::cli {
+namespace {
+
+ClusterPlan Some() {
+  return {.name = "cluster-1", .base = 20000};
+}
+
+TEST(ClusterPlanTest, IsReadAsWritten) {
+  ClusterPlan plan = Some();
+  plan.mds = 1;
+  auto read = ParsePlan(FormatPlan(plan));
+  ASSERT_TRUE(read) << read.error().ToString();
+  EXPECT_EQ(*read, plan);
+  for (
+      const char* text :
+      {"", "{}", "[]", "nonsense", R"({"curvefs_cluster": 1})",
+       R"({"curvefs_cluster": 1, "name": "x", "base_port": 20000, "etcd": 2, "mds": 3, "metaservers": 3})",
+       R"({"curvefs_cluster": 1, "name": "x", "base_port": 99999, "etcd": 3, "mds": 3, "metaservers": 3})"}) {
+    auto bad = ParsePlan(text);
+    ASSERT_FALSE(bad) << text;
+    EXPECT_EQ(bad.error().code(), Code::kCorrupt) << text;
+  }
+  EXPECT_EQ(ParsePlan(R"({"curvefs_cluster": 2})").error().code(), Code::kUnsupportedVersion);
+}
+
+TEST(ClusterPlanTest, NumbersThatMakeNoCluster) {
+  EXPECT_TRUE(CheckPlan(Some()).ok());
+  for (auto change : std::initializer_list<void (*)(ClusterPlan&)>{
+           [](ClusterPlan& p) { p.etcd = 2; }, [](ClusterPlan& p) { p.etcd = 7; },
+           [](ClusterPlan& p) { p.mds = 0; }, [](ClusterPlan& p) { p.metaservers = 2; },
+           [](ClusterPlan& p) { p.metaservers = 10; }, [](ClusterPlan& p) { p.base = 80; },
+           [](ClusterPlan& p) { p.base = 65530; }}) {
+    ClusterPlan plan = Some();
+    change(plan);
+    EXPECT_EQ(CheckPlan(plan).code(), Code::kInvalid) << FormatPlan(plan);
+  }
+}
+
+TEST(ClusterPlanTest, EachHasPortsOfItsOwn) {
+  ClusterPlan plan = Some();
+  plan.etcd = kMostEtcd;
+  plan.mds = kMostMds;
+  plan.metaservers = kMostMetaservers;
+  const auto all = ProcessesOf(plan, "/dir", "/bin");
+  ASSERT_EQ(all.size(), kMostEtcd + kMostMds + kMostMetaservers);
+  std::set<uint16_t> ports;
+  size_t count = 0;
+  for (const ProcessPlan& p : all) {
+    for (uint16_t port : p.ports) {
+      ports.insert(port);
+      ++count;
+      EXPECT_GE(port, plan.base);
+      EXPECT_LT(port, plan.base + kPorts);
+    }
+    EXPECT_NE(
+        std::ranges::find_if(p.command, [&](const std::string& a) { return a.find(p.address) != a.npos; }),
+        p.command.end());
+  }
+  EXPECT_EQ(ports.size(), count);
+  EXPECT_EQ(all.front().name, "etcd1");
+  EXPECT_EQ(all.back().name, "metaserver9");
+  EXPECT_EQ(MdsList(Some()), "127.0.0.1:20010,127.0.0.1:20012,127.0.0.1:20014");
+}
+
+}  // namespace
+}  // namespace curvefs::cli

@@ -1,0 +1,48 @@
+// What the commands that ask an MDS have in common: --mds, --timeout, --json, and how they say what went
+// wrong.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/status.h"
+#include "client/cluster/mds_client.h"
+#include "net/tls.h"
+#include "proto/mds.pb.h"
+
+namespace CLI {
+class App;
+}
+
+namespace curvefs::cli {
+
+using Json = nlohmann::ordered_json;
+
+struct MdsArgs {
+  std::string mds, timeout = "30s";
+  bool json = false;
+  // How metaservers are reached, for the commands that speak to them as well.
+  std::string cluster;
+  net::TlsFiles tls;
+};
+
+// The options of a command. `args` outlives the app's parsing.
+void AddMdsOptions(CLI::App& command, MdsArgs* args);
+void AddMetaserverOptions(CLI::App& command, MdsArgs* args);
+
+Result<std::unique_ptr<client::MdsClient>> ConnectMds(const MdsArgs& args);
+
+// The command's exit code: complains if it failed.
+int ExitCodeOf(std::string_view command, const Status& status);
+// The document with --json, otherwise what `text` prints.
+void PrintJson(const Json& document);
+
+// `curvefs copyset list` of a whole cluster (topology_command.cc).
+Status ListCopysetsOfMds(const MdsArgs& args);
+
+// The file system of this name, not one that is being deleted. kNotFound, with what to do.
+Result<proto::FsInfo> FindFs(client::MdsClient& mds, const std::string& name);
+
+}  // namespace curvefs::cli

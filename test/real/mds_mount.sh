@@ -1,0 +1,181 @@
+#!/bin/sh
+# mds_mount.sh [--curvefs BIN] [--work DIR] [--keep]: a whole cluster on this machine (`curvefs cluster up`), a file system by name, mounted twice; the
+# leading MDS and a metaserver are killed; down, and up again with what was there. Leaves nothing mounted or running.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+curvefs=${CURVEFS:-$root/build/release/curvefs}
+base= keep=
+while [ $# -gt 0 ]; do
+  case $1 in
+  --curvefs) curvefs=$2; shift ;;
+  --work) base=$2; shift ;;
+  --keep) keep=1 ;;
+  *) sed -n '2,3s/^# //p' "$0" >&2; exit 2 ;;
+  esac
+  shift
+done
+[ -e /dev/fuse ] || { echo "mds_mount: no /dev/fuse here" >&2; exit 77; }
+[ -x /usr/bin/etcd ] || { echo "mds_mount: no etcd here" >&2; exit 77; }
+[ -x "$(dirname "$curvefs")/curvefs-metaserver" ] || { echo "mds_mount: no curvefs-metaserver here" >&2; exit 77; }
+base=$(mktemp -d "${base:-${TMPDIR:-/tmp}}/curvefs-mds-mount.XXXXXX")
+mkdir "$base/1" "$base/2"
+dir=$base/cluster mnt=$base/1 other=$base/2
+. "$root/test/support/mount.sh"
+killed=
+cleanup() {
+  status=$?
+  trap - EXIT INT TERM
+  cd /
+  for m in "$mnt" "$other" "$base/far" "$base/taken"; do ! grep -q " $m fuse" /proc/mounts || "$curvefs" umount "$m" || umount -l "$m" || true; done
+  "$curvefs" cluster down --force "$dir" >/dev/null 2>&1 || true
+  end_process "$helper" KILL
+  [ -z "$killed" ] || kill -9 "$killed" 2>/dev/null || true
+  if [ -n "$keep" ] && [ $status != 0 ]; then echo "kept: $base"; else rm -rf "$base"; fi
+  exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+json() { python3 -c "import json, sys; d = json.load(sys.stdin); print($1)"; }
+processes() { "$curvefs" cluster status --json "$dir" || [ $? = 1 ]; }
+leader() { processes | json "[p['name'] for p in d['processes'] if p['leads']][0]"; }
+code() { set +e; "$@" >"$base/out" 2>&1; got=$?; set -e; }
+expect() { # expect CODE TEXT command...: its exit code, and what it says
+  want=$1 text=$2; shift 2
+  code "$@"
+  [ "$got" = "$want" ] || fail "'$*' returned $got, not $want: $(cat "$base/out")"
+  grep -q "$text" "$base/out" || fail "'$*' does not say '$text': $(cat "$base/out")"
+}
+attach() { "$curvefs" mount "$place" "$1" --log-file "$base/mount.log" || { fail "$1 is not mounted"; exit 1; }; }
+
+part=up
+expect 8 "no cluster" "$curvefs" cluster status "$dir"
+"$curvefs" cluster up "$dir" >"$base/up" || { cat "$base/up"; exit 1; }
+grep -q "metaserver3 .*ready after" "$base/up" || fail "it does not say what is ready: $(cat "$base/up")"
+mds=$(processes | json "d['mds']")
+CURVEFS_MDS=$mds; export CURVEFS_MDS
+expect 0 healthy "$curvefs" status
+expect 0 "is up already" "$curvefs" cluster up "$dir"
+expect 16 "keeps them" "$curvefs" cluster up "$dir" --metaservers 5
+
+part=fs
+expect 8 "no file system 'home'" "$curvefs" fs info home
+expect 16 "data is needed" "$curvefs" fs create home
+mkdir "$base/taken"; echo mine >"$base/taken/file"
+expect 8 "not empty" "$curvefs" fs create home --data "dir:$base/taken"
+expect 8 "no file system 'home'" "$curvefs" fs info home
+expect 0 "is ready" "$curvefs" fs create home --data "dir:$dir/objects/home" --capacity 64M
+expect 8 "there is a file system" "$curvefs" fs create home --data "dir:$base/another"
+expect 8 "another file system" "$curvefs" fs create second --data "dir:$dir/objects/home"
+expect 0 "read-write" "$curvefs" partition list home
+expect 0 "ready" "$curvefs" copyset list
+expect 0 "metaserver 3" "$curvefs" topology list
+expect 8 "has metaservers" "$curvefs" topology delete server host1
+
+part=mounts
+place=mds://$mds/home
+expect 32 "no file system 'nothing'" "$curvefs" mount "mds://$mds/nothing" "$mnt"
+expect 32 "fs update" "$curvefs" mount "$place" "$mnt" --capacity 1G
+mv "$dir/objects/home" "$dir/objects/away"
+expect 32 "curvefs.json is missing" "$curvefs" mount "$place" "$mnt"
+mv "$dir/objects/away" "$dir/objects/home"
+attach "$mnt"
+attach "$other"
+expect 32 "mounted" "$curvefs" mount "$place" "$mnt"
+expect 8 "is mounted 2 times" "$curvefs" fs delete home --yes
+expect 8 "would hang" "$curvefs" cluster down "$dir"
+echo one >"$mnt/f"; [ "$(cat "$other/f")" = one ] || fail "the other mount reads '$(cat "$other/f")'"
+cp -r /usr/include/linux "$mnt/tree"; diff -r /usr/include/linux "$other/tree" || fail "the other has another tree"
+! head -c 100000000 /dev/zero >"$mnt/large" 2>/dev/null || ! sync "$mnt/large" 2>/dev/null || fail "more than the capacity fits"
+rm -f "$mnt/large"
+expect 0 "128MiB" "$curvefs" fs update home --capacity 128M
+# A mount that is killed leaves a record, and does not stand in the way of the next one at its place.
+"$curvefs" mount -f "$place" "$base/taken" --log-file "$base/mount.log" & killed=$!
+wait_for 30 grep -q " $base/taken fuse" /proc/mounts || fail "not mounted in front"
+kill -9 $killed; wait $killed 2>/dev/null || true; killed=
+umount -l "$base/taken" 2>/dev/null || true
+"$curvefs" mount "$place" "$base/taken" --log-file "$base/mount.log" || fail "who was killed stands in the way"
+"$curvefs" umount "$base/taken" || fail "umount"
+
+part=s3
+test_server=$(dirname "$curvefs")/test/support/s3_test_server
+if [ -x "$test_server" ]; then
+  AWS_ACCESS_KEY_ID=TESTACCESSKEY AWS_SECRET_ACCESS_KEY=test-secret-key
+  export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+  "$test_server" --secret-key test-secret-key >"$base/endpoint" & helper=$!
+  wait_for 10 test -s "$base/endpoint" || fail "the S3 server does not start"
+  expect 8 "SignatureDoesNotMatch" env AWS_SECRET_ACCESS_KEY=wrong "$curvefs" fs create far --data s3://bucket/far --s3-endpoint "$(cat "$base/endpoint")" --s3-region test-region-1
+  expect 0 "is ready" "$curvefs" fs create far --data s3://bucket/far --s3-endpoint "$(cat "$base/endpoint")" --s3-region test-region-1
+  expect 8 "another file system" "$curvefs" fs create far2 --data s3://bucket/far --s3-endpoint "$(cat "$base/endpoint")" --s3-region test-region-1
+  expect 32 "no S3 keys" env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY HOME="$base" "$curvefs" mount "mds://$mds/far" "$base/taken"
+  expect 32 "leave --data out" "$curvefs" mount "mds://$mds/far" "$base/taken" --data s3://bucket/far
+  expect 32 "could not read" "$curvefs" mount "mds://$mds/far" "$base/taken" --cache-dir "$base/cache" --writeback
+  mkdir "$base/far" "$base/cache"
+  # As mount(8) calls it for a line of fstab.
+  ln -s "$(readlink -f "$curvefs")" "$base/mount.curvefs"
+  "$base/mount.curvefs" "mds://$mds/far" "$base/far" -o "rw,noatime,_netdev,cache-dir=$base/cache,log-file=$base/mount.log" || fail "not mounted as by fstab"
+  "$curvefs" mount "mds://$mds/far" "$base/taken" --log-file "$base/mount.log" || fail "not mounted"
+  head -c 9000001 /dev/urandom >"$base/large"; cp "$base/large" "$base/far/large"
+  cmp "$base/large" "$base/taken/large" || fail "a large file in S3 differs at the other mount"
+  "$curvefs" umount "$base/far" && "$curvefs" umount "$base/taken" || fail "umount"
+  "$curvefs" mount "mds://$mds/far" "$base/far" --read-only --cache-dir "$base/cache" --log-file "$base/mount.log" || fail "not mounted read-only"
+  cmp "$base/large" "$base/far/large" || fail "a large file in S3 differs after a new mount"
+  ! touch "$base/far/x" 2>/dev/null || fail "read-only is written to"
+  "$curvefs" umount "$base/far" || fail "umount"
+  stop_helper
+fi
+
+part=failover
+mkdir "$mnt/load"
+python3 - "$mnt/load" >"$base/load" 2>&1 <<'P' & load=$!
+import os, sys, time
+end, n = time.time() + 8, 0
+while time.time() < end:
+    with open(f"{sys.argv[1]}/{n}", "w") as f: f.write(f"file {n}\n"); f.flush(); os.fsync(f.fileno())
+    n += 1
+print(n)
+P
+gone=$(leader)
+"$curvefs" cluster kill "$dir" "$gone" >/dev/null
+"$curvefs" cluster kill "$dir" metaserver2 >/dev/null
+expect 1 "degraded" "$curvefs" status
+expect 0 "home" "$curvefs" fs list
+expect 1 "killed" "$curvefs" cluster status "$dir"
+attach "$base/taken"; [ "$(cat "$base/taken/f")" = one ] || fail "mounted while they are down, it reads something else"
+"$curvefs" umount "$base/taken" || fail "umount while they are down"
+wait $load || fail "the load was told an error: $(tail -n 2 "$base/load")"
+n=$(cat "$base/load")
+[ "$(ls "$other/load" | wc -l)" = "$n" ] || fail "$(ls "$other/load" | wc -l) files, of $n"
+"$curvefs" cluster start "$dir" "$gone" >/dev/null || fail "$gone does not start"
+"$curvefs" cluster start "$dir" metaserver2 >/dev/null || fail "metaserver2 does not start"
+well() { "$curvefs" status >/dev/null; }
+wait_for 30 well || fail "it does not get well: $("$curvefs" status)"
+echo "  $n files while $gone and metaserver2 were killed"
+
+part=again
+"$curvefs" umount "$mnt" && "$curvefs" umount "$other" || fail "umount"
+expect 0 "mounts      0" "$curvefs" fs info home
+expect 0 "is down" "$curvefs" cluster down "$dir"
+expect 8 "no MDS answers" "$curvefs" fs list --timeout 2s
+"$curvefs" cluster up "$dir" >"$base/up" || { cat "$base/up"; exit 1; }
+attach "$mnt"
+diff -r /usr/include/linux "$mnt/tree" || fail "the tree is not what it was"
+i=0; while [ $i -lt "$n" ]; do [ "$(cat "$mnt/load/$i")" = "file $i" ] || { fail "file $i is wrong"; break; }; i=$((i + 1)); done
+# Power off: all at once, with no chance to tell anybody.
+supervisor=$(pgrep -f "cluster up $dir\$" | head -n 1)
+[ -n "$supervisor" ] && kill -9 "$supervisor" || fail "no supervisor"
+there() { [ -S "$dir/control" ] && "$curvefs" cluster status "$dir" >/dev/null 2>&1; }
+! there || fail "it is still up"
+again() { "$curvefs" cluster up "$dir" >"$base/up" 2>&1; }
+wait_for 60 again || fail "not up after a power cut: $(cat "$base/up")"
+[ "$(cat "$mnt/f")" = one ] || fail "the mount does not go on after a power cut"
+echo two >"$mnt/f"
+"$curvefs" umount "$mnt" || fail "umount"
+expect 16 "add --yes" "$curvefs" fs delete home
+expect 0 "is deleted" "$curvefs" fs delete home --yes
+expect 32 "was deleted" "$curvefs" mount "$place" "$mnt"
+"$curvefs" cluster down "$dir" >/dev/null || fail "down"
+! pgrep -f "$dir" >/dev/null || fail "left running: $(pgrep -af "$dir")"
+[ $bad = 0 ] && echo "1 passed, 0 failed"
+[ $bad = 0 ]
