@@ -88,7 +88,8 @@ NextStep NextStepOf(const Operator& op, const CopysetView& copyset, const Cluste
 }
 
 void Schedule::EndThose(const ClusterView& view, SteadyTime now, std::vector<Event>* events) {
-  std::erase_if(left_alone_, [&](const auto& entry) { return entry.second <= now; });
+  for (auto* until : {&left_alone_, &rest_})
+    std::erase_if(*until, [&](const auto& entry) { return entry.second <= now; });
   for (auto it = operators_.begin(); it != operators_.end();) {
     const Operator& op = it->second;
     auto copyset = view.copysets.find(op.copyset);
@@ -109,6 +110,7 @@ void Schedule::EndThose(const ClusterView& view, SteadyTime now, std::vector<Eve
       ++it;
       continue;
     }
+    if (op.by == Scheduler::kCopyset) rest_[op.copyset] = now + options_.rest;
     if (failed) left_alone_[op.copyset] = now + options_.retry_after;
     ++(why == "done" ? done_ : given_up_)[static_cast<size_t>(op.by)];
     events->push_back({Describe(op) + ": " + why, failed});

@@ -22,6 +22,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
@@ -59,7 +60,7 @@ struct CopysetView {
 };
 
 struct ClusterView {
-  std::map<uint32_t, MetaserverView> metaservers;
+  std::unordered_map<uint32_t, MetaserverView> metaservers;
   std::map<uint32_t, CopysetView> copysets;
 };
 
@@ -95,8 +96,9 @@ struct ScheduleOptions {
   size_t most_per_metaserver = 4;                      // that it receives, and as many that it sends
   Duration operator_limit = std::chrono::minutes(15);  // then it is given up
   Duration retry_after = std::chrono::minutes(1);      // a copyset whose operator was given up is left alone
-  size_t tolerance = 2;                                // replicas, leaders; at least 2
-  double relative_tolerance = 0.05;                    // of what a metaserver has on average
+  Duration rest = std::chrono::hours(2);  // of a copyset that was moved for balance, until it may be again
+  size_t tolerance = 2;                   // replicas, leaders; at least 2
+  double relative_tolerance = 0.05;       // of what a metaserver has on average
   bool canary_no_tolerance = false, canary_unbounded = false;  // for tests that show that they would notice
 };
 
@@ -126,6 +128,7 @@ class Schedule {
   const ScheduleOptions options_;
   std::map<uint32_t, Operator> operators_;
   std::map<uint32_t, SteadyTime> left_alone_;  // copysets, until then
+  std::map<uint32_t, SteadyTime> rest_;        // from balance alone
   uint64_t done_[kSchedulers] = {}, given_up_[kSchedulers] = {};
 };
 

@@ -2,6 +2,8 @@
 #include "mds/schedule_round.h"
 
 #include <algorithm>
+#include <array>
+#include <tuple>
 
 namespace curvefs::mds {
 namespace {
@@ -199,15 +201,21 @@ bool Round::MayStay(const CopysetView& copyset, const Member& learner, uint64_t 
   });
 }
 
-bool Round::SharesZone(const CopysetView& copyset, const Member& member) const {
-  auto zone_of = [&](const Member& m) {
-    auto there = view_.metaservers.find(MetaserverOfReplica(m.replica));
-    return there == view_.metaservers.end() ? 0 : there->second.zone;
-  };
-  const uint32_t zone = zone_of(member);
-  return zone != 0 && std::ranges::any_of(copyset.members, [&](const Member& other) {
-           return other.replica != member.replica && zone_of(other) == zone;
-         });
+uint32_t Round::ZoneOf(const Member& member) const {
+  auto there = view_.metaservers.find(MetaserverOfReplica(member.replica));
+  return there == view_.metaservers.end() ? 0 : there->second.zone;
+}
+
+const Member* Round::OneOfTwoInAZone(const CopysetView& copyset) const {
+  // A handful, so in pairs.
+  std::array<uint32_t, 8> zones{};
+  const size_t n = std::min(copyset.members.size(), zones.size());
+  for (size_t i = 0; i < n; ++i) {
+    zones[i] = ZoneOf(copyset.members[i]);
+    if (zones[i] != 0 && std::find(zones.begin(), zones.begin() + i, zones[i]) != zones.begin() + i)
+      return &copyset.members[i];
+  }
+  return nullptr;
 }
 
 void Round::Replicas() {
@@ -240,12 +248,14 @@ void Round::Replicas() {
     if (voters > options_.replicas) {
       // Away with one that is gone, or shares a zone, or is where the most are; not with who leads, if it can
       // be.
+      const Member* doubled = OneOfTwoInAZone(copyset);
+      const uint32_t crowded = doubled == nullptr ? 0 : ZoneOf(*doubled);
       const Member& worst = *std::ranges::max_element(copyset.members, {}, [&](const Member& member) {
         const uint32_t at = MetaserverOfReplica(member.replica);
         auto there = view_.metaservers.find(at);
-        return std::tuple{health(member) == Health::kOffline,
-                          there != view_.metaservers.end() && there->second.retired,
-                          SharesZone(copyset, member), loads_[at].replicas, at != copyset.leader};
+        return std::tuple{
+            health(member) == Health::kOffline, there != view_.metaservers.end() && there->second.retired,
+            crowded != 0 && ZoneOf(member) == crowded, loads_[at].replicas, at != copyset.leader};
       });
       Begin(Scheduler::kReplica, copyset, 0, worst.replica, 0,
             "there are " + std::to_string(voters) + " voters");
@@ -255,9 +265,8 @@ void Round::Replicas() {
                            "there are only " + std::to_string(voters) + " voters"))
         return;
     } else {
-      auto doubled = std::ranges::find_if(copyset.members,
-                                          [&](const Member& member) { return SharesZone(copyset, member); });
-      if (doubled == copyset.members.end() || !MaySend(copyset.leader)) continue;
+      const Member* doubled = OneOfTwoInAZone(copyset);
+      if (doubled == nullptr || !MaySend(copyset.leader)) continue;
       const auto target = TargetFor(copyset, doubled->replica);
       if (target &&
           !Begin(Scheduler::kReplica, copyset, *target, doubled->replica, 0, "two replicas are in one zone"))
@@ -299,7 +308,9 @@ void Round::BalanceCopysets() {
         for (const CopysetView* copyset : loads_[source].holds) {
           if (!MayBegin(Scheduler::kCopyset)) return;
           if (loads_[source].replicas <= least + tolerance) break;
-          if (!MayTouch(*copyset) || copyset->members.size() != options_.replicas) continue;
+          if (!MayTouch(*copyset) || schedule_.rest_.contains(copyset->id) ||
+              copyset->members.size() != options_.replicas)
+            continue;
           auto from = std::ranges::find_if(copyset->members, [&](const Member& member) {
             return MetaserverOfReplica(member.replica) == source;
           });

@@ -47,7 +47,8 @@ class Round {
   std::optional<uint32_t> TargetFor(const CopysetView& copyset, uint64_t without) const;
   // Whether a learner that is there already may become the voter in the place of `without`.
   bool MayStay(const CopysetView& copyset, const Member& learner, uint64_t without) const;
-  bool SharesZone(const CopysetView& copyset, const Member& member) const;
+  uint32_t ZoneOf(const Member& member) const;  // 0: not known
+  const Member* OneOfTwoInAZone(const CopysetView& copyset) const;
   // False: no number is left for a replica.
   bool Begin(Scheduler by, const CopysetView& copyset, uint32_t target, uint64_t remove, uint32_t lead,
              std::string reason);
