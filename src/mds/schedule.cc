@@ -87,7 +87,7 @@ NextStep NextStepOf(const Operator& op, const CopysetView& copyset, const Cluste
   return {};
 }
 
-void Schedule::EndThose(const ClusterView& view, SteadyTime now, std::vector<Event>* events) {
+void Schedule::EndThose(const ClusterView& view, SteadyTime now, std::vector<Notice>* events) {
   for (auto* until : {&left_alone_, &rest_})
     std::erase_if(*until, [&](const auto& entry) { return entry.second <= now; });
   for (auto it = operators_.begin(); it != operators_.end();) {
@@ -118,9 +118,9 @@ void Schedule::EndThose(const ClusterView& view, SteadyTime now, std::vector<Eve
   }
 }
 
-std::vector<Event> Schedule::Tick(const ClusterView& view, SteadyTime now,
+std::vector<Notice> Schedule::Tick(const ClusterView& view, SteadyTime now,
                                   const std::function<uint32_t()>& generation) {
-  std::vector<Event> events;
+  std::vector<Notice> events;
   EndThose(view, now, &events);
   Round round(*this, view, now, generation);
   round.Recover();

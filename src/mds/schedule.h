@@ -2,7 +2,7 @@
 // the time go in, operators come out; no I/O, no clock of its own. One thread.
 //
 //   Schedule schedule(options);
-//   for (const Event& event : schedule.Tick(view, now, generations)) Log(event.text);
+//   for (const Notice& event : schedule.Tick(view, now, generations)) Log(event.text);
 //   for (const auto& [copyset, op] : schedule.operators()) … NextStep(op, view) …
 //
 // An operator changes one copyset, one step after another. Which step is next follows from what heartbeats
@@ -103,7 +103,7 @@ struct ScheduleOptions {
 };
 
 // What has happened, for the log.
-struct Event {
+struct Notice {
   std::string text;
   bool warning = false;
 };
@@ -114,7 +114,7 @@ class Schedule {
 
   // Ends what is done, has no purpose any more or takes too long, and begins what is needed. `generation`:
   // the upper half of a new replica's id, never given out before for any; 0: none is to be had for now.
-  std::vector<Event> Tick(const ClusterView& view, SteadyTime now,
+  std::vector<Notice> Tick(const ClusterView& view, SteadyTime now,
                           const std::function<uint32_t()>& generation);
 
   const std::map<uint32_t, Operator>& operators() const { return operators_; }  // by copyset
@@ -123,7 +123,7 @@ class Schedule {
 
  private:
   friend class Round;
-  void EndThose(const ClusterView& view, SteadyTime now, std::vector<Event>* events);
+  void EndThose(const ClusterView& view, SteadyTime now, std::vector<Notice>* events);
 
   const ScheduleOptions options_;
   std::map<uint32_t, Operator> operators_;

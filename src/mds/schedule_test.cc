@@ -72,7 +72,7 @@ class World {
       if (metaserver.health == Health::kOnline && now_ - back_[id] >= kSettle) metaserver.settled = true;
     }
     for (auto& [id, copyset] : view.copysets) Elect(copyset);
-    for (const Event& event : schedule_->Tick(view, now_, [this] { return ++generation_; }))
+    for (const Notice& event : schedule_->Tick(view, now_, [this] { return ++generation_; }))
       events.push_back(event.text);
     Check();
     for (const auto& [id, op] : schedule_->operators()) Do(op);
