@@ -4,7 +4,6 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "proto/heartbeat.pb.h"
 #include "proto/mds.pb.h"
 #include "proto/topology.pb.h"
@@ -336,7 +336,11 @@ TEST_F(MdsCluster, MetaserversRegisterAndALostOneIsReplaced) {
     const SteadyTime end = Clock::System().Steady() + 120s;
     while (!holds()) {
       if (Clock::System().Steady() > end) return false;
-      ::usleep(100'000);
+      // The processes want the processors, too.
+      Mutex mu;
+      CondVar never;
+      const MutexLock lock(mu);
+      (void)never.WaitUntil(mu, Clock::System().Steady() + 50ms);
     }
     return true;
   };
