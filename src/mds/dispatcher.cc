@@ -7,7 +7,8 @@
 namespace curvefs::mds {
 namespace {
 
-constexpr uint64_t kGenerations = 1000;               // reserved at a time
+constexpr uint64_t kGenerations = 1000;  // reserved at a time
+constexpr size_t kMostTold = 1000;
 constexpr uint64_t kMostGeneration = (1u << 31) - 1;  // replicas' ids are below 2^63
 
 uint64_t Milliseconds(Duration time) {
@@ -58,6 +59,35 @@ void Dispatcher::RecordMembers() {
   }
 }
 
+void Dispatcher::Upkeep() {
+  for (const auto& [fs, wanted] : PartitionsNeeded(state_)) {
+    if (!extending_.insert(fs).second) continue;
+    change_(
+        [fs, wanted](Draft& draft, Volatile& v) {
+          return EnsurePartitions(draft, v, fs, wanted, [](const proto::Partition&) {});
+        },
+        IfAlive([this, fs](const Status& s) {
+          extending_.erase(fs);
+          const std::string text =
+              "no new partition for file system " + std::to_string(fs) + ": " + s.ToString();
+          if (told_.size() > kMostTold) told_.clear();
+          if (!s.ok() && told_.insert(text).second) Log(LogLevel::kWarning, text);
+        }));
+  }
+  const auto end = FsToEnd(state_);
+  if (end.empty() || std::exchange(ending_, true)) return;
+  change_([id = end.front()](Draft& draft, Volatile&) { return EndFs(draft, id); },
+          IfAlive([this, id = end.front()](const Status& s) {
+            ending_ = false;
+            if (!s.ok()) return;
+            if (state_.Find<proto::FsInfo>(FsKey(id)) == nullptr) {
+              Log(LogLevel::kInfo, "of file system " + std::to_string(id) + " no record is left");
+            } else {
+              Upkeep();  // the rest of it
+            }
+          }));
+}
+
 void Dispatcher::Round() {
   const SteadyTime now = loop_.clock().Steady();
   RecordMembers();
@@ -67,6 +97,7 @@ void Dispatcher::Round() {
   if (fleet_.Judges(now)) {
     for (Notice& event : schedule_.Tick(view_, now, [this] { return NextGeneration(); }))
       events.push_back(std::move(event));
+    Upkeep();
   }
   for (const Notice& event : events) Log(event.warning ? LogLevel::kWarning : LogLevel::kInfo, event.text);
   loop_.After(fleet_.options().interval, IfAlive([this] { Round(); }));

@@ -34,6 +34,7 @@ class Dispatcher {
  private:
   void Round();
   void RecordMembers();
+  void Upkeep();
   uint32_t NextGeneration();
 
   template <typename F>
@@ -53,7 +54,9 @@ class Dispatcher {
   Schedule schedule_;
   ClusterView view_;              // of the last round
   std::set<uint32_t> recording_;  // copysets
-  bool reserving_ = false;
+  bool reserving_ = false, ending_ = false;
+  std::set<uint32_t> extending_;  // file systems
+  std::set<std::string> told_;    // failures that the log knows
 };
 
 }  // namespace curvefs::mds

@@ -2,14 +2,16 @@
 // fill the response. The header of the response is the caller's business; the Status is what it says. A draft
 // whose function failed is thrown away.
 //
-// Files: operations_fs.cc, operations_topology.cc, operations_register.cc, operations_partition.cc (with the
-// choice of places).
+// Files: operations_fs.cc, operations_topology.cc, operations_register.cc, operations_upkeep.cc,
+// operations_partition.cc (with the choice of places).
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/status.h"
 #include "mds/state.h"
@@ -92,6 +94,15 @@ Status MembersChanged(Draft& draft, uint32_t copyset,
 void FillAddresses(const State& state, proto::Copyset* copyset);
 // A random UUID, version 4 (RFC 4122).
 std::string NewUuid(Volatile& v);
+
+// ---- What is done without being asked (operations_upkeep.cc)
+// File systems of whose partitions some are full, with how many should be able to make inodes: three. So a
+// client finds the next one there already.
+std::vector<std::pair<uint32_t, uint32_t>> PartitionsNeeded(const State& state);
+std::vector<uint32_t> FsToEnd(const State& state);
+// A part of what there is of a file system that is DELETING, and at last its own record. Its replicas go when
+// their metaservers speak of them and there is no such copyset any more.
+Status EndFs(Draft& draft, uint32_t fs);
 
 // ---- Between them
 const proto::FsInfo* FindFs(const State& state, const std::string& name);  // that is not DELETING

@@ -461,6 +461,23 @@ TEST_F(MdsCluster, MetaserversRegisterAndALostOneIsReplaced) {
     return true;
   }));
 
+  // A file system is deleted: nothing of it stays, neither here nor there.
+  proto::DeleteFsInfoRequest remove;
+  remove.set_fs_name("data");
+  ASSERT_EQ(Call<proto::DeleteFsInfoResponse>("MdsService/DeleteFsInfo", remove).header().status(),
+            proto::OK);
+  EXPECT_TRUE(eventually([&] {
+    for (size_t i = 1; i <= 4; ++i) {
+      proto::ListCopysetsResponse there;
+      if (!Raw(grpc[i], "/curvefs.proto.CopysetService/ListCopysets", proto::ListCopysetsRequest(), &there)
+               .ok() ||
+          there.status_size() > 0)
+        return false;
+    }
+    return Call<proto::ListFsInfoResponse>("MdsService/ListFsInfo", proto::ListFsInfoRequest()).fs_size() ==
+           0;
+  }));
+
   // One of another cluster is refused, and told so.
   EXPECT_EQ(processes_->Stop(2 + 4), 0);
   const std::string file = dir_ + "/metaserver4/registration.toml";
