@@ -157,6 +157,19 @@ constexpr auto kServerKnobs = std::to_array<Knob>({
      "2."},
     {"cluster", KnobKind::kText, &ServerConfig::cluster, 0, 0, "",
      "A name that all metaservers and clients of a cluster must give alike, so that strangers are refused."},
+    {"mds", KnobKind::kText, &ServerConfig::mds, 0, 0, "",
+     "Where the MDS are: HOST:PORT,HOST:PORT,… With it the metaserver registers itself, gets its id from "
+     "them, "
+     "and does what they tell it to; --id and --join are not needed then."},
+    {"pool", KnobKind::kText, &ServerConfig::pool, 0, 0, "",
+     "With --mds: the pool that this metaserver belongs to. It is made if it is not there, as are zone and "
+     "host."},
+    {"zone", KnobKind::kText, &ServerConfig::zone, 0, 0, "",
+     "With --mds: the zone of its pool: what fails together, as a rack does. The replicas of a copyset lie "
+     "in "
+     "three zones."},
+    {"host-name", KnobKind::kText, &ServerConfig::host_name, 0, 0, "",
+     "With --mds: the name of its machine, which is in one zone. Default: what the system says."},
     {"tls-ca", KnobKind::kText, &ServerConfig::tls_ca, 0, 0, "",
      "A file (PEM) with the cluster's own authority. With it, all connections to --listen, in both "
      "directions, are "
@@ -234,6 +247,14 @@ constexpr auto kMdsKnobs = std::to_array<Knob>({
      "How long it waits for that answer before it stops to lead."},
     {"session-time", KnobKind::kDuration, &MdsConfig::session_time, 1'000, 86'400'000, "",
      "After so long without a sign of life a mount is taken for dead, and its mount point is free."},
+    {"heartbeat-interval", KnobKind::kDuration, &MdsConfig::heartbeat_interval, 50, 600'000, "",
+     "How often metaservers say what they hold, and how often it is looked whether replicas should be "
+     "elsewhere."},
+    {"unstable-after", KnobKind::kDuration, &MdsConfig::unstable_after, 100, 3'600'000, "",
+     "After so long without a heartbeat a metaserver gets nothing new. More than --heartbeat-interval."},
+    {"offline-after", KnobKind::kDuration, &MdsConfig::offline_after, 200, 604'800'000, "",
+     "After so long without a heartbeat a metaserver's replicas are replaced by others elsewhere. More than "
+     "--unstable-after."},
     {"log-file", KnobKind::kText, &MdsConfig::log_file, 0, 0, "",
      "Where the process writes its messages: a file, 'syslog', or '-' for standard error."},
     {"log-level", KnobKind::kChoice, &MdsConfig::log_level, 0, 0, "info|warn|error",

@@ -74,6 +74,7 @@ struct ServerConfig {
   std::string grpc_listen;
   std::string http_listen;
   std::string cluster;
+  std::string mds, pool = "default", zone = "default", host_name;
   std::string tls_ca, tls_cert, tls_key;
   uint64_t loops = 1;
   Duration heartbeat = std::chrono::milliseconds(60);
@@ -104,6 +105,9 @@ struct MdsConfig {
   Duration periodic_get_time = std::chrono::seconds(2);
   Duration get_timeout = std::chrono::seconds(10);
   Duration session_time = std::chrono::seconds(60);
+  Duration heartbeat_interval = std::chrono::seconds(5);
+  Duration unstable_after = std::chrono::seconds(20);
+  Duration offline_after = std::chrono::minutes(10);
   std::string log_file = "-";
   std::string log_level = "info";
 

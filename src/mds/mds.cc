@@ -91,10 +91,14 @@ void Mds::Loaded(Result<Ledger::Pairs> pairs) {
   SetServes(true);
   counters_.load_time = loop_.clock().Steady() - elected_;
   ExpireSessions();
+  auto change = [this](const std::function<Status(Draft&, Volatile&)>& operation, Done done) {
+    Change(operation, std::move(done));
+  };
+  dispatcher_ = std::make_unique<Dispatcher>(loop_, *state_, volatile_, static_cast<uint64_t>(term()),
+                                             options_.dispatcher, change);
   if (metaservers_ != nullptr) {
-    builder_ = std::make_unique<Builder>(loop_, *state_, *metaservers_, static_cast<uint64_t>(term()),
-                                         [this](const std::function<Status(Draft&, Volatile&)>& operation,
-                                                Done done) { Change(operation, std::move(done)); });
+    builder_ =
+        std::make_unique<Builder>(loop_, *state_, *metaservers_, static_cast<uint64_t>(term()), change);
   }
 }
 
@@ -105,6 +109,7 @@ void Mds::SetServes(bool serves) {
 void Mds::Stop() {
   SetServes(false);
   builder_.reset();
+  dispatcher_.reset();
   // What waits is told; an answer may ask something else, which is refused.
   auto ledger = std::move(ledger_);
 }
@@ -151,6 +156,16 @@ void Mds::RefreshSession(uint32_t fs, uint64_t session, Done done) {
         return {};
       },
       std::move(done));
+}
+
+void Mds::Dispatch(const std::function<Status(Dispatcher&)>& operation, Done done) {
+  if (!serves_ || resigning_ || dispatcher_ == nullptr) return done(Refusal());
+  ++counters_.reads;
+  Status status = operation(*dispatcher_);
+  // What a metaserver is told rests on what is durable, and on this MDS being the one that leads.
+  ledger_->Append({}, [status = std::move(status), done = std::move(done)](const Status& durable) {
+    done(durable.ok() ? status : Status(Code::kNotLeader));
+  });
 }
 
 // Looks for mounts that have said nothing for a session time, every eighth of it.

@@ -20,6 +20,7 @@
 
 #include "base/loop.h"
 #include "mds/builder.h"
+#include "mds/dispatcher.h"
 #include "mds/election.h"
 #include "mds/ledger.h"
 #include "mds/operations.h"
@@ -34,6 +35,7 @@ struct MdsOptions {
   std::function<uint64_t()> random;
   std::function<void(bool serves)> serves;  // told when it begins and when it ends; may be none
   LedgerOptions ledger;                     // prefix is set from the one above
+  DispatcherOptions dispatcher;
 };
 
 struct MdsCounters {
@@ -60,6 +62,8 @@ class Mds {
   void Read(const std::function<Status(const State&)>& operation, Done done);
   // kFenced: the session has ended.
   void RefreshSession(uint32_t fs, uint64_t session, Done done);
+  // `operation` on what watches over metaservers. It sees what is not durable yet, and changes no state.
+  void Dispatch(const std::function<Status(Dispatcher&)>& operation, Done done);
 
   bool serves() const { return serves_; }
   Revision term() const { return election_.term(); }
@@ -97,6 +101,7 @@ class Mds {
   std::map<std::pair<uint32_t, uint64_t>, SteadyTime> seen_;  // sessions, by file system and id
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<Builder> builder_;
+  std::unique_ptr<Dispatcher> dispatcher_;
   MdsCounters counters_;
 };
 

@@ -2,13 +2,16 @@
 // fill the response. The header of the response is the caller's business; the Status is what it says. A draft
 // whose function failed is thrown away.
 //
-// Files: operations_fs.cc, operations_topology.cc, operations_partition.cc (with the choice of places).
+// Files: operations_fs.cc, operations_topology.cc, operations_register.cc, operations_upkeep.cc,
+// operations_partition.cc (with the choice of places).
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/status.h"
 #include "mds/state.h"
@@ -34,6 +37,9 @@ struct Volatile {
   uint32_t session_time_ms = 0;
   // Metaservers that no new replica should go to: they are not heard of.
   std::set<uint32_t> unreachable;
+  // Generations of replicas (kReplicaGenerations) that are ours to give out: the first, and the one after the
+  // last.
+  uint64_t next_generation = 0, end_generation = 0;
 };
 
 // ---- File systems
@@ -67,6 +73,10 @@ Status CreateServer(Draft& draft, const proto::CreateServerRequest& request,
 Status DeleteServer(Draft& draft, const proto::DeleteServerRequest& request);
 Status RegisterMetaserver(Draft& draft, const proto::RegisterMetaserverRequest& request,
                           proto::RegisterMetaserverResponse* response);
+// The same for one that may come by itself (operations_register.cc): its pool, zone and server are made if
+// they are not there. kNotPermitted: another cluster's, or not who it says it is.
+Status JoinCluster(Draft& draft, Volatile& v, const proto::RegisterMetaserverRequest& request,
+                   proto::RegisterMetaserverResponse* response);
 Status DeleteMetaserver(Draft& draft, const proto::DeleteMetaserverRequest& request);
 Status ListTopology(const State& state, proto::ListTopologyResponse* response);
 
@@ -76,6 +86,23 @@ Status CreatePartition(Draft& draft, Volatile& v, const proto::CreatePartitionRe
 Status ListPartition(const State& state, const proto::ListPartitionRequest& request,
                      proto::ListPartitionResponse* response);
 Status ListCopyset(const State& state, proto::ListCopysetResponse* response);
+
+// What the leader of a copyset says its members are becomes the record's.
+Status MembersChanged(Draft& draft, uint32_t copyset,
+                      const google::protobuf::RepeatedPtrField<proto::CopysetPeer>& peers);
+// Puts where metaservers are now into records of copysets, for answers.
+void FillAddresses(const State& state, proto::Copyset* copyset);
+// A random UUID, version 4 (RFC 4122).
+std::string NewUuid(Volatile& v);
+
+// ---- What is done without being asked (operations_upkeep.cc)
+// File systems of whose partitions some are full, with how many should be able to make inodes: three. So a
+// client finds the next one there already.
+std::vector<std::pair<uint32_t, uint32_t>> PartitionsNeeded(const State& state);
+std::vector<uint32_t> FsToEnd(const State& state);
+// A part of what there is of a file system that is DELETING, and at last its own record. Its replicas go when
+// their metaservers speak of them and there is no such copyset any more.
+Status EndFs(Draft& draft, uint32_t fs);
 
 // ---- Between them
 const proto::FsInfo* FindFs(const State& state, const std::string& name);  // that is not DELETING

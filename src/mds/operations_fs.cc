@@ -32,7 +32,9 @@ Result<const proto::FsInfo*> Named(const State& state, const std::string& name) 
   return fs;
 }
 
-std::string Uuid(Volatile& v) {
+}  // namespace
+
+std::string NewUuid(Volatile& v) {
   char text[37];
   const uint64_t a = v.random(), b = v.random();
   // Version 4, variant 1 (RFC 4122).
@@ -42,8 +44,6 @@ std::string Uuid(Volatile& v) {
                 static_cast<unsigned long long>(b & 0xffffffffffff));
   return text;
 }
-
-}  // namespace
 
 const proto::FsInfo* FindFs(const State& state, const std::string& name) {
   for (const auto& [key, fs] : state.All<proto::FsInfo>()) {
@@ -78,7 +78,7 @@ Status CreateFs(Draft& draft, Volatile& v, const proto::CreateFsRequest& request
   fs.set_chunk_size(kChunkSize);
   if (request.has_s3()) *fs.mutable_s3() = request.s3();
   if (request.storage_case() == proto::CreateFsRequest::kDirectory) fs.set_directory(request.directory());
-  fs.set_uuid(request.uuid().empty() ? Uuid(v) : request.uuid());
+  fs.set_uuid(request.uuid().empty() ? NewUuid(v) : request.uuid());
   fs.set_state(proto::FS_NEW);
   draft.Put(fs);
   CURVEFS_CHECK_OK(EnsurePartitions(draft, v, fs.fs_id(),

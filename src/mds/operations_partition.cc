@@ -120,13 +120,19 @@ Status ListPartition(const State& state, const proto::ListPartitionRequest& requ
     copysets.insert(partition.copyset_id());
   });
   for (uint32_t id : copysets) {
-    if (const auto* copyset = state.Find<proto::Copyset>(CopysetKey(id))) *response->add_copyset() = *copyset;
+    if (const auto* copyset = state.Find<proto::Copyset>(CopysetKey(id))) {
+      *response->add_copyset() = *copyset;
+      FillAddresses(state, &*response->mutable_copyset()->rbegin());
+    }
   }
   return {};
 }
 
 Status ListCopyset(const State& state, proto::ListCopysetResponse* response) {
-  for (const auto& [key, copyset] : state.All<proto::Copyset>()) *response->add_copyset() = copyset;
+  for (const auto& [key, copyset] : state.All<proto::Copyset>()) {
+    *response->add_copyset() = copyset;
+    FillAddresses(state, &*response->mutable_copyset()->rbegin());
+  }
   return {};
 }
 

@@ -112,14 +112,15 @@ Status DeleteServer(Draft& draft, const proto::DeleteServerRequest& request) {
 Status RegisterMetaserver(Draft& draft, const proto::RegisterMetaserverRequest& request,
                           proto::RegisterMetaserverResponse* response) {
   CURVEFS_CHECK_OK(CheckText(request.uuid(), "the uuid of a metaserver"));
-  CURVEFS_CHECK_OK(CheckText(request.address(), "the address of a metaserver"));
+  const bool listens = !request.address().empty() || request.zone().empty();
+  if (listens) CURVEFS_CHECK_OK(CheckText(request.address(), "the address of a metaserver"));
   if (request.grpc_address().size() > kMaxText) return {Code::kInvalid, "the address is too long"};
   if (draft.state().Find<proto::Server>(ServerKey(request.server_id())) == nullptr)
     return {Code::kNotFound, "there is no such server"};
   const auto* there =
       FindIf<proto::Metaserver>(draft.state(), [&](const auto& m) { return m.uuid() == request.uuid(); });
   const auto* other = FindIf<proto::Metaserver>(draft.state(), [&](const auto& m) {
-    return m.address() == request.address() && m.uuid() != request.uuid();
+    return listens && m.address() == request.address() && m.uuid() != request.uuid();
   });
   if (other != nullptr) {
     return {Code::kExists, "metaserver " + std::to_string(other->metaserver_id()) + " has the address " +
@@ -130,6 +131,7 @@ Status RegisterMetaserver(Draft& draft, const proto::RegisterMetaserverRequest& 
     metaserver = *there;
     if (there->server_id() != request.server_id() && !request.uuid().empty())
       return {Code::kExists, "this metaserver is registered on another server"};
+    if (!listens) return {};
     if (there->address() == request.address() && there->grpc_address() == request.grpc_address()) return {};
   } else {
     metaserver.set_metaserver_id(static_cast<uint32_t>(draft.NextIds(kMetaserverIds)));
@@ -160,7 +162,10 @@ Status ListTopology(const State& state, proto::ListTopologyResponse* response) {
   for (const auto& [key, row] : state.All<proto::Pool>()) *response->add_pool() = row;
   for (const auto& [key, row] : state.All<proto::Zone>()) *response->add_zone() = row;
   for (const auto& [key, row] : state.All<proto::Server>()) *response->add_server() = row;
-  for (const auto& [key, row] : state.All<proto::Metaserver>()) *response->add_metaserver() = row;
+  for (const auto& [key, row] : state.All<proto::Metaserver>()) {
+    *response->add_metaserver() = row;
+    response->mutable_metaserver()->rbegin()->clear_token();
+  }
   return {};
 }
 

@@ -32,7 +32,9 @@ Result<Place> ChoosePlace(const State& state, size_t replicas, const std::set<ui
   std::map<uint32_t, std::map<uint32_t, ZoneLoad>> pools;
   for (const auto& [key, metaserver] : state.All<proto::Metaserver>()) {
     const uint32_t id = metaserver.metaserver_id();
-    if (metaserver.retired() || unreachable.contains(id)) continue;
+    if (metaserver.retired() || (metaserver.address().empty() && !metaserver.token().empty()) ||
+        unreachable.contains(id))
+      continue;
     const auto* server = state.Find<proto::Server>(ServerKey(metaserver.server_id()));
     const auto* zone = server == nullptr ? nullptr : state.Find<proto::Zone>(ZoneKey(server->zone_id()));
     if (zone == nullptr) continue;

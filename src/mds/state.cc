@@ -74,6 +74,7 @@ Status State::Load(const std::string& key, const std::string& value) {
   if (table == "metaserver") return LoadRow<proto::Metaserver>(key, value);
   if (table == "copyset") return LoadRow<proto::Copyset>(key, value);
   if (table == "partition") return LoadRow<proto::Partition>(key, value);
+  if (table == "cluster") return LoadRow<proto::ClusterInfo>(key, value);
   if (table == "counter") return LoadRow<proto::Counter>(key, value);
   return {Code::kUnsupportedVersion, "the store's '" + key + "' is of a newer program"};
 }

@@ -36,6 +36,7 @@ std::string CopysetKey(uint32_t copyset);
 std::string PartitionKey(uint32_t fs, uint32_t partition);
 std::string PartitionPrefix(uint32_t fs);
 std::string CounterKey(const std::string& name);
+inline constexpr const char* kClusterKey = "cluster/info";
 
 inline std::string KeyOf(const proto::FsInfo& m) {
   return FsKey(m.fs_id());
@@ -63,6 +64,9 @@ inline std::string KeyOf(const proto::Partition& m) {
 }
 inline std::string KeyOf(const proto::Counter& m) {
   return CounterKey(m.name());
+}
+inline std::string KeyOf(const proto::ClusterInfo&) {
+  return kClusterKey;
 }
 
 class State {
@@ -99,7 +103,7 @@ class State {
 
   std::tuple<Table<proto::FsInfo>, Table<proto::Mountpoint>, Table<proto::Pool>, Table<proto::Zone>,
              Table<proto::Server>, Table<proto::Metaserver>, Table<proto::Copyset>, Table<proto::Partition>,
-             Table<proto::Counter>>
+             Table<proto::Counter>, Table<proto::ClusterInfo>>
       tables_;
 };
 
@@ -112,7 +116,8 @@ inline constexpr const char* kServerIds = "server";
 inline constexpr const char* kMetaserverIds = "metaserver";
 inline constexpr const char* kCopysetIds = "copyset";
 inline constexpr const char* kChunkIds = "chunk";
-std::string PartitionIds(uint32_t fs);  // "partition/FS"
+inline constexpr const char* kReplicaGenerations = "replica";  // the upper halves of replicas' ids
+std::string PartitionIds(uint32_t fs);                         // "partition/FS"
 
 class Draft {
  public:

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
+#include "proto/heartbeat.pb.h"
 #include "proto/mds.pb.h"
 #include "proto/topology.pb.h"
 #include "test/mds/processes.h"
@@ -62,10 +64,18 @@ class MdsCluster : public testing::Test {
   void Start(size_t i) {
     std::string endpoints;
     for (const std::string& e : etcd_.endpoints()) endpoints += (endpoints.empty() ? "" : ",") + e;
-    auto line =
-        processes_->Start(i, {CURVEFS_MDS, "--etcd", endpoints, "--listen", "127.0.0.1:0", "--metrics",
-                              "127.0.0.1:0", "--cluster", "test", "--election-timeout", "500ms",
-                              "--lease-time", "3s", "--periodic-get-time", "500ms", "--get-timeout", "2s"});
+    auto line = processes_->Start(i, {CURVEFS_MDS,   "--etcd",
+                                      endpoints,     "--listen",
+                                      "127.0.0.1:0", "--metrics",
+                                      "127.0.0.1:0", "--cluster",
+                                      "test",        "--election-timeout",
+                                      "500ms",       "--lease-time",
+                                      "3s",          "--periodic-get-time",
+                                      "500ms",       "--get-timeout",
+                                      "2s",          "--heartbeat-interval",
+                                      "200ms",       "--unstable-after",
+                                      "2s",          "--offline-after",
+                                      "8s"});
     ASSERT_TRUE(line.has_value()) << line.error().ToString();
     // "mds listens on HOST:PORT, metrics on port N"
     const size_t begin = line->find("127."), comma = line->find(',');
@@ -287,6 +297,199 @@ TEST_F(MdsCluster, AFileSystemIsMadeOnMetaserversAndMounted) {
   }
   EXPECT_TRUE(found);
 }
+
+// Metaservers that come by themselves. One is lost for good: what it had is replaced on the fourth, though
+// the leading MDS dies meanwhile; it comes back, and what it had is taken from it.
+TEST_F(MdsCluster, MetaserversRegisterAndALostOneIsReplaced) {
+  std::string mds;
+  for (const std::string& address : addresses_) mds += (mds.empty() ? "" : ",") + address;
+  const auto ports = FreePorts(8);
+  std::string grpc[5];  // by metaserver, from 1 on
+  auto start = [&](size_t i, const std::string& extra = "") {
+    const auto at = [&](size_t n) { return "127.0.0.1:" + std::to_string(ports[n]); };
+    const std::string number = std::to_string(i);
+    grpc[i] = at(2 * i - 1);
+    std::vector<std::string> args = {CURVEFS_METASERVER,
+                                     "--dir",
+                                     dir_ + "/metaserver" + number,
+                                     "--listen",
+                                     at(2 * i - 2),
+                                     "--grpc-listen",
+                                     grpc[i],
+                                     "--http-listen",
+                                     "off",
+                                     "--mds",
+                                     mds,
+                                     "--zone",
+                                     "zone" + number,
+                                     "--host-name",
+                                     "host" + number};
+    if (!extra.empty()) args.push_back(extra);
+    return processes_->Start(2 + i, args);
+  };
+  auto began = [&](size_t i, const Result<std::string>& line) {
+    ASSERT_TRUE(line.has_value()) << line.error().ToString();
+    EXPECT_TRUE(line->starts_with("metaserver " + std::to_string(i) + " listens on")) << *line;
+  };
+  for (size_t i = 1; i <= 3; ++i) ASSERT_NO_FATAL_FAILURE(began(i, start(i)));
+  auto eventually = [](const std::function<bool()>& holds) {
+    const SteadyTime end = Clock::System().Steady() + 120s;
+    while (!holds()) {
+      if (Clock::System().Steady() > end) return false;
+      // The processes want the processors, too.
+      Mutex mu;
+      CondVar never;
+      const MutexLock lock(mu);
+      (void)never.WaitUntil(mu, Clock::System().Steady() + 50ms);
+    }
+    return true;
+  };
+
+  proto::CreateFsRequest create;
+  create.set_fs_name("data");
+  create.set_directory("/objects");
+  const auto made = Call<proto::CreateFsResponse>("MdsService/CreateFs", create);
+  ASSERT_EQ(made.header().status(), proto::OK) << made.header().message();
+  const uint32_t fs = made.fs().fs_id();
+  proto::GetFsInfoRequest get;
+  get.set_fs_name("data");
+  ASSERT_TRUE(eventually([&] {
+    return Call<proto::GetFsInfoResponse>("MdsService/GetFsInfo", get).fs().state() == proto::FS_INITED;
+  }));
+  proto::ListPartitionRequest partitions;
+  partitions.set_fs_id(fs);
+  auto where = [&] {
+    return Call<proto::ListPartitionResponse>("TopologyService/ListPartition", partitions);
+  };
+  const uint64_t root_copyset = where().partition(0).copyset_id();
+  // At whoever of the metaservers leads the copyset of the root.
+  auto at_leader = [&](const std::string& method, auto request, auto* response) {
+    request.mutable_header()->set_fs_id(fs);
+    request.mutable_header()->set_copyset_id(root_copyset);
+    return eventually([&] {
+      for (size_t i = 1; i <= 4; ++i) {
+        if (!processes_->running(2 + i)) continue;
+        response->Clear();
+        if (Raw(grpc[i], "/curvefs.proto.MetaServerService/" + method, request, response).ok() &&
+            response->header().status() == proto::OK)
+          return true;
+      }
+      return false;
+    });
+  };
+  for (int i = 0; i < 50; ++i) {
+    proto::CreateRequest file;
+    file.set_parent_inode_id(made.fs().root_inode_id());
+    file.set_name("file" + std::to_string(i));
+    file.set_mode(0100644);
+    file.set_open_existing(true);  // it may have been made by an attempt without an answer
+    proto::CreateResponse response;
+    ASSERT_TRUE(at_leader("Create", file, &response)) << response.header().message();
+  }
+
+  ASSERT_NO_FATAL_FAILURE(began(4, start(4)));
+  const proto::ListMetaserversRequest list;
+  ASSERT_TRUE(eventually([&] {
+    const auto all = Call<proto::ListMetaserversResponse>("ScheduleService/ListMetaservers", list);
+    int online = 0;
+    for (const auto& one : all.metaserver()) online += one.health() == proto::METASERVER_ONLINE;
+    EXPECT_TRUE(all.metaserver_size() == 0 || all.metaserver(0).metaserver().token().empty());
+    return online == 4;
+  }));
+
+  // Lost for good, and while it is replaced the leading MDS is, too.
+  const SteadyTime lost = Clock::System().Steady();
+  processes_->Kill(2 + 1);
+  std::string seen;
+  ASSERT_TRUE(eventually([&] {
+    const auto all =
+        Call<proto::GetOperatorsResponse>("ScheduleService/GetOperators", proto::GetOperatorsRequest());
+    for (const auto& op : all.operator_()) seen += op.scheduler() == "recover" ? op.reason() : "";
+    return !seen.empty();
+  }));
+  EXPECT_TRUE(seen.starts_with("metaserver 1 is offline")) << seen;
+  processes_->Kill(leader_);
+  auto replaced = [&] {
+    const auto now = where();
+    for (const auto& copyset : now.copyset()) {
+      std::set<uint32_t> on;
+      for (const auto& peer : copyset.peer()) {
+        if (!peer.learner()) on.insert(static_cast<uint32_t>(peer.replica_id()));
+      }
+      if (copyset.peer_size() != 3 || on != std::set<uint32_t>{2, 3, 4}) return false;
+    }
+    return now.copyset_size() == 3;
+  };
+  ASSERT_TRUE(eventually(replaced));
+  std::printf("replaced %lld ms after it was killed\n",
+              static_cast<long long>((Clock::System().Steady() - lost) / 1ms));
+
+  // The replica that is new has what the others have.
+  EXPECT_TRUE(eventually([&] {
+    std::set<uint64_t> digests;
+    for (size_t i = 2; i <= 4; ++i) {
+      proto::GetStateDigestRequest digest;
+      digest.mutable_header()->set_copyset_id(root_copyset);
+      proto::GetStateDigestResponse response;
+      if (!Raw(grpc[i], "/curvefs.proto.CopysetService/GetStateDigest", digest, &response).ok() ||
+          response.header().status() != proto::OK || response.pairs() < 100)
+        return false;
+      digests.insert(response.digest());
+    }
+    return digests.size() == 1;
+  }));
+  // And it is enough with one of the old ones.
+  processes_->Kill(2 + 2);
+  proto::GetDentryRequest look;
+  look.set_parent_inode_id(made.fs().root_inode_id());
+  look.set_name("file49");
+  proto::GetDentryResponse found;
+  EXPECT_TRUE(at_leader("GetDentry", look, &found)) << found.header().message();
+
+  // Both come back as who they were. The first finds that it is a member of nothing: what it had goes.
+  ASSERT_NO_FATAL_FAILURE(began(2, start(2)));
+  ASSERT_NO_FATAL_FAILURE(began(1, start(1)));
+  EXPECT_TRUE(eventually([&] {
+    proto::ListCopysetsResponse there;
+    if (!Raw(grpc[1], "/curvefs.proto.CopysetService/ListCopysets", proto::ListCopysetsRequest(), &there)
+             .ok())
+      return false;
+    // A replica that balance has brought there since is another one.
+    for (const auto& replica : there.status()) {
+      if (replica.replica_id() == 1) return false;
+    }
+    return true;
+  }));
+
+  // A file system is deleted: nothing of it stays, neither here nor there.
+  proto::DeleteFsInfoRequest remove;
+  remove.set_fs_name("data");
+  ASSERT_EQ(Call<proto::DeleteFsInfoResponse>("MdsService/DeleteFsInfo", remove).header().status(),
+            proto::OK);
+  EXPECT_TRUE(eventually([&] {
+    for (size_t i = 1; i <= 4; ++i) {
+      proto::ListCopysetsResponse there;
+      if (!Raw(grpc[i], "/curvefs.proto.CopysetService/ListCopysets", proto::ListCopysetsRequest(), &there)
+               .ok() ||
+          there.status_size() > 0)
+        return false;
+    }
+    return Call<proto::ListFsInfoResponse>("MdsService/ListFsInfo", proto::ListFsInfoRequest()).fs_size() ==
+           0;
+  }));
+
+  // One of another cluster is refused, and told so.
+  EXPECT_EQ(processes_->Stop(2 + 4), 0);
+  const std::string file = dir_ + "/metaserver4/registration.toml";
+  std::ifstream in(file);
+  std::string text(std::istreambuf_iterator<char>(in), {});
+  text.replace(text.find("cluster = \"") + 11, 8, "deadbeef");
+  std::ofstream(file) << text;
+  const auto refused = start(4);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_NE(refused.error().message().find("is part of the cluster deadbeef"), std::string::npos)
+      << refused.error().message();
+}
 #endif
 
 TEST(MdsProgram, RefusesWhatMakesNoSense) {
@@ -298,6 +501,7 @@ TEST(MdsProgram, RefusesWhatMakesNoSense) {
   EXPECT_EQ(run("--etcd nonsense"), 16);
   EXPECT_EQ(run("--etcd 127.0.0.1:1 --lease-time 2s"), 16) << "less than 1.5 election timeouts";
   EXPECT_EQ(run("--etcd 127.0.0.1:1 --etcd-cert /nowhere"), 16);
+  EXPECT_EQ(run("--etcd 127.0.0.1:1 --unstable-after 1s"), 16) << "less than an interval of heartbeats";
   EXPECT_EQ(run("--what"), 16);
 }
 

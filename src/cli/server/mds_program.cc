@@ -57,6 +57,15 @@ Result<mds::MdsServerOptions> MakeOptions(const MdsConfig& config) {
   if (config.cluster.empty()) return Fail(Code::kInvalid, "--cluster is empty");
   options.mds.prefix = config.cluster + "/";
   options.mds.session_time = config.session_time;
+  auto& fleet = options.mds.dispatcher.fleet;
+  fleet.interval = config.heartbeat_interval;
+  fleet.unstable_after = config.unstable_after;
+  fleet.offline_after = config.offline_after;
+  fleet.settle_after = 3 * config.unstable_after;
+  if (fleet.interval >= fleet.unstable_after || fleet.unstable_after >= fleet.offline_after)
+    return Fail(Code::kInvalid,
+                "--heartbeat-interval, --unstable-after, --offline-after: each is more than "
+                "the one before");
   options.mds.election.election_timeout = config.election_timeout;
   options.mds.election.lease_time = config.lease_time;
   options.mds.election.periodic_get_time = config.periodic_get_time;

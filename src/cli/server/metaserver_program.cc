@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -17,6 +18,7 @@
 #include "cli/server/recover.h"
 #include "cli/server/state_dump.h"
 #include "metaserver/process/grpc_service.h"
+#include "metaserver/process/heartbeats.h"
 #include "metaserver/process/server.h"
 #include "net/http/http_service.h"
 
@@ -94,15 +96,52 @@ Result<metaserver::ServerOptions> MakeOptions(const ServerConfig& config, const 
   return options;
 }
 
+// Without --mds: none.
+Result<metaserver::MdsOptions> MakeMdsOptions(const ServerConfig& config) {
+  metaserver::MdsOptions options;
+  if (config.mds.empty()) return options;
+  for (size_t at = 0; at < config.mds.size();) {
+    const std::string item = config.mds.substr(at, config.mds.find(',', at) - at);
+    at += item.size() + 1;
+    auto address = net::ParseAddress(item);
+    if (!address) return Fail(Code::kInvalid, "--mds: " + address.error().message());
+    options.mds.push_back(address->ToString());
+  }
+  if (config.dir.empty()) return Fail(Code::kInvalid, "--dir is needed: the directory of this metaserver");
+  if (config.grpc_listen == "off")
+    return Fail(Code::kInvalid, "--grpc-listen off: with --mds it is how the MDS reaches this metaserver");
+  options.dir = config.dir;
+  options.pool = config.pool;
+  options.zone = config.zone;
+  options.host_name = config.host_name;
+  options.version = CURVEFS_VERSION;
+  if (options.host_name.empty()) {
+    char name[256] = {};
+    if (::gethostname(name, sizeof name - 1) != 0 || name[0] == '\0')
+      return Fail(Code::kInvalid, "the system has no host name: say one with --host-name");
+    options.host_name = name;
+  }
+  return options;
+}
+
 struct Services {
   std::unique_ptr<MetaServer> server;
   std::unique_ptr<metaserver::GrpcService> grpc;
   std::unique_ptr<net::HttpService> http;
+  std::unique_ptr<metaserver::Heartbeats> heartbeats;
 };
 
 Result<Services> StartAll(const ServerConfig& config, const EngineParts& engine) {
   Services s;
   CURVEFS_TRY(auto options, MakeOptions(config, engine));
+  CURVEFS_TRY(auto mds, MakeMdsOptions(config));
+  if (!mds.mds.empty()) {
+    CURVEFS_TRY(const metaserver::MetaserverId id, metaserver::Heartbeats::Identify(mds));
+    if (options.id != 0 && options.id != id)
+      return Fail(Code::kInvalid, "the MDS knows this metaserver as " + std::to_string(id) + ", not " +
+                                      std::to_string(options.id));
+    options.id = id;
+  }
   CURVEFS_TRY(s.server, MetaServer::Start(std::move(options)));
   const net::Address& at = s.server->address();
   std::string where = "listen " + at.ToString() + "\n";
@@ -120,6 +159,10 @@ Result<Services> StartAll(const ServerConfig& config, const EngineParts& engine)
     where += "http " + net::Address{http->host, static_cast<uint16_t>(s.http->port())}.ToString() + "\n";
   }
   CURVEFS_CHECK_OK(s.server->Announce(where));
+  if (!mds.mds.empty()) {
+    const std::string at_grpc = net::Address{grpc->host, static_cast<uint16_t>(s.grpc->port())}.ToString();
+    CURVEFS_TRY(s.heartbeats, metaserver::Heartbeats::Begin(std::move(mds), *s.server, at_grpc));
+  }
   return s;
 }
 
@@ -151,6 +194,7 @@ int Serve(const Args& args, const EngineParts& engine) {
   int signal_number = 0;
   sigwait(&signals, &signal_number);
   Log(LogLevel::kInfo, "metaserver " + std::to_string(s.server->id()) + " ends");
+  s.heartbeats.reset();
   if (s.grpc) s.grpc->SetServing(false);
   s.server->HandOver();
   s.grpc.reset();
@@ -202,6 +246,8 @@ int MetaserverMain(int argc, char** argv, const EngineParts& engine) {
       "Examples:\n"
       "  curvefs metaserver --dir /srv/ms --listen 10.0.0.1:8200 --join "
       "1=10.0.0.1:8200,2=10.0.0.2:8200,3=10.0.0.3:8200\n"
+      "  curvefs metaserver --dir /srv/ms --listen 10.0.0.1:8200 --zone rack1 --mds "
+      "10.0.0.1:8300,10.0.0.2:8300,10.0.0.3:8300\n"
       "  curl 10.0.0.1:8202/metrics\n"
       "  curvefs copyset --help");
   try {

@@ -11,6 +11,7 @@
 #include <list>
 #include <utility>
 
+#include "proto/heartbeat.pb.h"
 #include "proto/mds.pb.h"
 #include "proto/meta_wire.h"
 #include "proto/topology.pb.h"
@@ -26,9 +27,16 @@ using Done = std::function<void(Status)>;
 
 class Running final : public GrpcService {
  public:
-  explicit Running(Loop& loop) : loop_(loop), mds_service_(*this), topology_service_(*this) {
+  explicit Running(Loop& loop)
+      : loop_(loop),
+        mds_service_(*this),
+        topology_service_(*this),
+        heartbeat_service_(*this),
+        schedule_service_(*this) {
     mds_service_.Fill();
     topology_service_.Fill();
+    heartbeat_service_.Fill();
+    schedule_service_.Fill();
   }
   ~Running() override {
     if (server_)
@@ -47,6 +55,8 @@ class Running final : public GrpcService {
     builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(&mds_service_);
     builder.RegisterService(&topology_service_);
+    builder.RegisterService(&heartbeat_service_);
+    builder.RegisterService(&schedule_service_);
     server_ = builder.BuildAndStart();
     if (!server_ || port_ == 0)
       return {Code::kUnavailable,
@@ -59,6 +69,8 @@ class Running final : public GrpcService {
   void SetLeads(bool leads) override {
     server_->GetHealthCheckService()->SetServingStatus("curvefs.proto.MdsService", leads);
     server_->GetHealthCheckService()->SetServingStatus("curvefs.proto.TopologyService", leads);
+    server_->GetHealthCheckService()->SetServingStatus("curvefs.proto.HeartbeatService", leads);
+    server_->GetHealthCheckService()->SetServingStatus("curvefs.proto.ScheduleService", leads);
   }
   void SetEnding() override { server_->GetHealthCheckService()->SetServingStatus(false); }
   uint64_t requests() const override { return requests_; }
@@ -106,6 +118,16 @@ class Running final : public GrpcService {
       });
     }
 
+    template <typename Request, typename Response>
+    void Dispatch(const std::string& method,
+                  std::function<Status(Dispatcher&, const Request&, Response*)> f) {
+      Add<Request, Response>(
+          method, [f = std::move(f)](Mds& mds, const Request& request,
+                                     const std::shared_ptr<Response>& response, Done done) {
+            mds.Dispatch([&](Dispatcher& d) { return f(d, request, response.get()); }, std::move(done));
+          });
+    }
+
    private:
     Running& running_;
     const std::string name_;
@@ -120,6 +142,16 @@ class Running final : public GrpcService {
   class TopologyService final : public Service {
    public:
     explicit TopologyService(Running& running) : Service(running, "TopologyService") {}
+    void Fill();
+  };
+  class HeartbeatService final : public Service {
+   public:
+    explicit HeartbeatService(Running& running) : Service(running, "HeartbeatService") {}
+    void Fill();
+  };
+  class ScheduleService final : public Service {
+   public:
+    explicit ScheduleService(Running& running) : Service(running, "ScheduleService") {}
     void Fill();
   };
 
@@ -156,6 +188,8 @@ class Running final : public GrpcService {
   std::atomic<uint64_t> requests_{0};
   MdsService mds_service_;
   TopologyService topology_service_;
+  HeartbeatService heartbeat_service_;
+  ScheduleService schedule_service_;
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
 };
@@ -211,9 +245,7 @@ void Running::TopologyService::Fill() {
       "DeleteServer", [](Draft& d, Volatile&, const DeleteServerRequest& q, DeleteServerResponse*) {
         return DeleteServer(d, q);
       });
-  Change<RegisterMetaserverRequest, RegisterMetaserverResponse>(
-      "RegisterMetaserver", [](Draft& d, Volatile&, const RegisterMetaserverRequest& q,
-                               RegisterMetaserverResponse* r) { return RegisterMetaserver(d, q, r); });
+  Change<RegisterMetaserverRequest, RegisterMetaserverResponse>("RegisterMetaserver", &JoinCluster);
   Change<DeleteMetaserverRequest, DeleteMetaserverResponse>(
       "DeleteMetaserver", [](Draft& d, Volatile&, const DeleteMetaserverRequest& q,
                              DeleteMetaserverResponse*) { return DeleteMetaserver(d, q); });
@@ -225,6 +257,26 @@ void Running::TopologyService::Fill() {
   Read<ListCopysetRequest, ListCopysetResponse>(
       "ListCopyset",
       [](const State& s, const ListCopysetRequest&, ListCopysetResponse* r) { return ListCopyset(s, r); });
+}
+
+// In the order of heartbeat.proto.
+void Running::HeartbeatService::Fill() {
+  Dispatch<proto::HeartbeatRequest, proto::HeartbeatResponse>(
+      "Heartbeat", [](Dispatcher& d, const proto::HeartbeatRequest& q, proto::HeartbeatResponse* r) {
+        return d.Heartbeat(q, r);
+      });
+}
+void Running::ScheduleService::Fill() {
+  Dispatch<proto::GetOperatorsRequest, proto::GetOperatorsResponse>(
+      "GetOperators", [](Dispatcher& d, const auto&, proto::GetOperatorsResponse* r) -> Status {
+        d.GetOperators(r);
+        return {};
+      });
+  Dispatch<proto::ListMetaserversRequest, proto::ListMetaserversResponse>(
+      "ListMetaservers", [](Dispatcher& d, const auto&, proto::ListMetaserversResponse* r) -> Status {
+        d.ListMetaservers(r);
+        return {};
+      });
 }
 
 }  // namespace

@@ -80,6 +80,8 @@ class MetaServer final : public raft::NetTransport::Receiver {
   uint64_t LogBytes(raft::GroupId id) const;
   // Who has been told of a higher term of office refuses lower ones: kNotPermitted.
   Status CheckOffice(uint64_t term);
+  uint64_t office_term() const { return office_term_; }  // the highest that it has been told of
+  uint64_t sessions() const { return server_->sessions(); }
   void LearnAddress(raft::ReplicaId replica, const std::string& address);
   std::string AddressOf(raft::ReplicaId replica) const;
   std::string MetricsText();

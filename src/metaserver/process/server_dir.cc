@@ -99,6 +99,7 @@ Result<std::unique_ptr<ServerDir>> ServerDir::Open(Disk& disk, std::string dir, 
   for (const std::string& name : names) {
     if (name == "curvefs-metaserver.toml") break;
     if (name == "LOCK" || name == "lost+found" || name.ends_with(".tmp")) continue;
+    if (name == "registration.toml") continue;            // made before its first start
     if (name == "copysets" || name == "log") continue;  // its own first start did not end
     return Fail(Code::kExists, server->dir_ + " is not empty, and not the directory of a metaserver ('" +
                                    name + "' is in it)");

@@ -2,6 +2,7 @@
 // directory of a metaserver").
 //
 //   DIR/curvefs-metaserver.toml   what this is: format version, the metaserver's id
+//   DIR/registration.toml         who this is to the MDS, if there is one (registration.h)
 //   DIR/LOCK                      held by the one process that uses DIR; names it
 //   DIR/office                    the highest term of office that commands came with
 //   DIR/log/                      the Raft logs of all groups (raft/log_store.h)
