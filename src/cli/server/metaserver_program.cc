@@ -17,8 +17,8 @@
 #include "cli/server/recover.h"
 #include "cli/server/state_dump.h"
 #include "metaserver/process/grpc_service.h"
-#include "net/http/http_service.h"
 #include "metaserver/process/server.h"
+#include "net/http/http_service.h"
 
 namespace curvefs::cli {
 namespace {
@@ -81,6 +81,10 @@ Result<metaserver::ServerOptions> MakeOptions(const ServerConfig& config, const 
   options.loops = config.loops;
   options.tick = config.heartbeat;
   options.copyset.session_timeout = config.session_timeout;
+  CURVEFS_TRY(options.copyset.engine, metaserver::ParseEngine(config.meta_engine));
+  if (config.given.contains("meta-memory") && options.copyset.engine != metaserver::MetaEngine::kRocksdb)
+    return Fail(Code::kInvalid, "--meta-memory is for --meta-engine rocksdb");
+  options.meta_memory = config.meta_memory;
   options.lease_drift.reset();
   if (config.read_lease) options.lease_drift = static_cast<double>(config.clock_drift) / 1000;
   options.group.snapshot_entries = config.snapshot_entries;
