@@ -74,8 +74,8 @@ class ClusterTest : public testing::Test {
     for (size_t c = 1; c <= kCopysets; ++c) EXPECT_EQ(cluster->CompareReplicas(c), "");
   }
 
-  // What every engine must live through.
-  void LoseAnyOfThree(uint64_t seed) {
+  // What every engine must live through; in the end they are told to end, or killed at once.
+  void LoseAnyOfThree(uint64_t seed, bool cleanly) {
     Start();
     Workers workers(*cluster, kCopysets, kWorkers, seed);
     Status s = workers.Prepare();
@@ -92,7 +92,13 @@ class ClusterTest : public testing::Test {
         static_cast<unsigned long long>(c.attempts), static_cast<unsigned long long>(c.not_leader),
         static_cast<unsigned long long>(c.timed_out));
     // The same again, from the disk, key by key, by the program that looks into a directory that nobody uses.
-    for (size_t i = 0; i < 3; ++i) EXPECT_EQ(cluster->servers().Stop(i), 0);
+    for (size_t i = 0; i < 3; ++i) {
+      if (cleanly) {
+        EXPECT_EQ(cluster->servers().Stop(i), 0);
+      } else {
+        cluster->servers().Kill(i, SIGKILL);
+      }
+    }
     for (size_t copyset = 1; copyset <= kCopysets; ++copyset) {
       std::vector<std::string> dumps;
       for (size_t i = 0; i < 3; ++i) {
@@ -126,7 +132,7 @@ class ClusterTest : public testing::Test {
 };
 
 TEST_F(ClusterTest, AnyOfThreeMayDieAtAnyMoment) {
-  LoseAnyOfThree(1);
+  LoseAnyOfThree(1, /*cleanly=*/true);
 }
 
 // The state in RocksDB, with so little memory that it flushes on its own account all the time.
@@ -136,7 +142,7 @@ class RocksClusterTest : public ClusterTest {
 };
 
 TEST_F(RocksClusterTest, AnyOfThreeMayDieAtAnyMoment) {
-  LoseAnyOfThree(5);
+  LoseAnyOfThree(5, /*cleanly=*/false);
 }
 
 // One that is away for so long that the log does not reach back gets a checkpoint. One that is started with
