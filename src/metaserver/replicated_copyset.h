@@ -160,9 +160,12 @@ class ReplicatedCopyset final : public raft::StateMachine {
   // ---- File systems and space (replicated_space.cc)
 
   // A file system, or its part in this copyset: super.fs says which; with its root directory, if super.root
-  // is of partition 0 and `uid`, `gid` its owner. Ok also if the same (by uuid) is there already; kExists:
-  // another.
-  void Format(meta::SuperBlock super, uint32_t uid, uint32_t gid, std::function<void(Status)> done);
+  // is of partition 0 and `mode`, `uid`, `gid` are its. Ok also if the same (by uuid) is there already;
+  // kExists: another.
+  void Format(meta::SuperBlock super, uint32_t mode, uint32_t uid, uint32_t gid,
+              std::function<void(Status)> done);
+  // Whether it is here, as the leader knows: with a change that is applied.
+  bool Holds(FsId fs) const { return file_systems_.contains(fs); }
   // Freed objects are deleted there, by `deleting`, which may take its time. Without: they wait in the state.
   void UseObjects(object::ObjectStore& objects, Background& deleting) {
     objects_ = &objects;
