@@ -179,6 +179,14 @@ constexpr auto kServerKnobs = std::to_array<Knob>({
     {"tls-key", KnobKind::kText, &ServerConfig::tls_key, 0, 0, "", "A file (PEM) with the key to it."},
     {"loops", KnobKind::kCount, &ServerConfig::loops, 1, 64, "",
      "Threads that work on copysets. A copyset lives on one of them. May differ from start to start."},
+    {"meta-engine", KnobKind::kChoice, &ServerConfig::meta_engine, 0, 0, "memory|rocksdb",
+     "Where the state of the copysets lives: all in memory, or in RocksDB (bounded memory, faster start). "
+     "Chosen when "
+     "the directory is made, and kept: another is refused. Metaservers of a copyset must have the same."},
+    {"meta-memory", KnobKind::kSize, &ServerConfig::meta_memory, 8 * kMiB, kTiB, "",
+     "Memory for the state of all copysets together with the rocksdb engine: block cache and write buffers. "
+     "Refused "
+     "with the memory engine."},
     {"heartbeat", KnobKind::kDuration, &ServerConfig::heartbeat, 5, 10'000, "",
      "How often a leader shows that it is there. After 10 to 20 times as long without it another is elected. "
      "The same "

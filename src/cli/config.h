@@ -77,6 +77,8 @@ struct ServerConfig {
   std::string mds, pool = "default", zone = "default", host_name;
   std::string tls_ca, tls_cert, tls_key;
   uint64_t loops = 1;
+  std::string meta_engine = "memory";
+  uint64_t meta_memory = 256 << 20;
   Duration heartbeat = std::chrono::milliseconds(60);
   Duration session_timeout = std::chrono::seconds(30);
   bool read_lease = true;

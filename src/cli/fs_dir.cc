@@ -98,16 +98,6 @@ std::string ParentOf(const std::string& path) {
 
 }  // namespace
 
-std::string_view EngineName(metaserver::MetaEngine engine) {
-  return engine == metaserver::MetaEngine::kRocksdb ? "rocksdb" : "memory";
-}
-
-Result<metaserver::MetaEngine> ParseEngine(std::string_view name) {
-  if (name == "memory") return metaserver::MetaEngine::kMemory;
-  if (name == "rocksdb") return metaserver::MetaEngine::kRocksdb;
-  return Fail(Code::kInvalid, "no metadata engine '" + std::string(name) + "'; there are memory and rocksdb");
-}
-
 std::string UuidText(std::string_view bytes) {
   static constexpr char kHex[] = "0123456789abcdef";
   std::string text;

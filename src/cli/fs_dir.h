@@ -15,14 +15,15 @@
 #include "base/limits.h"
 #include "base/status.h"
 #include "metaserver/copyset.h"
+#include "metaserver/engine.h"
 #include "object/coded/coded_format.h"
 
 namespace curvefs::cli {
 
 inline constexpr uint32_t kDirFormat = 2;  // the newest; what older programs can use is written as 1
 
-std::string_view EngineName(metaserver::MetaEngine engine);         // "memory", "rocksdb"
-Result<metaserver::MetaEngine> ParseEngine(std::string_view name);  // kInvalid
+using metaserver::EngineName;
+using metaserver::ParseEngine;
 
 // Where the objects are (cli/objects.h). Empty: in DIR/objects. Keys are never kept.
 struct DataPlace {

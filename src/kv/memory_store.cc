@@ -324,6 +324,10 @@ Status MemoryStore::Scan(std::string_view begin, std::string_view end, const Vis
 
 }  // namespace
 
+Status KVStore::Checkpoint(const std::string&) {
+  return {Code::kNotSupported, "this engine makes no copies of its state"};
+}
+
 std::unique_ptr<KVStore> MakeMemoryStore(Disk& disk, std::string dir) {
   return std::make_unique<MemoryStore>(disk, std::move(dir));
 }

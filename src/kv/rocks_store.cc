@@ -7,6 +7,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 #include <rocksdb/write_buffer_manager.h>
 
@@ -24,8 +25,30 @@ namespace curvefs::kv {
 namespace {
 
 constexpr int kMaxOpenFiles = 256;
+constexpr int kMaxOpenFilesOfMany = 32;  // of each of many stores
 constexpr int kBloomBitsPerKey = 10;
 constexpr uint64_t kMinWriteBuffer = 1 << 20;
+constexpr uint64_t kMaxWriteBufferOfMany = 16 << 20;
+constexpr uint64_t kArenaBlockOfMany = 64 << 10;  // the least that a store with changes holds
+
+}  // namespace
+
+// Memtables count against the cache, so `bytes` bounds both together.
+class RocksMemory {
+ public:
+  RocksMemory(uint64_t bytes, bool of_many)
+      : bytes(bytes),
+        of_many(of_many),
+        cache(rocksdb::NewLRUCache(bytes)),
+        write_buffers(
+            std::make_shared<rocksdb::WriteBufferManager>(std::max(bytes / 2, kMinWriteBuffer), cache)) {}
+  const uint64_t bytes;
+  const bool of_many;
+  const std::shared_ptr<rocksdb::Cache> cache;
+  const std::shared_ptr<rocksdb::WriteBufferManager> write_buffers;
+};
+
+namespace {
 
 rocksdb::Slice ToSlice(std::string_view s) {
   return {s.data(), s.size()};
@@ -38,7 +61,9 @@ rocksdb::Options MakeOptions(const RocksOptions& wanted) {
   rocksdb::Options options;
   if (wanted.env != nullptr) options.env = wanted.env;
   options.create_if_missing = true;
-  options.max_open_files = kMaxOpenFiles;
+  const std::shared_ptr<RocksMemory> memory =
+      wanted.memory ? wanted.memory : std::make_shared<RocksMemory>(wanted.memory_bytes, false);
+  options.max_open_files = memory->of_many ? kMaxOpenFilesOfMany : kMaxOpenFiles;
   options.max_background_jobs = 2;
   options.keep_log_file_num = 2;
   options.max_log_file_size = 4 << 20;
@@ -46,15 +71,16 @@ rocksdb::Options MakeOptions(const RocksOptions& wanted) {
   options.stats_dump_period_sec = 0;
   options.avoid_flush_during_shutdown = true;
 
-  // Memtables count against the cache, so `memory_bytes` bounds both together.
-  auto cache = rocksdb::NewLRUCache(wanted.memory_bytes);
-  options.write_buffer_size = std::max(wanted.memory_bytes / 8, kMinWriteBuffer);
+  options.write_buffer_size = std::max(memory->bytes / 8, kMinWriteBuffer);
+  if (memory->of_many) {
+    options.write_buffer_size = std::min<uint64_t>(options.write_buffer_size, kMaxWriteBufferOfMany);
+    options.arena_block_size = kArenaBlockOfMany;
+  }
   options.max_write_buffer_number = 3;
-  options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(
-      std::max(wanted.memory_bytes / 2, kMinWriteBuffer), cache);
+  options.write_buffer_manager = memory->write_buffers;
 
   rocksdb::BlockBasedTableOptions table;
-  table.block_cache = cache;
+  table.block_cache = memory->cache;
   table.cache_index_and_filter_blocks = true;
   table.cache_index_and_filter_blocks_with_high_priority = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
@@ -248,6 +274,17 @@ class RocksStore final : public KVStore {
     return seq;
   }
 
+  Status Checkpoint(const std::string& dir) override {
+    rocksdb::Checkpoint* made = nullptr;
+    rocksdb::Status status = rocksdb::Checkpoint::Create(db_, &made);
+    const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+    if (status.ok())
+      status = checkpoint->CreateCheckpoint(dir);  // flushes first: there is no log of RocksDB's
+    return Convert(status, "copy " + dir_ + " to " + dir);
+  }
+
+  Status Verify() override { return Convert(db_->VerifyChecksum(), "verify " + dir_); }
+
   StoreStats stats() const override {
     StoreStats stats;
     if (db_ == nullptr) return stats;
@@ -286,6 +323,10 @@ class RocksStore final : public KVStore {
 };
 
 }  // namespace
+
+std::shared_ptr<RocksMemory> MakeRocksMemory(uint64_t bytes) {
+  return std::make_shared<RocksMemory>(bytes, true);
+}
 
 std::unique_ptr<KVStore> MakeRocksStore(std::string dir, RocksOptions options) {
   return std::make_unique<RocksStore>(std::move(dir), options);

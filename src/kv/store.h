@@ -56,6 +56,15 @@ class KVStore : public View {
   // durable state is untouched. Blocks for the time of the I/O.
   virtual Result<Seq> Save() = 0;
 
+  // Makes a copy of the state, as of some moment during the call, in the directory `dir`, which must not be
+  // there yet: durable, and free of changes from then on; a store of the same engine can be loaded from it.
+  // Files are shared with the store (hard links), so `dir` is on the same disk. Blocks for the time of a
+  // Save. Beside Apply, as Save. kNotSupported: the memory engine, whose saved file is such a copy.
+  virtual Status Checkpoint(const std::string& dir);
+  // Reads everything that is durable and checks its checksums: kCorrupt. Blocks. The memory engine does it at
+  // Load.
+  virtual Status Verify() { return {}; }
+
   virtual StoreStats stats() const = 0;
 
   // Called with a sequence number before state that contains that batch becomes durable, at Save or on the
@@ -74,9 +83,15 @@ class KVStore : public View {
 // `dir` exists and belongs to the store. `disk` must outlive it.
 std::unique_ptr<KVStore> MakeMemoryStore(Disk& disk, std::string dir);
 
+// Block cache and write buffers of any number of stores in a process: at most `bytes` together.
+class RocksMemory;
+std::shared_ptr<RocksMemory> MakeRocksMemory(uint64_t bytes);
+
 struct RocksOptions {
-  uint64_t memory_bytes = 128 << 20;  // block cache and write buffers together
-  // No file is changed: what is applied stays in memory, and is applied before anybody else reads; Save fails.
+  uint64_t memory_bytes = 128 << 20;    // block cache and write buffers together
+  std::shared_ptr<RocksMemory> memory;  // shared with other stores; memory_bytes says nothing then
+  // No file is changed: what is applied stays in memory, and is applied before anybody else reads; Save
+  // fails.
   bool read_only = false;
   rocksdb::Env* env = nullptr;  // for tests: whose files it uses, outlives the store. Null: the machine's
 };

@@ -157,11 +157,9 @@ bool Fleet::IsOrphan(const State& state, const Schedule& schedule, const proto::
                      SteadyTime said) const {
   const auto id = static_cast<uint32_t>(replica.copyset_id());
   const auto* copyset = state.Find<proto::Copyset>(CopysetKey(id));
-  if (copyset == nullptr) {
-    // Its file system is deleted. One that was never given out by this MDS is not its business.
-    const auto* counter = state.Find<proto::Counter>(CounterKey(kCopysetIds));
-    return counter != nullptr && replica.copyset_id() <= counter->value();
-  }
+  // Its file system is deleted. Of one that has left no mark this state knows nothing, having been restored
+  // from an old copy perhaps: it stays.
+  if (copyset == nullptr) return state.Find<proto::Counter>(CounterKey(GoneCopyset(id))) != nullptr;
   if (copyset->state() != proto::COPYSET_READY || Has(copyset->peer(), replica.replica_id())) return false;
   auto op = schedule.operators().find(id);
   if (op != schedule.operators().end() && op->second.add == replica.replica_id()) return false;

@@ -213,11 +213,22 @@ TEST_F(FleetTest, AReplicaThatNobodyWantsIsDestroyedWhenThatIsSure) {
   EXPECT_EQ(Answer(fleet, none, 1).command_size(), 0) << "a member";
   EXPECT_EQ(Answer(fleet, none, 1).peer_size(), 2) << "where the others are";
 
-  // Copysets that are in no state: those that were given out once go, others are somebody's.
+  // Copysets that are in no state: those that were deleted go; others, though their ids were given out, may
+  // be newer than a state that was restored.
   auto unknown = Beat(3);
   Replica(&unknown, 3, 1)->set_copyset_id(5000);
+  Draft draft(state_);
+  EXPECT_GT(draft.NextIds(kCopysetIds, 6000), 0u);
+  draft.Take();
   ASSERT_TRUE(fleet.Heard(state_, unknown, now_).ok());
   EXPECT_EQ(Answer(fleet, none, 3).command_size(), 0);
+  Draft marked(state_);
+  proto::Counter gone;
+  gone.set_name(GoneCopyset(5000));
+  gone.set_value(1);
+  marked.Put(gone);
+  marked.Take();
+  EXPECT_EQ(Answer(fleet, none, 3).command_size(), 1);
 }
 
 // Step by step, as heartbeats show that the one before is done.

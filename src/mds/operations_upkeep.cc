@@ -51,11 +51,18 @@ Status EndFs(Draft& draft, uint32_t id) {
   std::vector<proto::Copyset> copysets;
   for (const auto& [key, copyset] : draft.state().All<proto::Copyset>()) {
     if (copyset.fs_id() != id || used.contains(copyset.copyset_id())) continue;
-    if (draft.size() + copysets.size() >= kRowsAtOnce) break;
+    if (draft.size() + 2 * copysets.size() + 1 >= kRowsAtOnce) break;
     copysets.push_back(copyset);
   }
-  for (const auto& copyset : copysets) draft.Remove(copyset);
-  if (draft.size() >= kRowsAtOnce) return {};
+  for (const auto& copyset : copysets) {
+    // Its replicas may go; one without such a mark is of a state that this one does not know.
+    proto::Counter gone;
+    gone.set_name(GoneCopyset(copyset.copyset_id()));
+    gone.set_value(1);
+    draft.Put(gone);
+    draft.Remove(copyset);
+  }
+  if (draft.size() + 2 >= kRowsAtOnce) return {};
   if (const auto* counter = draft.state().Find<proto::Counter>(CounterKey(PartitionIds(id)))) {
     const proto::Counter row = *counter;
     draft.Remove(row);

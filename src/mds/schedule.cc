@@ -119,7 +119,7 @@ void Schedule::EndThose(const ClusterView& view, SteadyTime now, std::vector<Not
 }
 
 std::vector<Notice> Schedule::Tick(const ClusterView& view, SteadyTime now,
-                                  const std::function<uint32_t()>& generation) {
+                                   const std::function<uint32_t()>& generation) {
   std::vector<Notice> events;
   EndThose(view, now, &events);
   Round round(*this, view, now, generation);

@@ -51,6 +51,9 @@ std::string PartitionKey(uint32_t fs, uint32_t partition) {
 std::string CounterKey(const std::string& name) {
   return "counter/" + name;
 }
+std::string GoneCopyset(uint32_t copyset) {
+  return "gone/" + Hex(copyset);
+}
 std::string PartitionIds(uint32_t fs) {
   return "partition/" + Hex(fs);
 }

@@ -118,6 +118,8 @@ inline constexpr const char* kCopysetIds = "copyset";
 inline constexpr const char* kChunkIds = "chunk";
 inline constexpr const char* kReplicaGenerations = "replica";  // the upper halves of replicas' ids
 std::string PartitionIds(uint32_t fs);                         // "partition/FS"
+// No counter: a mark, 1, that the copyset was there and has been deleted.
+std::string GoneCopyset(uint32_t copyset);  // "gone/COPYSET"
 
 class Draft {
  public:

@@ -99,6 +99,8 @@ TEST_F(UpkeepTest, NothingIsLeftOfADeletedFileSystem) {
     EXPECT_TRUE(counter || after[key] == value) << key;
     after.erase(key);
   }
+  // And the marks of the copysets that may be destroyed.
+  EXPECT_GT(std::erase_if(after, [](const auto& row) { return row.first.starts_with("counter/gone/"); }), 0u);
   EXPECT_TRUE(after.empty()) << after.begin()->first;
 }
 

@@ -27,12 +27,11 @@
 #include "kv/journal.h"
 #include "kv/store.h"
 #include "meta/txn.h"
+#include "metaserver/engine.h"
 #include "metaserver/usage.h"
 #include "object/object_store.h"
 
 namespace curvefs::metaserver {
-
-enum class MetaEngine { kMemory, kRocksdb };
 
 struct CopysetOptions {
   MetaEngine engine = MetaEngine::kMemory;

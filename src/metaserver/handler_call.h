@@ -20,8 +20,9 @@ namespace curvefs::metaserver {
 // Whether this copyset is meant, and can answer.
 Status CheckHeader(const MetaTarget& target, const proto::RequestHeader& header);
 
+// From here on `target` is the file system that the request is for.
 template <typename Request>
-std::shared_ptr<Request> Decode(const MetaTarget& target, std::string_view bytes, const Answer& answer) {
+std::shared_ptr<Request> Decode(MetaTarget& target, std::string_view bytes, const Answer& answer) {
   auto request = std::make_shared<Request>();
   if (!request->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     answer(FailureOf(target, {Code::kInvalid, "a request that is no message of its kind"}));
@@ -31,6 +32,7 @@ std::shared_ptr<Request> Decode(const MetaTarget& target, std::string_view bytes
     answer(FailureOf(target, s));
     return nullptr;
   }
+  target.fs = FsId(request->header().fs_id());
   return request;
 }
 
@@ -42,11 +44,12 @@ inline auto Deliver(const MetaTarget& target, Answer answer) {
 }
 
 template <typename Request, typename Response>
-void RunCall(Status (*f)(const meta::Reader&, const Request&, Response*), const MetaTarget& target,
+void RunCall(Status (*f)(const meta::Reader&, const Request&, Response*), MetaTarget target,
              std::string_view bytes, Answer answer) {
   auto request = Decode<Request>(target, bytes, answer);
   if (!request) return;
   target.copyset->Read(
+      target.fs,
       [f, request](const meta::Reader& reader) -> Result<std::string> {
         Response response;
         CURVEFS_CHECK_OK(f(reader, *request, &response));
@@ -59,10 +62,11 @@ void RunCall(Status (*f)(const meta::Reader&, const Request&, Response*), const 
 // not know it yet, must neither say that there is no such session nor take an open file down.
 template <typename Request, typename Response>
 void AtLeader(Status (*f)(const MetaTarget&, const meta::Reader&, const Request&, Response*),
-              const MetaTarget& target, std::string_view bytes, Answer answer) {
+              MetaTarget target, std::string_view bytes, Answer answer) {
   auto request = Decode<Request>(target, bytes, answer);
   if (!request) return;
   target.copyset->Read(
+      target.fs,
       [f, target, request](const meta::Reader& reader) -> Result<std::string> {
         Response response;
         CURVEFS_CHECK_OK(f(target, reader, *request, &response));
@@ -86,7 +90,7 @@ Status NoteMade(const MetaTarget& target, const Request& request, const std::str
 }
 
 template <typename Request, typename Response>
-void RunChange(std::function<Status(meta::Txn&, const Request&, Response*)> f, const MetaTarget& target,
+void RunChange(std::function<Status(meta::Txn&, const Request&, Response*)> f, MetaTarget target,
                std::string_view bytes, Answer answer) {
   auto request = Decode<Request>(target, bytes, answer);
   if (!request) return;
@@ -101,13 +105,14 @@ void RunChange(std::function<Status(meta::Txn&, const Request&, Response*)> f, c
       if (request->open_order() != 0)
         return answer(FailureOf(target, {Code::kInvalid, "only a session has files open"}));
     }
-    return target.copyset->Change(evaluate, Deliver(target, std::move(answer)));
+    return target.copyset->Change(target.fs, evaluate, Deliver(target, std::move(answer)));
   }
   auto deliver = [target, request, answer = std::move(answer)](Result<std::string> encoded) {
     const Status s = encoded ? NoteMade<Request, Response>(target, *request, *encoded) : encoded.error();
     answer(s.ok() ? *std::move(encoded) : FailureOf(target, s));
   };
   target.copyset->ChangeOnce(
+      target.fs,
       {.session = header.session_id(), .sequence = header.sequence(), .acknowledged = header.acknowledged()},
       std::move(evaluate), std::move(deliver));
 }

@@ -81,7 +81,9 @@ std::string FailureOf(const MetaTarget& target, const Status& status) {
 }
 
 Status CheckHeader(const MetaTarget& target, const proto::RequestHeader& header) {
-  if (header.fs_id() != target.fs.value) {
+  // Only who leads knows for sure; others say who that is.
+  const FsId fs(header.fs_id());
+  if (fs != target.fs && target.group->status().leads && !target.copyset->Holds(fs)) {
     return {Code::kNotFound, "copyset " + std::to_string(header.copyset_id()) +
                                  " holds nothing of file system " + std::to_string(header.fs_id())};
   }

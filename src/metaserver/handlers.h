@@ -23,7 +23,7 @@ namespace curvefs::metaserver {
 struct MetaTarget {
   ReplicatedCopyset* copyset = nullptr;
   raft::Group* group = nullptr;
-  FsId fs;
+  FsId fs;  // whom the copyset was made for; it may hold others too
   // Where a replica is to be found; empty if it is not known.
   std::function<std::string(raft::ReplicaId)> address_of;
 };

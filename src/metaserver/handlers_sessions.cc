@@ -63,7 +63,8 @@ Status Closing(const MetaTarget& target, const meta::Reader&, const proto::Close
 
 }  // namespace
 
-void OpenSession(const MetaTarget& target, std::string_view bytes, Answer answer) {
+void OpenSession(const MetaTarget& at, std::string_view bytes, Answer answer) {
+  MetaTarget target = at;
   auto request = Decode<proto::OpenSessionRequest>(target, bytes, answer);
   if (!request) return;
   target.copyset->OpenSession(request->owner(),
@@ -77,7 +78,8 @@ void OpenSession(const MetaTarget& target, std::string_view bytes, Answer answer
                               });
 }
 
-void CloseSession(const MetaTarget& target, std::string_view bytes, Answer answer) {
+void CloseSession(const MetaTarget& at, std::string_view bytes, Answer answer) {
+  MetaTarget target = at;
   auto request = Decode<proto::CloseSessionRequest>(target, bytes, answer);
   if (!request) return;
   target.copyset->EndSession(
@@ -103,7 +105,7 @@ void DeleteInode(const MetaTarget& target, std::string_view bytes, Answer answer
     if (auto found = txn.GetInode(id); !found) return found.error();
     CURVEFS_TRY(const bool orphan, txn.IsOrphan(id));
     if (!orphan) return {Code::kBusy, "the inode has names"};
-    if (target.copyset->IsOpen({target.fs, id})) return {Code::kBusy, "a session has the inode open"};
+    if (target.copyset->IsOpen({txn.fs().fs, id})) return {Code::kBusy, "a session has the inode open"};
     if (target.copyset->settling())
       return {Code::kUnavailable, "sessions have time yet to say what they have open"};
     const uint32_t most = in.max_records() == 0 ? kMaxReclaim : std::min(in.max_records(), kMaxReclaim);

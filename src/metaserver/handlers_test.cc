@@ -98,7 +98,7 @@ class HandlersTest : public testing::Test {
   }
   template <typename Response, typename Request>
   Response Call(std::string_view name, Request request) {
-    request.mutable_header()->set_fs_id(1);
+    request.mutable_header()->set_fs_id(now);
     Response response;
     EXPECT_TRUE(response.ParseFromString(Raw(name, request.SerializeAsString())));
     return response;
@@ -116,6 +116,21 @@ class HandlersTest : public testing::Test {
     return StatusOf(response.header()).code();
   }
 
+  // Another file system in the copyset.
+  Status Format(uint32_t id, const std::string& uuid) {
+    std::optional<Status> formatted;
+    copyset->Format({.fs = FsId(id),
+                     .uuid = uuid + std::string(16 - uuid.size(), '.'),
+                     .root = kRootInode,
+                     .chunk_size = kChunkSize,
+                     .block_size = kBlockSize,
+                     .hash_seed = id},
+                    0755, 0, 0, [&](Status s) { formatted = s; });
+    for (int i = 0; i < 100 && !formatted; ++i) Turn();
+    return formatted.value_or(Status(Code::kTimedOut));
+  }
+
+  uint32_t now = 1;  // the file system that calls are for
   ManualLoop loop;
   SimDisk disk;
   NoTransport transport;
@@ -603,6 +618,55 @@ TEST_F(HandlersTest, WhatIsNoRequestIsRefused) {
     ASSERT_TRUE(response.ParseFromString(Raw(method.name, request.SerializeAsString())));
     EXPECT_EQ(CodeOf(response), Code::kNotFound) << method.name;
   }
+}
+
+// Names, ids, usage, open files and limits of one are nothing to the other.
+TEST_F(OpenFilesTest, FileSystemsInOneCopysetKeepApart) {
+  Open({raft::ReplicaId(1)});
+  const uint64_t mine = Make(1, "f").inode().inode_id();
+  now = 2;
+  EXPECT_EQ(CodeOf(Make(1, "f")), Code::kNotFound) << "not here yet";
+  const Status made = Format(2, "two");
+  ASSERT_TRUE(made.ok()) << made.ToString();
+  EXPECT_TRUE(Format(2, "two").ok()) << "the same again";
+  EXPECT_EQ(Format(2, "another").code(), Code::kExists);
+  const auto theirs = Make(1, "f");
+  ASSERT_EQ(CodeOf(theirs), Code::kOk);
+  EXPECT_EQ(theirs.inode().fs_id(), 2u);
+  EXPECT_EQ(theirs.inode().inode_id(), mine) << "each counts for itself";
+  EXPECT_EQ(CodeOf(Make(1, "f")), Code::kExists);
+  EXPECT_EQ(CodeOf(Make(1, "g")), Code::kOk);
+  EXPECT_EQ(Call<proto::GetUsageResponse>("GetUsage", proto::GetUsageRequest()).inodes(), 2u);
+  now = 1;
+  EXPECT_EQ(Call<proto::GetUsageResponse>("GetUsage", proto::GetUsageRequest()).inodes(), 1u);
+
+  // Open in the one, it goes in the other.
+  now = 2;
+  const uint64_t session = OpenSession();
+  EXPECT_EQ(OpenInode(session, mine, 1), Code::kOk);
+  Unlink("f");
+  EXPECT_TRUE(Exists(mine));
+  now = 1;
+  EXPECT_TRUE(Exists(mine));
+  Unlink("f");
+  Housekeep(2);
+  EXPECT_FALSE(Exists(mine));
+  now = 2;
+  EXPECT_TRUE(Exists(mine)) << "it is open here";
+
+  // A limit of the one refuses nothing to the other.
+  std::optional<Status> limited;
+  copyset->SetQuota(FsId(2), kRootInode, {.bytes = 0, .inodes = 3}, [&](Status s) { limited = s; });
+  for (int i = 0; i < 100 && !limited; ++i) Turn();
+  ASSERT_TRUE(limited && limited->ok()) << (limited ? limited->ToString() : "");
+  Housekeep(2);
+  Code code = Code::kOk;
+  for (int i = 0; i < 5 && code == Code::kOk; ++i) code = CodeOf(Make(1, "n" + std::to_string(i)));
+  EXPECT_EQ(code, Code::kNoSpace);
+  now = 1;
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(CodeOf(Make(1, "n" + std::to_string(i))), Code::kOk);
+  now = 3;
+  EXPECT_EQ(CodeOf(Make(1, "f")), Code::kNotFound);
 }
 
 TEST_F(HandlersTest, ReplicasThatDoNotLeadSayWhoDoes) {

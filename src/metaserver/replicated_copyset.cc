@@ -2,65 +2,10 @@
 
 #include <algorithm>
 
-#include "base/bytes.h"
-#include "kv/snapshot.h"
+#include "base/log.h"
 #include "raft/message.h"
 
 namespace curvefs::metaserver {
-namespace {
-
-constexpr const char* kStore = "/store";
-constexpr const char* kIncoming = "/incoming";
-constexpr const char* kFile = "/snapshot";
-
-class FileReader final : public raft::SnapshotReader {
- public:
-  FileReader(raft::SnapshotMeta meta, std::unique_ptr<File> file)
-      : meta_(std::move(meta)), file_(std::move(file)) {}
-  const raft::SnapshotMeta& meta() const override { return meta_; }
-  Result<std::string> Read(uint64_t offset, size_t n) override {
-    std::string bytes(n, '\0');
-    CURVEFS_TRY(size_t got, file_->Read(offset, bytes.data(), n));
-    bytes.resize(got);
-    return bytes;
-  }
-
- private:
-  raft::SnapshotMeta meta_;
-  std::unique_ptr<File> file_;
-};
-
-class FileSink final : public raft::SnapshotSink {
- public:
-  explicit FileSink(std::unique_ptr<File> file) : file_(std::move(file)) {}
-  Status Append(std::string_view bytes) override {
-    CURVEFS_CHECK_OK(file_->Write(size_, bytes));
-    size_ += bytes.size();
-    return {};
-  }
-  Status Sync() { return file_->Sync(); }
-
- private:
-  std::unique_ptr<File> file_;
-  uint64_t size_ = 0;
-};
-
-// Where the state in a snapshot file stands. The whole file is verified.
-Result<raft::SnapshotMeta> PositionOfFile(Disk& disk, const std::string& path) {
-  std::string members, applied;
-  CURVEFS_CHECK_OK(kv::ReadSnapshot(disk, path, [&](std::string_view key, std::string_view value) {
-    if (key == ReplicatedCopyset::kMembersKey) members = value;
-    if (key == kv::kAppliedKey) applied = value;
-  }));
-  if (members.empty() || applied.size() != sizeof(raft::Index))
-    return Fail(Code::kCorrupt, path + " is not the state of a copyset");
-  CURVEFS_TRY(raft::SnapshotMeta meta, raft::DecodeMeta(members));
-  meta.index = GetLe<raft::Index>(applied.data());
-  return meta;
-}
-
-}  // namespace
-
 // The store, whichever it is now.
 class ReplicatedCopyset::StateView final : public kv::View {
  public:
@@ -76,7 +21,13 @@ class ReplicatedCopyset::StateView final : public kv::View {
 
 ReplicatedCopyset::ReplicatedCopyset(Disk& disk, std::string dir, const meta::FsContext& fs,
                                      const Clock& clock, Background& background, ReplicatedOptions options)
-    : disk_(disk), dir_(std::move(dir)), fs_(fs), clock_(clock), background_(background), options_(options) {
+    : disk_(disk),
+      dir_(std::move(dir)),
+      fs_(fs),
+      clock_(clock),
+      background_(background),
+      options_(std::move(options)),
+      files_(MakeStateFiles(options_.engine, disk_, dir_, options_.rocks)) {
   state_view_ = std::make_unique<StateView>(store_);
   overlay_ = std::make_unique<kv::Overlay>(*state_view_);
 }
@@ -91,15 +42,13 @@ Result<std::unique_ptr<ReplicatedCopyset>> ReplicatedCopyset::Open(Disk& disk, s
                                                                    const Clock& clock, Background& background,
                                                                    ReplicatedOptions options) {
   std::unique_ptr<ReplicatedCopyset> copyset(
-      new ReplicatedCopyset(disk, std::move(dir), fs, clock, background, options));
+      new ReplicatedCopyset(disk, std::move(dir), fs, clock, background, std::move(options)));
   const std::string& at = copyset->dir_;
-  for (const std::string& path : {at, at + kStore, at + kIncoming}) CURVEFS_CHECK_OK(disk.MakeDir(path));
-  CURVEFS_CHECK_OK(disk.SyncDir(at));
+  CURVEFS_CHECK_OK(disk.MakeDir(at));
   const size_t slash = at.rfind('/');
   CURVEFS_CHECK_OK(disk.SyncDir(slash == 0 ? "/" : at.substr(0, slash)));
-  copyset->store_ = kv::MakeMemoryStore(disk, at + kStore);
-  CURVEFS_CHECK_OK(copyset->store_->Load());
-  CURVEFS_TRY(copyset->snapshot_, Position(*copyset->store_));
+  CURVEFS_TRY(copyset->store_, copyset->files_->Load());
+  CURVEFS_TRY(copyset->snapshot_, PositionOf(*copyset->store_));
   if (copyset->snapshot_.index == 0 && !first.voters.empty()) {
     kv::WriteBatch batch;
     std::string meta;
@@ -108,24 +57,10 @@ Result<std::unique_ptr<ReplicatedCopyset>> ReplicatedCopyset::Open(Disk& disk, s
     CURVEFS_CHECK_OK(copyset->store_->Apply(batch.encoded(), 1));
     CURVEFS_TRY(Seq saved, copyset->store_->Save());
     CURVEFS_CHECK(saved == 1);
-    CURVEFS_TRY(copyset->snapshot_, Position(*copyset->store_));
+    CURVEFS_TRY(copyset->snapshot_, PositionOf(*copyset->store_));
   }
   copyset->position_ = copyset->snapshot_;
   return copyset;
-}
-
-// Index, term and members that the state stands at.
-Result<raft::SnapshotMeta> ReplicatedCopyset::Position(const kv::KVStore& store) {
-  std::string value;
-  Status s = store.Get(kMembersKey, &value);
-  if (s.code() == Code::kNotFound) {
-    if (store.applied() == 0) return raft::SnapshotMeta();
-    return Fail(Code::kCorrupt, "the state of a copyset does not say who its members are");
-  }
-  CURVEFS_CHECK_OK(s);
-  CURVEFS_TRY(raft::SnapshotMeta meta, raft::DecodeMeta(value));
-  meta.index = store.applied();
-  return meta;
 }
 
 // ---- Changes
@@ -201,7 +136,7 @@ Status ReplicatedCopyset::ApplyAll(std::span<const raft::Entry> entries) {
     if (data) encoded.append(payload);
     CURVEFS_CHECK_OK(store_->Apply(encoded, e.index));
     position_ = std::move(position);
-    if (busy_) positions_.push_back(position_);
+    if (busy_ > 0) positions_.push_back(position_);
   }
   return {};
 }
@@ -228,13 +163,12 @@ Result<raft::SnapshotMeta> ReplicatedCopyset::Seize(raft::ReplicaId alone, raft:
 // ---- Snapshots
 
 void ReplicatedCopyset::TakeSnapshot(SnapshotDone done) {
-  CURVEFS_CHECK(!busy_);
-  busy_ = true;
+  ++busy_;
   positions_.assign(1, position_);
   auto saved = std::make_shared<Result<Seq>>(Seq{0});
   background_.Run([saved, store = store_.get()] { *saved = store->Save(); },
                   [this, saved, done = std::move(done)] {
-                    busy_ = false;
+                    --busy_;
                     if (!*saved) return done(std::unexpected(saved->error()));
                     // The moment of the snapshot was during the call: find out how things stood then.
                     auto after = std::find_if(positions_.begin(), positions_.end(),
@@ -246,25 +180,30 @@ void ReplicatedCopyset::TakeSnapshot(SnapshotDone done) {
 }
 
 Result<std::unique_ptr<raft::SnapshotReader>> ReplicatedCopyset::OpenSnapshot() {
-  // The file may be a newer one already than snapshot_ says.
-  if (busy_) return Fail(Code::kBusy, "the next snapshot is being made");
-  CURVEFS_TRY(auto file, disk_.Open(dir_ + kStore + kFile, Disk::Mode::kRead));
-  return std::make_unique<FileReader>(snapshot_, std::move(file));
+  // What there is may be newer already than snapshot_ says.
+  if (busy_ > 0) return Fail(Code::kBusy, "the next snapshot is being made");
+  auto reader = files_->Give(snapshot_);
+  if (reader || reader.error().code() != Code::kBusy) return reader;
+  // Whoever wants it asks again.
+  ++busy_;
+  auto status = std::make_shared<Status>();
+  background_.Run([this, status, store = store_.get()] { *status = files_->Prepare(*store); },
+                  [this, status] {
+                    --busy_;
+                    if (!status->ok())
+                      Log(LogLevel::kWarning,
+                          dir_ + ": no copy of the state for another replica: " + status->ToString());
+                  });
+  return reader;
 }
 
 Result<std::unique_ptr<raft::SnapshotSink>> ReplicatedCopyset::ReceiveSnapshot(const raft::SnapshotMeta&) {
-  // A new file, never the old one emptied: after a crash that could be the installed snapshot under its old
-  // name.
-  const std::string path = dir_ + kIncoming + kFile;
-  if (Status s = disk_.Remove(path); !s.ok() && s.code() != Code::kNotFound) return Fail(s);
-  CURVEFS_TRY(auto file, disk_.Open(path, Disk::Mode::kCreateNew));
-  return std::make_unique<FileSink>(std::move(file));
+  return files_->Take();
 }
 
 void ReplicatedCopyset::Restore(std::unique_ptr<raft::SnapshotSink> sink, const raft::SnapshotMeta& meta,
                                 Done done) {
-  CURVEFS_CHECK(!busy_);
-  busy_ = true;
+  ++busy_;
   struct Work {
     Status status;
     std::unique_ptr<raft::SnapshotSink> sink;
@@ -274,23 +213,20 @@ void ReplicatedCopyset::Restore(std::unique_ptr<raft::SnapshotSink> sink, const 
   work->sink = std::move(sink);
   background_.Run(
       [this, work, meta] {
-        const std::string incoming = dir_ + kIncoming + kFile;
-        work->status = [&]() -> Status {
-          CURVEFS_CHECK_OK(static_cast<FileSink&>(*work->sink).Sync());
-          // Whole, and the one that was announced, before it replaces anything.
-          CURVEFS_TRY(const raft::SnapshotMeta came, PositionOfFile(disk_, incoming));
-          if (came != meta) return {Code::kCorrupt, incoming + ": another snapshot came than was announced"};
-          CURVEFS_CHECK_OK(disk_.Rename(incoming, dir_ + kStore + kFile));
-          CURVEFS_CHECK_OK(disk_.SyncDir(dir_ + kStore));
-          work->store = kv::MakeMemoryStore(disk_, dir_ + kStore);
-          return work->store->Load();
-        }();
+        auto installed = files_->Install(*work->sink, meta);
+        if (installed) {
+          work->store = *std::move(installed);
+        } else {
+          work->status = installed.error();
+        }
       },
       [this, work, meta, done = std::move(done)] {
-        busy_ = false;
+        --busy_;
         if (work->status.ok()) {
-          store_ = std::move(work->store);
+          std::swap(store_, work->store);
           snapshot_ = position_ = meta;
+          ++busy_;
+          background_.Run([this, work] { files_->Discard(std::move(work->store)); }, [this] { --busy_; });
         }
         done(work->status);
       });

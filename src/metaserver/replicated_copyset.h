@@ -5,11 +5,9 @@
 // applies batches of SET and DEL, in the order of the log; it evaluates nothing. On loss of leadership the
 // overlay is dropped, and what waited gets "outcome unknown" or "not leader" (raft/group.h).
 //
-// The state is a KVStore (memory engine). Beside the file system's pairs it holds one of its own,
-// kMembersKey: the members, and the term of the last entry; so the snapshot file alone says everything about
-// where it stands.
-//
-// On disk, below `dir`: store/snapshot, incoming/snapshot (one that arrives).
+// The state is a KVStore. Beside the file system's pairs it holds one of its own,
+// kMembersKey: the members, and the term of the last entry; so the state alone says everything about where it
+// stands. On disk: state_files.h.
 //
 // Requests of clients come through ChangeOnce: each takes effect once, however often it is sent, to whatever
 // leader (meta/session.h). Definite failures are remembered as successes are: a copy of a request that was
@@ -40,8 +38,10 @@
 #include "kv/store.h"
 #include "meta/session.h"
 #include "meta/txn.h"
+#include "metaserver/engine.h"
 #include "metaserver/lock_table.h"
 #include "metaserver/session_table.h"
+#include "metaserver/state_files.h"
 #include "metaserver/usage.h"
 #include "object/object_store.h"
 #include "raft/group.h"
@@ -58,6 +58,8 @@ class Background {
 };
 
 struct ReplicatedOptions {
+  MetaEngine engine = MetaEngine::kMemory;
+  kv::RocksOptions rocks;                               // of that engine
   Duration session_timeout = std::chrono::seconds(30);  // a client not heard of for so long is fenced
 };
 
@@ -163,9 +165,12 @@ class ReplicatedCopyset final : public raft::StateMachine {
   // ---- File systems and space (replicated_space.cc)
 
   // A file system, or its part in this copyset: super.fs says which; with its root directory, if super.root
-  // is of partition 0 and `uid`, `gid` its owner. Ok also if the same (by uuid) is there already; kExists:
-  // another.
-  void Format(meta::SuperBlock super, uint32_t uid, uint32_t gid, std::function<void(Status)> done);
+  // is of partition 0 and `mode`, `uid`, `gid` are its. Ok also if the same (by uuid) is there already;
+  // kExists: another.
+  void Format(meta::SuperBlock super, uint32_t mode, uint32_t uid, uint32_t gid,
+              std::function<void(Status)> done);
+  // Whether it is here, as the leader knows: with a change that is applied.
+  bool Holds(FsId fs) const { return file_systems_.contains(fs); }
   // Freed objects are deleted there, by `deleting`, which may take its time. Without: they wait in the state.
   void UseObjects(object::ObjectStore& objects, Background& deleting) {
     objects_ = &objects;
@@ -221,7 +226,6 @@ class ReplicatedCopyset final : public raft::StateMachine {
   void ReclaimOrphans();
   void DeleteFreed();
   void ForgetFreed(const std::vector<object::ObjectName>& names);
-  static Result<raft::SnapshotMeta> Position(const kv::KVStore& store);
   Status ApplyAll(std::span<const raft::Entry> entries);
   // Proposes what the transaction did. Refused: `done` never runs.
   Status Commit(meta::Txn& txn, std::function<void(const Status&)> done);
@@ -263,11 +267,12 @@ class ReplicatedCopyset final : public raft::StateMachine {
   const ReplicatedOptions options_;
   raft::Group* group_ = nullptr;
 
+  const std::unique_ptr<StateFiles> files_;
   std::unique_ptr<kv::KVStore> store_;
-  raft::SnapshotMeta snapshot_;  // of the file
+  raft::SnapshotMeta snapshot_;  // that is durable
   raft::SnapshotMeta position_;  // term and members as of applied(); the index is that of their last change
   std::vector<raft::SnapshotMeta> positions_;  // since the snapshot that is being saved, or the last
-  bool busy_ = false;                          // the file is being replaced
+  int busy_ = 0;                               // pieces of work on files_, in the background
 
   // What is proposed and not applied, over the state. A key's change goes when the batch that made it is
   // applied.

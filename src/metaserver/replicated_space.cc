@@ -58,12 +58,12 @@ Status ReplicatedCopyset::LoadFileSystems() {
   return {};
 }
 
-void ReplicatedCopyset::Format(meta::SuperBlock super, uint32_t uid, uint32_t gid,
+void ReplicatedCopyset::Format(meta::SuperBlock super, uint32_t mode, uint32_t uid, uint32_t gid,
                                std::function<void(Status)> done) {
   if (!group_->leads()) return done(Code::kNotLeader);
   super.homes = true;
-  if (!super.fs || super.chunk_size == 0 || super.uuid.empty())
-    return done({Code::kInvalid, "a super block without id, uuid or size of chunks"});
+  if (!super.fs || super.chunk_size == 0 || super.block_size == 0 || super.uuid.empty())
+    return done({Code::kInvalid, "a super block without id, uuid or sizes of chunks and blocks"});
   const meta::FsContext context = ContextFor(super);
   auto evaluate = [&](meta::Txn& txn) -> Status {
     std::string value;
@@ -75,7 +75,7 @@ void ReplicatedCopyset::Format(meta::SuperBlock super, uint32_t uid, uint32_t gi
     }
     if (there.code() != Code::kNotFound) return there;
     txn.Set(meta::SuperBlockKey(super.fs), meta::EncodeSuperBlock(super));
-    if (super.root == kRootInode) meta::MakeRoot(txn, 0755, uid, gid);
+    if (super.root == kRootInode) meta::MakeRoot(txn, mode, uid, gid);
     return {};
   };
   // Its own context, which this copyset does not know yet.

@@ -518,7 +518,9 @@ void Group::StartSending(const EngineMessage& m) {
   senders_.erase(m.to);
   auto reader = machine_.OpenSnapshot();
   if (!reader || (*reader)->meta().index < m.snapshot.index || !(*reader)->meta().members.Contains(m.to)) {
-    if (!reader) Log(LogLevel::kWarning, "a snapshot cannot be opened: " + reader.error().ToString());
+    // Busy: it is being made, and asked for again.
+    if (!reader && reader.error().code() != Code::kBusy)
+      Log(LogLevel::kWarning, "a snapshot cannot be opened: " + reader.error().ToString());
     snapshot_wanted_ = true;
     host_.engine_.ReportSnapshot(id_, m.to, false);
     return;

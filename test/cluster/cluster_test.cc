@@ -74,6 +74,55 @@ class ClusterTest : public testing::Test {
     for (size_t c = 1; c <= kCopysets; ++c) EXPECT_EQ(cluster->CompareReplicas(c), "");
   }
 
+  // What every engine must live through; in the end they are told to end, or killed at once.
+  void LoseAnyOfThree(uint64_t seed, bool cleanly) {
+    Start();
+    Workers workers(*cluster, kCopysets, kWorkers, seed);
+    Status s = workers.Prepare();
+    ASSERT_TRUE(s.ok()) << s.ToString();
+    std::mt19937_64 random(seed + 6);
+    workers.Begin();
+    Havoc(workers, random, cluster->loop().clock().Steady() + std::chrono::seconds(Seconds()));
+    CheckAll(workers);
+    EXPECT_GT(workers.done(), 500u);
+    const ClientCounters& c = cluster->client().counters();
+    std::printf(
+        "%llu operations, %d kills, %d stops; %llu attempts, %llu not leader, %llu without an outcome\n",
+        static_cast<unsigned long long>(workers.done()), kills, stops,
+        static_cast<unsigned long long>(c.attempts), static_cast<unsigned long long>(c.not_leader),
+        static_cast<unsigned long long>(c.timed_out));
+    // The same again, from the disk, key by key, by the program that looks into a directory that nobody uses.
+    for (size_t i = 0; i < 3; ++i) {
+      if (cleanly) {
+        EXPECT_EQ(cluster->servers().Stop(i), 0);
+      } else {
+        cluster->servers().Kill(i, SIGKILL);
+      }
+    }
+    for (size_t copyset = 1; copyset <= kCopysets; ++copyset) {
+      std::vector<std::string> dumps;
+      for (size_t i = 0; i < 3; ++i) {
+        int code = 0;
+        dumps.push_back(RunProgram(
+            {CURVEFS_METASERVER, "--dump-state", cluster->servers().dir(i), std::to_string(copyset)}, &code));
+        EXPECT_EQ(code, 0) << dumps.back().substr(0, 2000);
+      }
+      // How far the commit was known when each ended may differ; what was known to the same place is the
+      // same.
+      auto applied = [](const std::string& dump) { return dump.substr(0, dump.find('\n')); };
+      size_t compared = 0;
+      for (size_t i = 0; i < 3; ++i) {
+        for (size_t j = i + 1; j < 3; ++j) {
+          if (applied(dumps[i]) != applied(dumps[j])) continue;
+          ++compared;
+          EXPECT_TRUE(dumps[i] == dumps[j])
+              << "copyset " << copyset << ", metaservers " << i + 1 << " and " << j + 1;
+        }
+      }
+      EXPECT_GT(compared, 0u) << applied(dumps[0]) << applied(dumps[1]) << applied(dumps[2]);
+    }
+  }
+
   // Of each test its own: what a failed one leaves behind is worth reading.
   const std::string root = std::filesystem::temp_directory_path() /
                            ("curvefs-cluster-" + std::to_string(::getpid()) + "-" +
@@ -83,44 +132,51 @@ class ClusterTest : public testing::Test {
 };
 
 TEST_F(ClusterTest, AnyOfThreeMayDieAtAnyMoment) {
+  LoseAnyOfThree(1, /*cleanly=*/true);
+}
+
+// The state in RocksDB, with so little memory that it flushes on its own account all the time.
+class RocksClusterTest : public ClusterTest {
+ protected:
+  RocksClusterTest() : ClusterTest({"--meta-engine", "rocksdb", "--meta-memory", "8MiB"}) {}
+};
+
+TEST_F(RocksClusterTest, AnyOfThreeMayDieAtAnyMoment) {
+  LoseAnyOfThree(5, /*cleanly=*/false);
+}
+
+// One that is away for so long that the log does not reach back gets a checkpoint. One that is started with
+// the other engine says so and touches nothing.
+TEST_F(RocksClusterTest, OneThatIsFarBehindGetsACheckpoint) {
   Start();
-  Workers workers(*cluster, kCopysets, kWorkers, 1);
-  Status s = workers.Prepare();
-  ASSERT_TRUE(s.ok()) << s.ToString();
-  std::mt19937_64 random(7);
+  Workers workers(*cluster, kCopysets, kWorkers, 6);
+  ASSERT_TRUE(workers.Prepare().ok());
+  Servers& servers = cluster->servers();
+  servers.Kill(1, SIGKILL);
+  int code = 0;
+  const std::string refused = RunProgram({CURVEFS_METASERVER, "--dir", servers.dir(1), "--listen",
+                                          "127.0.0.1:0", "--grpc-listen", "off", "--http-listen", "off"},
+                                         &code);
+  EXPECT_NE(code, 0);
+  EXPECT_NE(refused.find("was made with the rocksdb engine"), refused.npos) << refused;
   workers.Begin();
-  Havoc(workers, random, cluster->loop().clock().Steady() + std::chrono::seconds(Seconds()));
-  CheckAll(workers);
-  EXPECT_GT(workers.done(), 500u);
-  const ClientCounters& c = cluster->client().counters();
-  std::printf(
-      "%llu operations, %d kills, %d stops; %llu attempts, %llu not leader, %llu without an outcome\n",
-      static_cast<unsigned long long>(workers.done()), kills, stops,
-      static_cast<unsigned long long>(c.attempts), static_cast<unsigned long long>(c.not_leader),
-      static_cast<unsigned long long>(c.timed_out));
-  // The same again, from the disk, key by key, by the program that looks into a directory that nobody uses.
-  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(cluster->servers().Stop(i), 0);
-  for (size_t copyset = 1; copyset <= kCopysets; ++copyset) {
-    std::vector<std::string> dumps;
-    for (size_t i = 0; i < 3; ++i) {
-      int code = 0;
-      dumps.push_back(RunProgram(
-          {CURVEFS_METASERVER, "--dump-state", cluster->servers().dir(i), std::to_string(copyset)}, &code));
-      EXPECT_EQ(code, 0) << dumps.back().substr(0, 2000);
+  RunFor(std::chrono::seconds(6), workers);
+  proto::SnapshotCopysetRequest snapshot;
+  for (uint64_t c = 1; c <= kCopysets; ++c) {
+    for (size_t i : {0u, 2u}) {
+      snapshot.mutable_header()->set_copyset_id(c);
+      EXPECT_TRUE(cluster->Admin<proto::SnapshotCopysetResponse>(i, "SnapshotCopyset", snapshot).has_value());
     }
-    // How far the commit was known when each ended may differ; what was known to the same place is the same.
-    auto applied = [](const std::string& dump) { return dump.substr(0, dump.find('\n')); };
-    size_t compared = 0;
-    for (size_t i = 0; i < 3; ++i) {
-      for (size_t j = i + 1; j < 3; ++j) {
-        if (applied(dumps[i]) != applied(dumps[j])) continue;
-        ++compared;
-        EXPECT_TRUE(dumps[i] == dumps[j])
-            << "copyset " << copyset << ", metaservers " << i + 1 << " and " << j + 1;
-      }
-    }
-    EXPECT_GT(compared, 0u) << applied(dumps[0]) << applied(dumps[1]) << applied(dumps[2]);
   }
+  RunFor(std::chrono::seconds(1), workers);
+  const Status s = servers.Start(1);
+  ASSERT_TRUE(s.ok()) << s.ToString();
+  CheckAll(workers);
+  // Not from the log alone: what came whole is another database than the first.
+  size_t installed = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(servers.dir(1)))
+    installed += entry.is_directory() && entry.path().filename() == "db-2";
+  EXPECT_GT(installed, 0u);
 }
 
 // The canary: a client that sends its changes again without saying that they are the same is caught.

@@ -83,6 +83,10 @@ Result<metaserver::ServerOptions> MakeOptions(const ServerConfig& config, const 
   options.loops = config.loops;
   options.tick = config.heartbeat;
   options.copyset.session_timeout = config.session_timeout;
+  CURVEFS_TRY(options.copyset.engine, metaserver::ParseEngine(config.meta_engine));
+  if (config.given.contains("meta-memory") && options.copyset.engine != metaserver::MetaEngine::kRocksdb)
+    return Fail(Code::kInvalid, "--meta-memory is for --meta-engine rocksdb");
+  options.meta_memory = config.meta_memory;
   options.lease_drift.reset();
   if (config.read_lease) options.lease_drift = static_cast<double>(config.clock_drift) / 1000;
   options.group.snapshot_entries = config.snapshot_entries;

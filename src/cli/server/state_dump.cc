@@ -35,8 +35,11 @@ Status DumpState(const std::string& dir, const std::string& copyset) {
   if (!info) return {Code::kNotFound, "copyset " + copyset + " is not in " + dir};
   const meta::FsContext fs;
   NoBackground background;
+  metaserver::ReplicatedOptions state;
+  state.engine = server->engine();
+  state.rocks.read_only = true;
   CURVEFS_TRY(auto replica, metaserver::ReplicatedCopyset::Open(disk, server->CopysetDir(id), {}, fs,
-                                                                Clock::System(), background));
+                                                                Clock::System(), background, state));
   const raft::Index end = std::min(info->hard.commit, info->last);
   while (replica->applied() < end) {
     CURVEFS_TRY(const auto entries, log->Read(id, replica->applied() + 1, end + 1, 1 << 20));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <random>
 #include <utility>
 #include <vector>
 
@@ -213,14 +214,20 @@ void Digest(Site, HeldCopyset& held, const proto::GetStateDigestRequest&, Answer
   answer(response.SerializeAsString());
 }
 
+// Another one for whoever asks again: that finds the first, and EXISTS.
+std::string NewUuid() {
+  std::random_device random;
+  std::string uuid;
+  while (uuid.size() < 16) PutLe<uint32_t>(&uuid, random());
+  return uuid;
+}
+
 void Format(Site site, HeldCopyset& held, const proto::FormatCopysetRequest& in, Answer answer) {
   const CopysetDescription& d = held.description;
-  if (FsId(in.fs_id()) != d.fs) {
-    return answer(EncodeFailure(
-        {Code::kInvalid, "the copyset was made for file system " + std::to_string(d.fs.value)}, 0, ""));
-  }
-  meta::SuperBlock super{.fs = d.fs,
+  if (in.fs_id() == 0) return answer(EncodeFailure({Code::kInvalid, "a file system without an id"}, 0, ""));
+  meta::SuperBlock super{.fs = FsId(in.fs_id()),
                          .name = in.fs_name(),
+                         .uuid = NewUuid(),
                          .root = kRootInode,
                          .chunk_size = d.chunk_size,
                          .block_size = kBlockSize,
@@ -228,19 +235,10 @@ void Format(Site site, HeldCopyset& held, const proto::FormatCopysetRequest& in,
                          .hash_seed = d.hash_seed,
                          .homes = true};
   const uint32_t mode = in.root_mode() != 0 ? in.root_mode() : 0755;
-  held.copyset->Change(
-      [&](meta::Txn& txn) -> Status {
-        std::string there;
-        const Status found = txn.view().Get(meta::SuperBlockKey(d.fs), &there);
-        if (found.ok()) return {Code::kExists, "the copyset has a file system already"};
-        if (found.code() != Code::kNotFound) return found;
-        txn.Set(meta::SuperBlockKey(d.fs), meta::EncodeSuperBlock(super));
-        meta::MakeRoot(txn, mode, in.root_uid(), in.root_gid());
-        return {};
-      },
-      [site, id = d.id, answer = std::move(answer)](const Status& s) {
-        answer(Outcome(site.server, site.loop.Find(id), s));
-      });
+  held.copyset->Format(super, mode, in.root_uid(), in.root_gid(),
+                       [site, id = d.id, answer = std::move(answer)](const Status& s) {
+                         answer(Outcome(site.server, site.loop.Find(id), s));
+                       });
 }
 
 void SetLimits(Site site, HeldCopyset& held, const proto::SetLimitsRequest& in, Answer answer) {

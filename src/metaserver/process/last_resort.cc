@@ -18,12 +18,13 @@ struct NoBackground final : Background {
 }  // namespace
 
 Result<LastResort> SurviveAlone(Disk& disk, raft::LogStore& log, const std::string& state_dir,
-                                raft::GroupId group, raft::ReplicaId survivor) {
+                                raft::GroupId group, raft::ReplicaId survivor, MetaEngine engine) {
   const auto info = log.Info(group);
   if (!info) return Fail(Code::kNotFound, "the log knows no group " + std::to_string(group.value));
   NoBackground background;
   const meta::FsContext fs;
-  CURVEFS_TRY(auto replica, ReplicatedCopyset::Open(disk, state_dir, {}, fs, Clock::System(), background));
+  CURVEFS_TRY(auto replica, ReplicatedCopyset::Open(disk, state_dir, {}, fs, Clock::System(), background,
+                                                    ReplicatedOptions{.engine = engine}));
   if (replica->applied() < info->base.index)
     return Fail(Code::kCorrupt, state_dir + ": the state ends before the log begins");
   LastResort done{
@@ -67,7 +68,7 @@ Result<LastResort> RecoverCopyset(Disk& disk, const std::string& dir, raft::Grou
   }
   kv::JournalRecovery recovery;
   CURVEFS_TRY(auto log, raft::LogStore::Open(disk, server->log_dir(), {}, &recovery));
-  return SurviveAlone(disk, *log, server->CopysetDir(group), group, survivor);
+  return SurviveAlone(disk, *log, server->CopysetDir(group), group, survivor, server->engine());
 }
 
 }  // namespace curvefs::metaserver

@@ -11,6 +11,7 @@
 
 #include "base/disk.h"
 #include "base/status.h"
+#include "metaserver/engine.h"
 #include "raft/log_store.h"
 #include "raft/types.h"
 
@@ -31,7 +32,8 @@ struct LastResort {
 // The caller has made sure that no process uses them. Logs the warning. May be interrupted and repeated.
 // kInvalid: it is no member, or the only voter already. kNotFound: the log does not know the group.
 Result<LastResort> SurviveAlone(Disk& disk, raft::LogStore& log, const std::string& state_dir,
-                                raft::GroupId group, raft::ReplicaId survivor);
+                                raft::GroupId group, raft::ReplicaId survivor,
+                                MetaEngine engine = MetaEngine::kMemory);
 
 // The same for the directory of a metaserver, which it locks. kBusy: the process runs. Without
 // `yes_lose_data` kInvalid with the warning, and nothing is done.

@@ -58,7 +58,9 @@ Result<std::unique_ptr<MetaServer>> MetaServer::Start(ServerOptions options) {
 
 Status MetaServer::Open() {
   Disk& disk = Disk::Posix();
-  CURVEFS_TRY(dir_, ServerDir::Open(disk, options_.dir, options_.id));
+  CURVEFS_TRY(dir_, ServerDir::Open(disk, options_.dir, options_.id, options_.copyset.engine));
+  if (dir_->engine() == MetaEngine::kRocksdb)
+    options_.copyset.rocks.memory = kv::MakeRocksMemory(options_.meta_memory);
   {
     const MutexLock lock(mu_);
     addresses_ = options_.peers;

@@ -40,8 +40,9 @@ struct ServerOptions {
   // Leaders read by lease (docs/adr/0009), and the clocks of all metaservers keep true time to within this
   // share; none: every read asks a quorum. All metaservers alike.
   std::optional<double> lease_drift = 0.05;
-  ReplicatedOptions copyset;
-  raft::GroupOptions group;  // its lease is set from the above
+  ReplicatedOptions copyset;         // a directory that was made with another engine is refused
+  uint64_t meta_memory = 256 << 20;  // bytes for the rocksdb engine, of all copysets together
+  raft::GroupOptions group;          // its lease is set from the above
   raft::LogOptions log;
   uint64_t snapshot_bytes_per_second = 64 << 20;      // to one replica; 0: no limit
   Duration handover_limit = std::chrono::seconds(3);  // at the end, for leaders elsewhere

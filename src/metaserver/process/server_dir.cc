@@ -64,14 +64,14 @@ std::optional<uint64_t> Number(const toml::table& table, const char* key,
 std::string FormatCopyset(const CopysetDescription& d) {
   return "# A copyset of this metaserver; nothing here is meant to be edited.\n"
          "format = " +
-         std::to_string(kServerDirFormat) + "\ncopyset = " + std::to_string(d.id.value) +
+         std::to_string(kCopysetFormat) + "\ncopyset = " + std::to_string(d.id.value) +
          "\nreplica = " + std::to_string(d.self.value) + "\nfirst_voters = " + ListOf(d.first.voters) +
          "\nfs = " + std::to_string(d.fs.value) + "\nhash_seed = \"" + Hex(d.hash_seed) +
          "\"\nchunk_size = " + std::to_string(d.chunk_size) + "\n";
 }
 
 Result<CopysetDescription> ParseCopyset(std::string_view text, const std::string& path) {
-  CURVEFS_TRY(const toml::table table, Parse(text, path, kServerDirFormat));
+  CURVEFS_TRY(const toml::table table, Parse(text, path, kCopysetFormat));
   const auto id = Number(table, "copyset"), self = Number(table, "replica"), fs = Number(table, "fs"),
              chunk = Number(table, "chunk_size");
   const auto seed = FromHex(table["hash_seed"].value_or(std::string()));
@@ -92,7 +92,8 @@ Result<CopysetDescription> ParseCopyset(std::string_view text, const std::string
   return d;
 }
 
-Result<std::unique_ptr<ServerDir>> ServerDir::Open(Disk& disk, std::string dir, MetaserverId id) {
+Result<std::unique_ptr<ServerDir>> ServerDir::Open(Disk& disk, std::string dir, MetaserverId id,
+                                                   std::optional<MetaEngine> engine) {
   std::unique_ptr<ServerDir> server(new ServerDir(disk, std::move(dir)));
   CURVEFS_CHECK_OK(disk.MakeDir(server->dir_));
   CURVEFS_TRY(const auto names, disk.List(server->dir_));
@@ -105,7 +106,7 @@ Result<std::unique_ptr<ServerDir>> ServerDir::Open(Disk& disk, std::string dir, 
                                    name + "' is in it)");
   }
   CURVEFS_CHECK_OK(server->TakeLock(false));
-  CURVEFS_CHECK_OK(server->ReadOrMake(id, false));
+  CURVEFS_CHECK_OK(server->ReadOrMake(id, engine, false));
   return server;
 }
 
@@ -114,7 +115,7 @@ Result<std::unique_ptr<ServerDir>> ServerDir::OpenToRead(Disk& disk, std::string
   CURVEFS_TRY(const bool there, disk.Exists(server->dir_ + std::string(kDescription)));
   if (!there) return Fail(Code::kNotFound, server->dir_ + " is not the directory of a metaserver");
   CURVEFS_CHECK_OK(server->TakeLock(true));
-  CURVEFS_CHECK_OK(server->ReadOrMake(0, true));
+  CURVEFS_CHECK_OK(server->ReadOrMake(0, {}, true));
   return server;
 }
 
@@ -140,7 +141,7 @@ Status ServerDir::Announce(const std::string& text) {
   return written.code() == Code::kNoSpace ? Status() : written;
 }
 
-Status ServerDir::ReadOrMake(MetaserverId id, bool read_only) {
+Status ServerDir::ReadOrMake(MetaserverId id, std::optional<MetaEngine> engine, bool read_only) {
   const std::string path = dir_ + std::string(kDescription);
   auto text = disk_.ReadWholeFile(path, 64 << 10);
   if (text) {
@@ -152,6 +153,16 @@ Status ServerDir::ReadOrMake(MetaserverId id, bool read_only) {
               dir_ + " belongs to metaserver " + std::to_string(*found) + ", not to " + std::to_string(id)};
     }
     id_ = *found;
+    const auto made_with =
+        ParseEngine(table["engine"].value_or(std::string(EngineName(MetaEngine::kMemory))));
+    if (!made_with) return {Code::kCorrupt, path + ": " + made_with.error().message()};
+    engine_ = *made_with;
+    if (engine && *engine != engine_) {
+      const std::string made(EngineName(engine_)), wanted(EngineName(*engine));
+      return {Code::kInvalid, dir_ + " was made with the " + made + " engine, and keeps it: start it with " +
+                                  "--meta-engine " + made + "; a metaserver with the " + wanted +
+                                  " engine needs a directory and an id of its own"};
+    }
   } else if (text.error().code() != Code::kNotFound || read_only) {
     return text.error();
   } else {
@@ -160,6 +171,8 @@ Status ServerDir::ReadOrMake(MetaserverId id, bool read_only) {
               dir_ + " is new: say which metaserver it is for (--id, or --listen with an address of --join)"};
     }
     id_ = id;
+    engine_ = engine.value_or(MetaEngine::kMemory);
+    const bool plain = engine_ == MetaEngine::kMemory;
     for (const std::string& sub : {log_dir(), dir_ + std::string(kCopysets)})
       CURVEFS_CHECK_OK(disk_.MakeDir(sub));
     CURVEFS_CHECK_OK(disk_.SyncDir(dir_));
@@ -167,7 +180,8 @@ Status ServerDir::ReadOrMake(MetaserverId id, bool read_only) {
         path,
         "# This directory holds the metadata of a metaserver of CurveFS: curvefs metaserver --dir DIR\n"
         "# Its files are no one else's business; nothing here is meant to be edited.\nformat = " +
-            std::to_string(kServerDirFormat) + "\nid = " + std::to_string(id) + "\n"));
+            std::to_string(plain ? 1 : kServerDirFormat) + "\nid = " + std::to_string(id) + "\n" +
+            (plain ? "" : "engine = \"" + std::string(EngineName(engine_)) + "\"\n")));
   }
   auto office = disk_.ReadWholeFile(dir_ + std::string(kOffice), 64);
   if (!office) return office.error().code() == Code::kNotFound ? Status() : office.error();
