@@ -12,7 +12,6 @@
 #include "cli/cluster/supervisor.h"
 #include "client/cluster/mds_client.h"
 #include "client/cluster/pause.h"
-#include "proto/topology.pb.h"
 
 namespace curvefs::cli {
 namespace {
@@ -22,7 +21,6 @@ constexpr Duration kAttempt = std::chrono::seconds(2);
 constexpr Duration kLimit = std::chrono::seconds(120);
 constexpr uint64_t kTooOften = 5;  // restarts of one that never becomes ready
 constexpr size_t kMaxLog = size_t{64} << 20;
-constexpr const char* kPool = "cluster";
 
 // Lines that change where they stand on a terminal; elsewhere a line is printed when it is final.
 class Lines {
@@ -96,39 +94,6 @@ bool IsReady(const ProcessPlan& process, const ClusterPlan& plan) {
   return false;
 }
 
-// Each metaserver is a server and, of three zones, in one. The ids come in this order (plan.cc).
-Status RegisterMetaservers(const ClusterPlan& plan, const std::vector<ProcessPlan>& processes) {
-  CURVEFS_TRY(const auto servers, client::ParseMdsList(MdsList(plan)));
-  CURVEFS_TRY(auto mds, client::MdsClient::To({.servers = servers}));
-  proto::CreatePoolRequest pool;
-  pool.set_name(kPool);
-  CURVEFS_TRY(const auto made, mds->Call<proto::CreatePoolResponse>("TopologyService/CreatePool", pool));
-  for (const ProcessPlan& process : processes) {
-    if (process.kind != ProcessKind::kMetaserver) continue;
-    proto::CreateZoneRequest zone;
-    zone.set_pool_id(made.pool().pool_id());
-    zone.set_name("zone" + std::to_string((process.number - 1) % 3 + 1));
-    CURVEFS_TRY(const auto in_zone, mds->Call<proto::CreateZoneResponse>("TopologyService/CreateZone", zone));
-    proto::CreateServerRequest server;
-    server.set_zone_id(in_zone.zone().zone_id());
-    server.set_host_name("host" + std::to_string(process.number));
-    CURVEFS_TRY(const auto on_server,
-                mds->Call<proto::CreateServerResponse>("TopologyService/CreateServer", server));
-    proto::RegisterMetaserverRequest metaserver;
-    metaserver.set_uuid(MetaserverUuid(plan, process.number));
-    metaserver.set_server_id(on_server.server().server_id());
-    metaserver.set_address(process.address);
-    metaserver.set_grpc_address(process.grpc_address);
-    CURVEFS_TRY(const auto is, mds->Call<proto::RegisterMetaserverResponse>(
-                                   "TopologyService/RegisterMetaserver", metaserver));
-    if (is.metaserver().metaserver_id() != process.number)
-      return {Code::kCorrupt, process.name + " is metaserver " +
-                                  std::to_string(is.metaserver().metaserver_id()) +
-                                  " to the MDS; has another one been registered by hand?"};
-  }
-  return {};
-}
-
 Status BringUp(const std::string& dir, const ClusterPlan& plan, const std::vector<ProcessPlan>& processes) {
   Lines lines(processes);
   std::vector<bool> done(processes.size());
@@ -157,7 +122,7 @@ Status BringUp(const std::string& dir, const ClusterPlan& plan, const std::vecto
     }
     client::PauseFor(kLook);
   }
-  return RegisterMetaservers(plan, processes);
+  return {};
 }
 
 }  // namespace curvefs::cli

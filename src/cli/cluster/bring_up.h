@@ -1,5 +1,5 @@
-// What `curvefs cluster up` does while the supervisor starts the processes: it watches them become ready,
-// says so line by line, and tells the MDS of the metaservers.
+// What `curvefs cluster up` does while the supervisor starts the processes: it watches them become ready and
+// says so line by line.
 #pragma once
 
 #include <string>
@@ -14,12 +14,8 @@ namespace curvefs::cli {
 bool IsReady(const ProcessPlan& process, const ClusterPlan& plan);
 
 // Prints a line for each process and waits until all of them, those that were killed by `cluster kill` apart,
-// are ready; then tells the MDS of the metaservers. kUnavailable: one does not become ready, with what its
-// log says last.
+// are ready. kUnavailable: one does not become ready, with what its log says last.
 Status BringUp(const std::string& dir, const ClusterPlan& plan, const std::vector<ProcessPlan>& processes);
-
-// The zones and servers of the cluster, with a metaserver on each, are known to the MDS. May be repeated.
-Status RegisterMetaservers(const ClusterPlan& plan, const std::vector<ProcessPlan>& processes);
 
 // The end of a log.
 std::string LastLines(const std::string& path, size_t lines);

@@ -86,18 +86,30 @@ ProcessPlan Mds(const ClusterPlan& p, uint32_t n, const std::string& programs) {
           .ports = {port, metrics}};
 }
 
-// Its id is its number: the MDS gives ids out in the order in which it hears of metaservers, and it is told
-// of them in this one (cli/cluster/bring_up.cc).
+// It registers itself. Each is a machine of its own and, of three zones, in one.
 ProcessPlan Metaserver(const ClusterPlan& p, uint32_t n, const std::string& dir,
                        const std::string& programs) {
   const uint16_t port = MetaserverPort(p, n), grpc = port + 1, http = port + 2;
-  return {.command = {programs + "/curvefs-metaserver", "--dir", dir + "/metaserver" + std::to_string(n),
-                      "--id", std::to_string(n), "--listen", At(port), "--join",
-                      Joined(p.metaservers,
-                             [&](uint32_t i) { return std::to_string(i) + "=" + At(MetaserverPort(p, i)); }),
-                      "--grpc-listen", At(grpc), "--http-listen", At(http), "--cluster", p.name},
+  return {.command = {programs + "/curvefs-metaserver",
+                      "--dir",
+                      dir + "/metaserver" + std::to_string(n),
+                      "--mds",
+                      MdsList(p),
+                      "--pool",
+                      "cluster",
+                      "--zone",
+                      "zone" + std::to_string((n - 1) % 3 + 1),
+                      "--host-name",
+                      "host" + std::to_string(n),
+                      "--listen",
+                      At(port),
+                      "--grpc-listen",
+                      At(grpc),
+                      "--http-listen",
+                      At(http),
+                      "--cluster",
+                      p.name},
           .address = At(port),
-          .grpc_address = At(grpc),
           .ports = {port, grpc, http}};
 }
 
@@ -170,10 +182,6 @@ std::vector<ProcessPlan> ProcessesOf(const ClusterPlan& plan, const std::string&
 
 std::string MdsList(const ClusterPlan& plan) {
   return Joined(plan.mds, [&](uint32_t n) { return At(MdsPort(plan, n)); });
-}
-
-std::string MetaserverUuid(const ClusterPlan& plan, uint32_t number) {
-  return plan.name + "-metaserver" + std::to_string(number);
 }
 
 }  // namespace curvefs::cli

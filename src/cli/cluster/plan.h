@@ -33,7 +33,6 @@ struct ProcessPlan {
   uint32_t number = 1;               // of its kind
   std::vector<std::string> command;  // program and arguments
   std::string address;               // HOST:PORT for clients
-  std::string grpc_address;          // of a metaserver
   std::string log;                   // file of what it prints
   std::vector<uint16_t> ports;
 };
@@ -42,8 +41,6 @@ std::vector<ProcessPlan> ProcessesOf(const ClusterPlan& plan, const std::string&
                                      const std::string& programs);
 // "HOST:PORT,HOST:PORT…" of all MDS.
 std::string MdsList(const ClusterPlan& plan);
-// By which a metaserver is known to the MDS.
-std::string MetaserverUuid(const ClusterPlan& plan, uint32_t number);
 
 inline constexpr const char* kEtcdProgram = "/usr/bin/etcd";
 
