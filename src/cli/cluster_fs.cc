@@ -12,6 +12,7 @@
 namespace curvefs::cli {
 namespace {
 
+constexpr Duration kLookForFreed = std::chrono::seconds(5);
 constexpr Duration kLook = std::chrono::seconds(2);
 constexpr Duration kFind = std::chrono::seconds(4);  // to ask the MDS again, while a call waits
 
@@ -148,11 +149,15 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
                             "\"\n" + options.vfs.config_text;
   fs->vfs_ =
       std::make_unique<client::Vfs>(*fs->meta_, *fs->objects_, options.cache, options.vfs, Clock::System());
+  if (!options.vfs.read_only)
+    fs->freed_ =
+        std::make_unique<client::FreedObjects>(*fs->copyset_, *fs->objects_, found.fs, kLookForFreed);
   return fs;
 }
 
 Status ClusterFs::Shutdown() {
   CURVEFS_CHECK_OK(vfs_->Shutdown());
+  freed_.reset();
   if (cache_ != nullptr) {
     cache_->AwaitFills();
     cache_->SaveOrder();

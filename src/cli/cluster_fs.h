@@ -16,6 +16,7 @@
 #include "cli/data_stack.h"
 #include "cli/objects.h"
 #include "client/cluster/copyset_client.h"
+#include "client/cluster/freed_objects.h"
 #include "client/cluster/mds_routes.h"
 #include "client/cluster/mds_session.h"
 #include "client/cluster/remote_meta.h"
@@ -77,6 +78,7 @@ class ClusterFs {
   std::unique_ptr<client::RemoteMeta> meta_;
   std::unique_ptr<client::Vfs> vfs_;
   std::unique_ptr<client::MdsSession> session_;
+  std::unique_ptr<client::FreedObjects> freed_;
 };
 
 }  // namespace curvefs::cli

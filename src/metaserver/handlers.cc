@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "metaserver/handler_call.h"
+#include "metaserver/handlers_freed.h"
 #include "metaserver/handlers_inodes.h"
 #include "metaserver/handlers_locks.h"
 #include "metaserver/handlers_names.h"
@@ -54,6 +55,8 @@ constexpr auto kMethods = std::to_array<MetaMethod>({
     {to_underlying(MetaCall::kSetLock), "SetLock", false, &calls::SetLock},
     {to_underlying(MetaCall::kGetLock), "GetLock", false, &calls::GetLock},
     {to_underlying(MetaCall::kSayLocks), "SayLocks", false, &calls::SayLocks},
+    {to_underlying(MetaCall::kListFreed), "ListFreed", false, &calls::ListFreed},
+    {to_underlying(MetaCall::kDropFreed), "DropFreed", true, &calls::DropFreed},
 });
 
 }  // namespace

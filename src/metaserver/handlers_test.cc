@@ -606,6 +606,42 @@ TEST_F(OpenFilesTest, LocksAreOfTheSessionAndGoWithIt) {
   EXPECT_EQ(copyset->locks().size(), 0u);
 }
 
+TEST_F(OpenFilesTest, FreedObjectsAreDeletedByOneClientAtATime) {
+  Open({raft::ReplicaId(1)});
+  const uint64_t one = OpenSession(), two = OpenSession(), f = Make(1, "f").inode().inode_id();
+  proto::AppendChunksRequest append;
+  auto* file = append.add_file();
+  file->set_inode_id(f);
+  proto::S3ChunkInfo* chunk = file->add_chunk();
+  chunk->set_chunk_id(7);
+  chunk->set_len(4096);
+  chunk->set_size(4096);
+  ASSERT_EQ(CodeOf(Call<proto::AppendChunksResponse>("AppendChunks", append)), Code::kOk);
+  auto list = [&](uint64_t session) {
+    proto::ListFreedRequest request;
+    request.mutable_header()->set_session_id(session);
+    return Call<proto::ListFreedResponse>("ListFreed", request);
+  };
+  EXPECT_EQ(list(one).object_size(), 0) << "it is in use";
+  Unlink("f");
+  Housekeep(2);
+  ASSERT_EQ(list(one).object_size(), 1);
+  EXPECT_EQ(list(one).object(0).chunk_id(), 7u);
+  EXPECT_EQ(list(one).object(0).inode_id(), f);
+  EXPECT_EQ(list(two).object_size(), 0) << "the other is at it";
+  EXPECT_EQ(CodeOf(list(99)), Code::kFenced);
+  loop.Advance(std::chrono::seconds(25));
+  EXPECT_EQ(Renew(one), Code::kOk);
+  EXPECT_EQ(Renew(two), Code::kOk);
+  loop.Advance(std::chrono::seconds(10));
+  ASSERT_EQ(list(two).object_size(), 1) << "the other has not come back";
+  proto::DropFreedRequest drop;
+  *drop.add_object() = list(two).object(0);
+  EXPECT_EQ(CodeOf(Call<proto::DropFreedResponse>("DropFreed", drop)), Code::kOk);
+  EXPECT_EQ(list(two).object_size(), 0);
+  EXPECT_EQ(copyset->freed_objects_waiting(), 0u);
+}
+
 TEST_F(HandlersTest, WhatIsNoRequestIsRefused) {
   Open({raft::ReplicaId(1)});
   for (const MetaMethod& method : MetaMethods()) {

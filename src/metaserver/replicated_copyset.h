@@ -181,6 +181,9 @@ class ReplicatedCopyset final : public raft::StateMachine {
   void SetQuota(FsId fs, InodeId dir, const meta::Quota& quota, std::function<void(Status)> done);
   Result<Usage> UsageBelow(FsId fs, InodeId dir) const;
   Status AnnounceLength(FsId fs, InodeId file, uint64_t end, bool exactly);
+  // The first `max` of a file system that wait, for a client that deletes them: for one session at a time,
+  // until it has not asked for kFreedTurn. None if they are deleted here.
+  std::vector<object::ObjectName> FreedFor(uint64_t session, FsId fs, size_t max);
   size_t freed_objects_waiting() const { return freed_.size(); }
 
   const kv::KVStore& store() const { return *store_; }
@@ -285,9 +288,10 @@ class ReplicatedCopyset final : public raft::StateMachine {
   bool found_sessions_ = false;  // of leaders before
   object::ObjectStore* objects_ = nullptr;
   Background* deleting_ = nullptr;
-  std::deque<object::ObjectName> freed_;  // by committed batches, while this leads
-  bool deletes_ = false;                  // some are being deleted
-  bool deleting_fails_ = false;           // and the log says so
+  std::deque<object::ObjectName> freed_;                         // by committed batches, while this leads
+  bool deletes_ = false;                                         // some are being deleted
+  std::map<FsId, std::pair<uint64_t, SteadyTime>> freed_turns_;  // which session deletes, and until when
+  bool deleting_fails_ = false;                                  // and the log says so
   std::set<OpenFile> reclaiming_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   const std::shared_ptr<TimeHistogram> apply_times_ = std::make_shared<TimeHistogram>();

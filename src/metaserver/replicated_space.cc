@@ -12,7 +12,8 @@
 namespace curvefs::metaserver {
 namespace {
 
-constexpr size_t kOrphansAtOnce = 100;     // reclaimed of each partition, in one go
+constexpr size_t kOrphansAtOnce = 100;  // reclaimed of each partition, in one go
+constexpr Duration kFreedTurn = std::chrono::seconds(30);
 constexpr InodeId kCounted{~uint64_t{0}};  // UsageTree::Complete
 
 meta::FsContext ContextFor(const meta::SuperBlock& super) {
@@ -142,6 +143,7 @@ void ReplicatedCopyset::StopSpace() {
     fs.context.track_usage = false;
   }
   freed_.clear();
+  freed_turns_.clear();
   reclaiming_.clear();
 }
 
@@ -267,6 +269,25 @@ void ReplicatedCopyset::DeleteFreed() {
                      Log(LogLevel::kWarning,
                          "objects cannot be deleted, which is tried again: " + work->status.ToString());
                  });
+}
+
+std::vector<object::ObjectName> ReplicatedCopyset::FreedFor(uint64_t session, FsId fs, size_t max) {
+  std::vector<object::ObjectName> names;
+  if (objects_ != nullptr || freed_.empty()) return names;
+  auto& [whose, until] = freed_turns_[fs];
+  const SteadyTime now = clock_.Steady();
+  if (whose != session && now < until) return names;
+  whose = session;
+  until = now + kFreedTurn;
+  // Those whose record has gone are deleted.
+  std::erase_if(freed_, [&](const object::ObjectName& name) {
+    if (name.fs != fs || names.size() >= max) return false;
+    std::string record;
+    const Status s = store_->Get(meta::FreeKey(fs, PartitionOf(name.inode), name.chunk), &record);
+    if (s.ok()) names.push_back(name);
+    return s.code() == Code::kNotFound;
+  });
+  return names;
 }
 
 // The first of freed_ are gone, and their records go too.

@@ -43,6 +43,8 @@ enum class MetaCall : uint16_t {
   kSetLock,
   kGetLock,
   kSayLocks,
+  kListFreed,
+  kDropFreed,
 };
 
 }  // namespace curvefs::proto

@@ -103,6 +103,10 @@ part_shared() {
   rm -rf "$other/tree"; [ ! -e "$mnt/tree" ] || fail "the tree is still there"
   detach 1; attach 1
   cmp "$base/large" "$mnt/large" || fail "a large file differs after a new mount"
+  # What is deleted is gone from the store, too.
+  rm "$mnt/large"
+  freed() { [ "$(du -sk "$base/objects" | cut -f 1)" -lt 20000 ]; }
+  wait_for 30 freed || fail "$(du -sk "$base/objects" | cut -f 1) KiB of objects are left"
 }
 
 # Locks of one mount hold at the other; appends, counters and databases of both.
