@@ -212,7 +212,10 @@ Operation DecodeMaking(Body& body, uint32_t opcode, client::Caller* caller) {
     default: {  // FUSE_CREATE, FUSE_TMPFILE
       auto in = body.Struct<fuse_create_in>();
       caller->umask = in.umask;
-      Create op{.mode = in.mode, .flags = OpenFlags(in.flags), .unnamed = opcode == FUSE_TMPFILE};
+      Create op{.mode = in.mode,
+                .flags = OpenFlags(in.flags),
+                .exclusive = (in.flags & O_EXCL) != 0,
+                .unnamed = opcode == FUSE_TMPFILE};
       if (op.unnamed)
         op.flags &= ~O_TMPFILE;  // what comes with it as a name has no meaning
       else

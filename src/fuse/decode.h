@@ -68,7 +68,8 @@ struct Create {
   std::string_view name;
   uint32_t mode = 0;
   int flags = 0;
-  bool unnamed = false; /* O_TMPFILE */
+  bool exclusive = false; /* O_EXCL */
+  bool unnamed = false;   /* O_TMPFILE */
 };
 struct Read {
   client::HandleId handle = 0;

@@ -70,7 +70,12 @@ void Handlers::On(Exchange& x, const Create& op) {
   const client::Caller& caller = x.request.caller;
   auto created = op.unnamed ? vfs_.TmpFile(caller, x.request.inode, op.mode, op.flags)
                             : vfs_.Create(caller, x.request.inode, op.name, op.mode, op.flags);
-  if (!created) return Fail(x, created.error());
+  if (!created) {
+    // Another mount has created it since the kernel looked. The kernel takes ESTALE as: look again, and open
+    // what is there by the rules for opening. An answer with that file would pass by its permissions.
+    const bool lost = created.error().code() == Code::kExists && !op.exclusive;
+    return Fail(x, lost ? Status(Code::kStale) : created.error());
+  }
   if (x.reply.Structs(EncodeEntry(created->entry, options_.shared),
                       EncodeOpen(created->opened, options_.shared)))
     return;

@@ -284,6 +284,12 @@ TEST_F(SessionTest, CreateAndOpen) {
   Reply reply = Call(FUSE_CREATE, 1, Bytes(in) + Name("new"));
   ASSERT_EQ(reply.body.size(), sizeof(fuse_entry_out) + sizeof(fuse_open_out));
   EXPECT_EQ(fake().TakeCall(), "create 11/12/13/2 1 new 0100666 " + std::to_string(O_RDWR | O_TRUNC));
+  fake().fail = Code::kExists;
+  EXPECT_EQ(Call(FUSE_CREATE, 1, Bytes(in) + Name("new")).error, EEXIST);
+  in.flags = O_RDWR | O_CREAT;
+  EXPECT_EQ(Call(FUSE_CREATE, 1, Bytes(in) + Name("new")).error, ESTALE);  // the kernel looks again
+  fake().fail = Code::kOk;
+  fake().TakeCalls();
   in.flags = O_TMPFILE | O_RDWR | O_EXCL;
   reply = Call(FUSE_TMPFILE, 1, Bytes(in) + Name("/"));
   ASSERT_EQ(reply.body.size(), sizeof(fuse_entry_out) + sizeof(fuse_open_out));

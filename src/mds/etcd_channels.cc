@@ -9,17 +9,30 @@ void EtcdChannels::Enter(grpc::ClientContext* context) {
   open_.insert(context);
 }
 
-void EtcdChannels::Leave(grpc::ClientContext* context) {
+void EtcdChannels::Leave(std::unique_ptr<grpc::ClientContext> context) {
+  {
+    const MutexLock lock(mu_);
+    open_.erase(context.get());
+    ++leaving_;
+  }
+  context.reset();
   const MutexLock lock(mu_);
-  open_.erase(context);
-  if (open_.empty()) changed_.NotifyAll();
+  if (--leaving_ == 0 && open_.empty()) changed_.NotifyAll();
+}
+
+void EtcdChannels::Cancel(grpc::ClientContext* context) {
+  const MutexLock lock(mu_);
+  if (open_.contains(context)) context->TryCancel();
 }
 
 void EtcdChannels::Close() {
   *closed_ = true;
-  const MutexLock lock(mu_);
-  for (grpc::ClientContext* context : open_) context->TryCancel();
-  while (!open_.empty()) changed_.Wait(mu_);
+  {
+    const MutexLock lock(mu_);
+    for (grpc::ClientContext* context : open_) context->TryCancel();
+    while (!open_.empty() || leaving_ > 0) changed_.Wait(mu_);
+  }
+  channels_.clear();
 }
 
 void EtcdChannels::Post(std::function<void()> task) {

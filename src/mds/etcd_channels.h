@@ -37,10 +37,15 @@ class EtcdChannels : public std::enable_shared_from_this<EtcdChannels> {
     if (failed == current_) current_ = (current_ + 1) % channels_.size();
   }
 
-  // A call of gRPC's has begun; it ends with Leave, on whatever thread. Close cancels all that are open and
-  // waits for them.
+  // A call of gRPC's has begun; it ends with Leave, on whatever thread. Close cancels all that are open,
+  // waits for them, and lets go of the endpoints.
+  //
+  // A context keeps its channel, and the last channel of the process must not go on a thread of gRPC's: the
+  // queue of completions goes with it, and waits for its threads. So Leave ends the context before Close
+  // ends.
   void Enter(grpc::ClientContext* context);
-  void Leave(grpc::ClientContext* context);
+  void Leave(std::unique_ptr<grpc::ClientContext> context);
+  void Cancel(grpc::ClientContext* context);  // if it has not left
   void Close();
   // Runs `task` on the loop, unless it is closed by then.
   void Post(std::function<void()> task);
@@ -50,13 +55,14 @@ class EtcdChannels : public std::enable_shared_from_this<EtcdChannels> {
  private:
   Loop& loop_;
   const Duration attempt_;
-  const std::vector<std::shared_ptr<grpc::Channel>> channels_;
+  std::vector<std::shared_ptr<grpc::Channel>> channels_;  // none, once closed
   size_t current_ = 0;
   std::shared_ptr<bool> closed_ = std::make_shared<bool>(false);  // of the loop
 
   Mutex mu_;  // a leaf; TryCancel under it does not call back
   CondVar changed_;
   std::set<grpc::ClientContext*> open_ CURVEFS_GUARDED_BY(mu_);
+  size_t leaving_ CURVEFS_GUARDED_BY(mu_) = 0;
 };
 
 void SetDeadline(grpc::ClientContext* context, Duration from_now);

@@ -42,9 +42,9 @@ class Unary : public std::enable_shared_from_this<Unary<Request, Response>> {
     stub.UnaryCall(context_.get(), method_, {}, &request, &response_,
                    [self = this->shared_from_this()](grpc::Status status) {
                      EtcdChannels& channels = *self->channels_;
-                     grpc::ClientContext* context = self->context_.get();
+                     auto context = std::move(self->context_);
                      channels.Post([self, status = std::move(status)] { self->End(status); });
-                     channels.Leave(context);
+                     channels.Leave(std::move(context));
                    });
   }
 
@@ -95,12 +95,12 @@ class KeepAliveCall final : public grpc::ClientBidiReactor<etcdserverpb::LeaseKe
         endpoint_(channels_->current()) {}
 
   void Begin(Duration left) {
-    SetDeadline(&context_, std::min(left, channels_->attempt()));
+    SetDeadline(context_.get(), std::min(left, channels_->attempt()));
     request_.set_id(lease_.value);
-    channels_->Enter(&context_);
+    channels_->Enter(context_.get());
     grpc::TemplatedGenericStub<etcdserverpb::LeaseKeepAliveRequest, etcdserverpb::LeaseKeepAliveResponse>
         stub(channels_->channel());
-    stub.PrepareBidiStreamingCall(&context_, "/etcdserverpb.Lease/LeaseKeepAlive", {}, this);
+    stub.PrepareBidiStreamingCall(context_.get(), "/etcdserverpb.Lease/LeaseKeepAlive", {}, this);
     StartWrite(&request_);
     StartRead(&response_);
     StartCall();
@@ -108,7 +108,7 @@ class KeepAliveCall final : public grpc::ClientBidiReactor<etcdserverpb::LeaseKe
   void OnReadDone(bool ok) override {
     answered_ = ok;
     if (ok) StartWritesDone();
-    context_.TryCancel();
+    context_->TryCancel();
   }
   void OnDone(const grpc::Status& status) override {
     Result<Duration> result = std::chrono::seconds(response_.ttl());
@@ -125,7 +125,7 @@ class KeepAliveCall final : public grpc::ClientBidiReactor<etcdserverpb::LeaseKe
       channels->Failed(endpoint);
       channels->After(kPause, [=] { Start(channels, lease, end, done); });
     });
-    channels_->Leave(&context_);
+    channels_->Leave(std::move(context_));
     delete this;
   }
 
@@ -134,7 +134,7 @@ class KeepAliveCall final : public grpc::ClientBidiReactor<etcdserverpb::LeaseKe
   const SteadyTime end_;
   Done done_;
   const size_t endpoint_;
-  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientContext> context_ = std::make_unique<grpc::ClientContext>();
   etcdserverpb::LeaseKeepAliveRequest request_;
   etcdserverpb::LeaseKeepAliveResponse response_;
   bool answered_ = false;

@@ -79,16 +79,16 @@ class Stream final : public grpc::ClientBidiReactor<etcdserverpb::WatchRequest, 
     create->set_range_end(range.end);
     create->set_start_revision(from);
     // A member that has lost its leader ends the stream, instead of being silent.
-    context_.AddMetadata("hasleader", "true");
-    channels_->Enter(&context_);
+    context_->AddMetadata("hasleader", "true");
+    channels_->Enter(context_.get());
     grpc::TemplatedGenericStub<etcdserverpb::WatchRequest, etcdserverpb::WatchResponse> stub(
         channels_->channel());
-    stub.PrepareBidiStreamingCall(&context_, "/etcdserverpb.Watch/Watch", {}, this);
+    stub.PrepareBidiStreamingCall(context_.get(), "/etcdserverpb.Watch/Watch", {}, this);
     StartWrite(&request_);
     StartRead(&response_);
     StartCall();
   }
-  void Cancel() { context_.TryCancel(); }
+  void Cancel() { channels_->Cancel(call_); }
 
   void OnReadDone(bool ok) override {
     if (!ok) return;
@@ -103,7 +103,7 @@ class Stream final : public grpc::ClientBidiReactor<etcdserverpb::WatchRequest, 
       if (auto w = watch.lock()) w->Broken(number, endpoint);
     });
     const auto channels = channels_;
-    channels->Leave(&context_);
+    channels->Leave(std::move(context_));
     self_.reset();
   }
 
@@ -113,7 +113,8 @@ class Stream final : public grpc::ClientBidiReactor<etcdserverpb::WatchRequest, 
   const uint64_t number_;
   const size_t endpoint_;
   std::shared_ptr<Stream> self_;
-  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientContext> context_ = std::make_unique<grpc::ClientContext>();
+  grpc::ClientContext* const call_ = context_.get();  // for Cancel, on the loop: the other may be gone
   etcdserverpb::WatchRequest request_;
   etcdserverpb::WatchResponse response_;
 };

@@ -37,7 +37,7 @@ class GrpcMetaservers final : public Metaservers {
   template <typename Request, typename Response>
   void Call(const std::string& address, const std::string& method, const Request& request, Done done) {
     struct One {
-      grpc::ClientContext context;
+      std::unique_ptr<grpc::ClientContext> context = std::make_unique<grpc::ClientContext>();
       Request request;
       Response response;
       Done done;
@@ -45,17 +45,17 @@ class GrpcMetaservers final : public Metaservers {
     auto one = std::make_shared<One>();
     one->request = request;
     one->done = std::move(done);
-    SetDeadline(&one->context, calls_->attempt());
-    calls_->Enter(&one->context);
+    SetDeadline(one->context.get(), calls_->attempt());
+    calls_->Enter(one->context.get());
     grpc::TemplatedGenericStub<Request, Response> stub(ChannelTo(address));
-    stub.UnaryCall(&one->context, "/curvefs.proto.CopysetService/" + method, {}, &one->request,
+    stub.UnaryCall(one->context.get(), "/curvefs.proto.CopysetService/" + method, {}, &one->request,
                    &one->response, [one, calls = calls_, address](grpc::Status status) {
                      calls->Post([one, address, status = std::move(status)] {
                        auto tell = std::exchange(one->done, {});
                        if (status.ok()) return tell(StatusOf(one->response.header()));
                        tell({Code::kTimedOut, "metaserver " + address + ": " + status.error_message()});
                      });
-                     calls->Leave(&one->context);
+                     calls->Leave(std::move(one->context));
                    });
   }
 

@@ -154,6 +154,19 @@ for _ in range(int(sys.argv[2])):
     assert open(f"{B}/excl").read() == "60"
 
 
+def whoever_creates_second_opens_what_is_there():
+    code = """
+for i in range(int(sys.argv[2])):
+    fd = os.open(f"{sys.argv[1]}/{i}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    assert os.write(fd, b"x") == 1
+    os.close(fd)
+"""
+    os.mkdir(f"{A}/made")
+    workers = [run(code, f"{m}/made", 300) for m in (A, B, A, B)]
+    assert all(w.wait(180) == 0 for w in workers)
+    for i in range(300): assert open(f"{B}/made/{i}").read() == "xxxx", i
+
+
 def appends_lose_nothing():
     code = """
 fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
