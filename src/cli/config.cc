@@ -305,10 +305,10 @@ constexpr std::array<KnobOption, 6> kKnobOptions = {{
 }};
 
 // Options that other programs act on (mount(8), systemd), or that say what is always so here.
-constexpr std::array<std::string_view, 13> kOthersOptions = {
-    "defaults",  "auto",  "noauto", "user",    "nouser",        "users",
-    "owner",     "group", "nofail", "_netdev", "nostrictatime", "default_permissions",
-    "norelatime"};
+constexpr std::array<std::string_view, 15> kOthersOptions = {
+    "defaults", "auto",       "noauto",    "user",    "nouser",        "users",
+    "owner",    "group",      "nofail",    "_netdev", "nostrictatime", "default_permissions",
+    "acl",      "user_xattr", "norelatime"};
 
 std::string WithDashes(std::string_view name) {
   std::string out(name);

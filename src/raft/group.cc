@@ -683,6 +683,7 @@ void Group::Stop(Status why) {
   receiver_.Forget();
   const bool led = std::exchange(leads_, false);
   was_leader_ = false;
+  engine_.leader = {};  // nobody is sent to it any more
   FailAll(Code::kTimedOut, "the group has stopped on this replica");
   if (led) machine_.LeadershipChanged(false, engine_.hard.term);
 }

@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "test/cluster/workers.h"
 
@@ -123,6 +124,57 @@ class ClusterTest : public testing::Test {
     }
   }
 
+  // A disk that is full stops its replica, whoever leads, and nothing else; with room again it catches up.
+  void FillADisk(const std::string& below, const char* size, uint64_t seed) {
+    const std::string dir = cluster->servers().dir(2) + below;
+    std::filesystem::create_directories(dir);
+    if (::mount("tmpfs", dir.c_str(), "tmpfs", 0, (std::string("size=") + size).c_str()) != 0)
+      GTEST_SKIP() << "mounting a small disk needs privileges";
+    struct Unmount {
+      Cluster& cluster;
+      const std::string& dir;
+      ~Unmount() {
+        if (cluster.servers().running(2)) cluster.servers().Kill(2, SIGKILL);
+        ::umount(dir.c_str());
+      }
+    } unmount{*cluster, dir};
+    Start();
+    Workers workers(*cluster, kCopysets, kWorkers, seed);
+    ASSERT_TRUE(workers.Prepare().ok());
+    // It leads what it can, to begin with.
+    for (size_t c = 1; c <= kCopysets; ++c) {
+      auto leader = cluster->Leader(c);
+      ASSERT_TRUE(leader.has_value());
+      proto::TransferLeaderRequest transfer;
+      transfer.mutable_header()->set_copyset_id(c);
+      transfer.set_replica_id(3);
+      if (*leader != 2)
+        (void)cluster->Admin<proto::TransferLeaderResponse>(*leader, "TransferLeader", transfer);
+    }
+    workers.Begin();
+    auto space = [&] { return std::filesystem::space(dir).available; };
+    // Something else on the disk grows.
+    RunFor(std::chrono::seconds(1), workers);
+    const std::string ballast = dir + "/ballast";
+    std::error_code ignored;
+    {
+      FILE* f = std::fopen(ballast.c_str(), "w");
+      const std::string block(64 << 10, 'x');
+      while (space() > 0 && std::fwrite(block.data(), 1, block.size(), f) == block.size() &&
+             std::fflush(f) == 0) {
+      }
+      std::fclose(f);
+    }
+    cluster->loop().RunUntil([&] { return false; }, std::chrono::seconds(6));
+    const uint64_t before = workers.done();
+    RunFor(std::chrono::seconds(3), workers);
+    EXPECT_GT(workers.done(), before + 100) << "the others go on";
+    EXPECT_EQ(workers.complaint(), "");
+    ASSERT_TRUE(std::filesystem::remove(ballast, ignored));
+    ASSERT_EQ(::mount("tmpfs", dir.c_str(), "tmpfs", MS_REMOUNT, "size=200m"), 0);
+    CheckAll(workers);
+  }
+
   // Of each test its own: what a failed one leaves behind is worth reading.
   const std::string root = std::filesystem::temp_directory_path() /
                            ("curvefs-cluster-" + std::to_string(::getpid()) + "-" +
@@ -213,55 +265,17 @@ TEST_F(ClusterTest, AStaleReadIsSeen) {
   EXPECT_NE(sim::FindViolation(history), "");
 }
 
-// A disk that is full stops its replica, whoever leads, and nothing else; with room again it catches up.
 TEST_F(ClusterTest, ADiskThatIsFull) {
-  const std::string dir = cluster->servers().dir(2);
-  std::filesystem::create_directories(dir);
-  if (::mount("tmpfs", dir.c_str(), "tmpfs", 0, "size=10m") != 0)
-    GTEST_SKIP() << "mounting a small disk needs privileges";
-  struct Unmount {
-    Cluster& cluster;
-    const std::string& dir;
-    ~Unmount() {
-      if (cluster.servers().running(2)) cluster.servers().Kill(2, SIGKILL);
-      ::umount(dir.c_str());
-    }
-  } unmount{*cluster, dir};
-  Start();
-  Workers workers(*cluster, kCopysets, kWorkers, 4);
-  ASSERT_TRUE(workers.Prepare().ok());
-  // It leads what it can, to begin with.
-  for (size_t c = 1; c <= kCopysets; ++c) {
-    auto leader = cluster->Leader(c);
-    ASSERT_TRUE(leader.has_value());
-    proto::TransferLeaderRequest transfer;
-    transfer.mutable_header()->set_copyset_id(c);
-    transfer.set_replica_id(3);
-    if (*leader != 2)
-      (void)cluster->Admin<proto::TransferLeaderResponse>(*leader, "TransferLeader", transfer);
-  }
-  workers.Begin();
-  auto space = [&] { return std::filesystem::space(dir).available; };
-  // Something else on the disk grows.
-  RunFor(std::chrono::seconds(1), workers);
-  const std::string ballast = dir + "/ballast";
-  std::error_code ignored;
-  {
-    FILE* f = std::fopen(ballast.c_str(), "w");
-    const std::string block(64 << 10, 'x');
-    while (space() > 0 && std::fwrite(block.data(), 1, block.size(), f) == block.size() &&
-           std::fflush(f) == 0) {
-    }
-    std::fclose(f);
-  }
-  cluster->loop().RunUntil([&] { return false; }, std::chrono::seconds(6));
-  const uint64_t before = workers.done();
-  RunFor(std::chrono::seconds(3), workers);
-  EXPECT_GT(workers.done(), before + 100) << "the others go on";
-  EXPECT_EQ(workers.complaint(), "");
-  ASSERT_TRUE(std::filesystem::remove(ballast, ignored));
-  ASSERT_EQ(::mount("tmpfs", dir.c_str(), "tmpfs", MS_REMOUNT, "size=200m"), 0);
-  CheckAll(workers);
+  FillADisk("", "10m", 4);
+}
+
+// The databases have a disk of their own, so the log goes on and they must take what it has: those that
+// could not are opened again.
+TEST_F(RocksClusterTest, ADiskThatIsFull) {
+  FillADisk("/copysets", "40m", 7);
+  std::ifstream log(cluster->servers().log(2));
+  const std::string text(std::istreambuf_iterator<char>(log), {});
+  EXPECT_NE(text.find("the disk has room again"), text.npos) << text;
 }
 
 }  // namespace

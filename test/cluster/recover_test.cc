@@ -14,7 +14,7 @@ namespace {
 
 constexpr Duration kLimit = std::chrono::seconds(30);
 
-class RecoverTest : public testing::Test {
+class RecoverTest : public testing::TestWithParam<const char*> {
  protected:
   ~RecoverTest() override {
     cluster.reset();
@@ -62,10 +62,11 @@ class RecoverTest : public testing::Test {
   static constexpr const char* kYes = "--yes-i-know-data-may-be-lost";
   const std::string root =
       std::filesystem::temp_directory_path() / ("curvefs-recover-" + std::to_string(::getpid()));
-  std::unique_ptr<Cluster> cluster = std::make_unique<Cluster>(CURVEFS_METASERVER, root);
+  std::unique_ptr<Cluster> cluster = std::make_unique<Cluster>(
+      CURVEFS_METASERVER, root, std::vector<std::string>{"--meta-engine", GetParam()});
 };
 
-TEST_F(RecoverTest, OneOfThreeGoesOnAlone) {
+TEST_P(RecoverTest, OneOfThreeGoesOnAlone) {
   Servers& servers = cluster->servers();
   for (size_t i = 0; i < 3; ++i) ASSERT_TRUE(servers.Start(i).ok());
   ASSERT_TRUE(cluster->MakeCopysets(1).ok());
@@ -115,6 +116,9 @@ TEST_F(RecoverTest, OneOfThreeGoesOnAlone) {
   EXPECT_EQ(code, 0) << said;
   EXPECT_EQ(Make("later"), Code::kOk);
 }
+
+INSTANTIATE_TEST_SUITE_P(All, RecoverTest, testing::Values("memory", "rocksdb"),
+                         [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
 }  // namespace curvefs::cluster

@@ -9,6 +9,8 @@ namespace curvefs::metaserver {
 namespace {
 
 constexpr Duration kHousekeeping = std::chrono::seconds(1);
+constexpr Duration kLookForRoom = std::chrono::seconds(5);
+constexpr uint64_t kRoom = 64 << 20;  // bytes: a database that opens writes what it has in its log
 
 }  // namespace
 
@@ -95,7 +97,59 @@ void CopysetLoop::Tick() {
 
 void CopysetLoop::Housekeep() {
   for (auto& [id, held] : copysets_) held->copyset->Housekeep();
+  if (loop_.clock().Steady() >= look_for_room_) ReopenTheFull();
   loop_.After(kHousekeeping, [this] { Housekeep(); });
+}
+
+void CopysetLoop::ReopenTheFull() {
+  look_for_room_ = loop_.clock().Steady() + kLookForRoom;
+  std::vector<CopysetDescription> full;
+  for (auto& [id, held] : copysets_) {
+    if (held->group->status().failure.code() == Code::kNoSpace) full.push_back(held->description);
+  }
+  if (full.empty()) return;
+  auto space = parts_.disk->Space(parts_.dir->CopysetDir(full.front().id));
+  if (!space || space->free_bytes < kRoom) return;
+  for (const CopysetDescription& d : full) Reopen(d);
+}
+
+void CopysetLoop::Reopen(const CopysetDescription& d) {
+  if (!creating_.insert(d.id).second) return;
+  Log(LogLevel::kInfo,
+      "the disk has room again: copyset " + std::to_string(d.id.value) + " is opened from its log");
+  struct Work {
+    Status status;
+    std::unique_ptr<HeldCopyset> closed, opened;
+  };
+  auto work = std::make_shared<Work>();
+  work->opened = Hold(d);
+  auto open = [this, work] {
+    const CopysetDescription& description = work->opened->description;
+    auto copyset =
+        ReplicatedCopyset::Open(*parts_.disk, parts_.dir->CopysetDir(description.id), description.first,
+                                work->opened->fs, Clock::System(), *background_, parts_.copyset);
+    if (copyset) work->opened->copyset = *std::move(copyset);
+    work->status = copyset ? Status() : copyset.error();
+  };
+  auto add = [this, work, d] {
+    creating_.erase(d.id);
+    if (work->status.ok()) work->status = Add(std::move(work->opened), false);
+    if (work->status.ok()) return;
+    Log(LogLevel::kWarning, "copyset " + std::to_string(d.id.value) +
+                                " cannot be opened again, which is tried on: " + work->status.ToString());
+    loop_.After(kLookForRoom, [this, d] { Reopen(d); });
+  };
+  auto it = copysets_.find(d.id);
+  if (it == copysets_.end()) return background_->Run(open, add);
+  host_->Close(d.id);
+  work->closed = std::move(it->second);
+  copysets_.erase(it);
+  // Its background work may still be under way; the thread does one piece after another.
+  background_->Run([] {},
+                   [this, work, open, add] {
+                     work->closed.reset();
+                     background_->Run(open, add);
+                   });
 }
 
 HeldCopyset* CopysetLoop::Find(raft::GroupId id) {

@@ -87,6 +87,10 @@ class CopysetLoop {
  private:
   void Tick();
   void Housekeep();
+  // Replicas that stopped because the disk was full are opened again once it has room: their database takes
+  // nothing more after a write that failed. They go on from their log.
+  void ReopenTheFull();
+  void Reopen(const CopysetDescription& description);
   std::unique_ptr<HeldCopyset> Hold(const CopysetDescription& description);
   Status Add(std::unique_ptr<HeldCopyset> held, bool create);
 
@@ -100,7 +104,8 @@ class CopysetLoop {
   std::unique_ptr<raft::Engine> engine_;
   std::map<raft::GroupId, std::unique_ptr<HeldCopyset>> copysets_;
   std::unique_ptr<raft::Host> host_;  // goes first: its groups use the copysets
-  std::set<raft::GroupId> creating_;
+  std::set<raft::GroupId> creating_;  // or being opened again
+  SteadyTime look_for_room_;
 };
 
 }  // namespace curvefs::metaserver

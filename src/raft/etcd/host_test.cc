@@ -563,6 +563,7 @@ TEST_F(HostTest, AStateMachineThatFailsStopsItsGroup) {
   Settle();
   EXPECT_EQ(outcome, Code::kTimedOut);
   EXPECT_EQ(group->status().failure.code(), Code::kIo);
+  EXPECT_EQ(group->status().leader, ReplicaId()) << "whoever asks it must not be sent to it again";
 }
 
 TEST_F(HostTest, SnapshotsFollowTheirLimitsAndTrimTheLog) {
