@@ -95,11 +95,6 @@ void Client::OnAnswer(const std::shared_ptr<Pending>& p, size_t asked, Result<st
       elsewhere();
       return Again(p, kPause);
     }
-    case Code::kNotFound:
-      // Of the copyset, not of a name: a server that does not have it.
-      if (header.message().find("is not on this metaserver") == std::string::npos) break;
-      elsewhere();
-      return Again(p, kPause);
     case Code::kUnavailable:
       ++counters_.unavailable;
       return Again(p, kPause);

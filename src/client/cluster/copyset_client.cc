@@ -9,6 +9,7 @@ namespace curvefs::client {
 namespace {
 
 constexpr Duration kShortPause = std::chrono::milliseconds(5);
+constexpr uint32_t kOwnWord = 8;  // so many attempts at one that says that it leads, and does not
 constexpr Duration kLongPause = std::chrono::milliseconds(500);
 constexpr Duration kGoodbye = std::chrono::milliseconds(500);
 // An idle mount hears of a new leader that soon: until all mounts have, that one grants no locks.
@@ -141,11 +142,14 @@ CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string&
   const SteadyTime begin = Clock::System().Steady();
   Asked asked{Fail(Code::kUnavailable), false, false};
   Status last;
-  uint32_t silent = 0;  // attempts in a row that nobody answered
+  uint32_t lost = 0;  // attempts in a row that neither got an outcome nor led to somebody else
   for (uint32_t round = 0;; ++round) {
     attempts_.fetch_add(1, std::memory_order_relaxed);
     size_t at = leader_.load(std::memory_order_relaxed);
-    auto elsewhere = [&] { leader_.compare_exchange_strong(at, (at + 1) % servers()); };
+    auto elsewhere = [&] {
+      leader_.compare_exchange_strong(at, (at + 1) % servers());
+      if (++lost % servers() == 0) LookForOthers();
+    };
     Duration pause = round < 4 ? kShortPause : std::min<Duration>(kShortPause * round, kLongPause);
     asked.answer = server(at).Call(static_cast<uint16_t>(call), bytes, options_.attempt_limit);
     if (!asked.answer) {
@@ -157,27 +161,28 @@ CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string&
       }
       elsewhere();
       Nudge();
-      if (++silent % servers() == 0) LookForOthers();
     } else {
-      silent = 0;
       const proto::ResponseHeader header = HeaderOf(*asked.answer);
       last = StatusOf(header);
       switch (last.code()) {
         case Code::kNotLeader:
           Nudge();
           not_leader_.fetch_add(1, std::memory_order_relaxed);
-          if (size_t hinted = Find(header.leader().address()); hinted < servers()) {
-            if (hinted != at) pause = round < 4 ? Duration::zero() : pause;
+          if (size_t hinted = Find(header.leader().address()); hinted < servers() && hinted != at) {
+            lost = 0;
+            pause = round < 4 ? Duration::zero() : pause;
             leader_.store(hinted, std::memory_order_relaxed);
-          } else {
-            elsewhere();
+          } else if (hinted >= servers() || round % kOwnWord == kOwnWord - 1) {
+            elsewhere();  // one that means itself is about to lead, mostly
           }
           break;
         case Code::kUnavailable:
+          lost = 0;
           Nudge();
           unavailable_.fetch_add(1, std::memory_order_relaxed);
           break;
         case Code::kTimedOut:
+          lost = 0;
           asked.unknown = true;
           unknown_.fetch_add(1, std::memory_order_relaxed);
           break;

@@ -243,5 +243,24 @@ TEST(CopysetClient, AsksWhereTheReplicasAreNowWhenNobodyAnswers) {
   EXPECT_EQ(now.Changes().size(), 1u);
 }
 
+// They answer, but the copyset is on none of them any more; or one goes on naming itself.
+TEST(CopysetClient, AsksElsewhereWhereTheCopysetIsNotAnyMore) {
+  FakeServer left, now;
+  for (const std::string& hint : {std::string(), left.address().ToString()}) {
+    left.Script(std::deque<std::string>(100, FakeServer::Failure(Code::kNotLeader, hint)));
+    CopysetClientOptions options;
+    options.servers = {left.address()};
+    options.copyset = 7;
+    options.fs = FsId(1);
+    options.attempt_limit = 300ms;
+    options.find_servers = [&] { return std::vector{now.address()}; };
+    auto client = CopysetClient::Open(std::move(options));
+    ASSERT_TRUE(client) << client.error().ToString();
+    auto made = (*client)->Change<proto::CreateResponse>(MetaCall::kCreate, proto::CreateRequest());
+    ASSERT_TRUE(made) << made.error().ToString();
+  }
+  EXPECT_EQ(now.Changes().size(), 2u);
+}
+
 }  // namespace
 }  // namespace curvefs::client

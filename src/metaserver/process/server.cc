@@ -259,8 +259,9 @@ void MetaServer::HandleMeta(const MetaMethod& method, CopysetLoop& loop, raft::G
                             std::string_view request, Answer answer, SteadyTime arrived) {
   HeldCopyset* held = loop.Find(id);
   if (held == nullptr) {
+    // It may have been moved away: no inode and no name is missing, the client has to ask somebody else.
     return answer(EncodeFailure(
-        {Code::kNotFound, "copyset " + std::to_string(id.value) + " is not on this metaserver"}, 0, ""));
+        {Code::kNotLeader, "copyset " + std::to_string(id.value) + " is not on this metaserver"}, 0, ""));
   }
   TimeHistogram& of_copyset = method.changes ? held->meters->changes : held->meters->reads;
   TimeHistogram& of_method = method_times_[static_cast<size_t>(&method - MetaMethods().data())];
