@@ -1,5 +1,5 @@
-// cluster_bench PROGRAM DIR [SECONDS]: how fast three metaservers on this machine are, and how fast the disk
-// below them. Prints the tables of docs/PERFORMANCE.md.
+// cluster_bench PROGRAM DIR [SECONDS [FLAG…]]: how fast three metaservers with these flags on this machine
+// are, and how fast the disk below them. Prints the tables of docs/PERFORMANCE.md.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -58,11 +58,11 @@ void Row(Cluster& cluster, const char* what, LoadKind kind, size_t copysets, siz
 
 int Main(int argc, char** argv) {
   if (argc < 3) {
-    std::fprintf(stderr, "usage: cluster_bench CURVEFS-METASERVER DIR [SECONDS]\n");
+    std::fprintf(stderr, "usage: cluster_bench CURVEFS-METASERVER DIR [SECONDS [FLAG...]]\n");
     return 2;
   }
   const Duration duration = std::chrono::seconds(argc > 3 ? std::atoi(argv[3]) : 4);
-  Cluster cluster(argv[1], argv[2]);
+  Cluster cluster(argv[1], argv[2], {argv + std::min(argc, 4), argv + argc});
   MeasureDisk(argv[2]);
   for (size_t i = 0; i < 3; ++i) {
     if (Status s = cluster.servers().Start(i); !s.ok()) {
@@ -102,6 +102,8 @@ int Main(int argc, char** argv) {
   cluster.loop().RunUntil([] { return false; }, std::chrono::seconds(10));
   std::printf("idle, 300 copysets: %.1f %% of a processor, all three servers together\n",
               (cluster.servers().CpuSeconds() - servers) * 10);
+  std::printf("memory, 300 copysets: %llu MiB, the largest of the three\n",
+              static_cast<unsigned long long>(cluster.servers().MostResident() >> 20));
   CURVEFS_CHECK(cluster.servers().Stop(2) == 0);
   const SteadyTime begin = Clock::System().Steady();
   CURVEFS_CHECK(cluster.servers().Start(2).ok());

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -128,6 +129,18 @@ double Servers::CpuSeconds() const {
       total += static_cast<double>(user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
   }
   return total;
+}
+
+uint64_t Servers::MostResident() const {
+  uint64_t most = 0;
+  for (pid_t pid : pids_) {
+    if (pid == 0) continue;
+    std::ifstream statm("/proc/" + std::to_string(pid) + "/statm");
+    uint64_t size = 0, resident = 0;
+    statm >> size >> resident;
+    most = std::max(most, resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)));
+  }
+  return most;
 }
 
 std::string RunProgram(const std::vector<std::string>& args, int* code) {

@@ -29,6 +29,7 @@ class Servers {
   std::string log(size_t i) const { return root_ + "/" + std::to_string(i + 1) + ".log"; }
   // Processor time of all so far, of those that have ended too.
   double CpuSeconds() const;
+  uint64_t MostResident() const;  // bytes, of the one that has most in memory now
 
  private:
   const std::string program_, root_;
