@@ -77,8 +77,11 @@ TEST(Config, FlagsWinOverListsAndListsOverTheEnvironment) {
 }
 
 TEST(Config, StandardOptionsAreUnderstood) {
-  auto config = Make(
-      {}, {"defaults,nosuid,nodev,noatime,_netdev,nofail,x-systemd.automount,comment=hi,rw,allow_other,acl,user_xattr"}, {});
+  auto config =
+      Make({},
+           {"defaults,nosuid,nodev,noatime,_netdev,nofail,x-systemd.automount,comment=hi,rw,allow_other",
+            "acl,user_xattr"},
+           {});
   ASSERT_TRUE(config) << config.error().ToString();
   EXPECT_EQ(config->kernel_flags, uint64_t{MS_NOSUID | MS_NODEV | MS_NOATIME});
   EXPECT_EQ(config->atime, "noatime");

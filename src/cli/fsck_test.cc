@@ -538,11 +538,11 @@ TEST_F(FsckTest, RandomDamageIsAlwaysMended) {
 
 // An object that small files share: damage is the matter of those whose content is there, and of nobody else.
 TEST_F(FsckTest, DamageInASharedObjectNamesTheFilesThatHaveItsBytes) {
+  StandaloneOptions options;
+  options.seed = 1;
+  options.copyset.background = false;
+  options.data.inline_max = 0;
   {
-    StandaloneOptions options;
-    options.seed = 1;
-    options.copyset.background = false;
-    options.data.inline_max = 0;
     auto fs = Standalone::Open(disk_, Clock::System(), "/shared", options);
     ASSERT_TRUE(fs);
     for (int i = 0; i < 20; ++i)
@@ -566,6 +566,19 @@ TEST_F(FsckTest, DamageInASharedObjectNamesTheFilesThatHaveItsBytes) {
   EXPECT_NE(found.find("(/f12)"), std::string::npos) << found;
   for (const char* other : {"(/f0)", "(/f11)", "(/f13)", "(inode"})
     EXPECT_EQ(found.find(other), std::string::npos) << found;
+
+  // Without that file it is nobody's loss.
+  {
+    auto fs = Standalone::Open(disk_, Clock::System(), "/shared", options);
+    ASSERT_TRUE(fs);
+    ASSERT_TRUE((*fs)->vfs().Unlink({}, kRootInode, "f12").ok());
+    ASSERT_TRUE((*fs)->Shutdown().ok());
+  }
+  report = Fsck(disk_, "/shared", {.deep = true});
+  ASSERT_TRUE(report) << report.error().ToString();
+  ASSERT_EQ(report->findings.size(), 1u);
+  EXPECT_EQ(report->findings[0].kind, "damaged-unused");
+  EXPECT_EQ(report->findings[0].level, Finding::Level::kNote);
 }
 
 }  // namespace
