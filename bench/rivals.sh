@@ -23,6 +23,20 @@ start_curvefs() {
 }
 stop_curvefs() { "$curvefs" umount "$mnt" || detach; wait "$served" 2>/dev/null || true; served=; }
 
+# ---- ours as a whole cluster on this machine: etcd, MDS and metaservers three times each, every change on the disks of two
+build_cluster() { build_curvefs && { [ -x /usr/bin/etcd ] || { echo "cluster: install etcd-server first" >&2; return 1; }; }; }
+start_cluster() {
+  "$curvefs" cluster up "$disk/cluster" >"$base/cluster.log" 2>&1 || return 1
+  CURVEFS_MDS=$("$curvefs" cluster status "$disk/cluster" --json | jq -r .mds); export CURVEFS_MDS
+  # shellcheck disable=SC2086
+  "$curvefs" fs create bench --data "dir:$disk/cluster/objects/bench" ${CLUSTER_FS_OPTIONS:-} >>"$base/cluster.log" 2>&1 || return 1
+  # shellcheck disable=SC2086
+  "$curvefs" mount -f "mds://$CURVEFS_MDS/bench" "$mnt" ${CLUSTER_OPTIONS:-} >>"$base/cluster.log" 2>&1 &
+  served=$!
+  await 30 mounted
+}
+stop_cluster() { "$curvefs" umount "$mnt" || detach; wait "$served" 2>/dev/null || true; served=; "$curvefs" cluster down "$disk/cluster" >/dev/null 2>&1 || "$curvefs" cluster down --force "$disk/cluster" >/dev/null 2>&1 || true; }
+
 # ---- libfuse's own example passthrough_hp, from Debian's source package: what FUSE itself costs, over the same disk
 build_passthrough() {
   passthrough=$cache/passthrough_hp
@@ -71,3 +85,64 @@ start_moosefs() {
   await 30 mfsmount "$mnt" -H 192.0.2.1 -P 29421 && await 30 mounted && sleep 3
 }
 stop_moosefs() { detach; mfschunkserver -c "$disk/moosefs/cs.cfg" stop >/dev/null 2>&1 || true; mfsmaster -c "$disk/moosefs/master.cfg" stop >/dev/null 2>&1 || true; ip address del 192.0.2.1/32 dev lo 2>/dev/null || true; served=; }
+
+# ---- Ceph 16: one monitor, one manager, three OSDs (bluestore in files), three copies, one MDS, ceph-fuse (only with --rivals ... ceph)
+build_ceph() {
+  for p in ceph-mon ceph-mgr ceph-osd ceph-mds ceph-fuse ceph-common; do
+    dpkg-query -W -f '${Status}' $p 2>/dev/null | grep -q 'install ok' || { echo "ceph: install $p first" >&2; return 1; }
+  done
+}
+ceph_do() { timeout 30 ceph -c "$disk/ceph/ceph.conf" "$@" >>"$base/ceph.log" 2>&1; }
+ceph_daemon() { "$@" -c "$disk/ceph/ceph.conf" -f >>"$base/ceph.log" 2>&1 & ceph_pids="$! $ceph_pids"; }
+start_ceph() {
+  c=$disk/ceph ceph_pids= id=$(cat /proc/sys/kernel/random/uuid); mkdir -p "$c/mon" "$c/mgr" "$c/mds"
+  cat >"$c/ceph.conf" <<X
+[global]
+fsid = $id
+mon host = [v1:127.0.0.1:36789]
+public addr = 127.0.0.1
+cluster addr = 127.0.0.1
+ms bind ipv6 = false
+ms bind msgr2 = false
+auth cluster required = none
+auth service required = none
+auth client required = none
+auth allow insecure global id reclaim = false
+run dir = $c
+log file = $c/\$name.log
+pid file =
+osd pool default size = 3
+osd pool default min size = 2
+osd pool default pg autoscale mode = off
+osd crush chooseleaf type = 0
+mon data = $c/mon
+mgr data = $c/mgr
+mgr initial modules =
+mds data = $c/mds
+osd data = $c/osd\$id
+bluestore block create = true
+bluestore block size = 8589934592
+osd class update on start = false
+osd crush update on start = false
+osd memory target = 1073741824
+mon data avail crit = 1
+X
+  monmaptool --create --clobber --fsid "$id" --addv a '[v1:127.0.0.1:36789]' "$c/monmap" >"$base/ceph.log" 2>&1 &&
+    ceph-mon -c "$c/ceph.conf" -i a --mkfs --monmap "$c/monmap" >>"$base/ceph.log" 2>&1 || return 1
+  ceph_daemon ceph-mon -i a; await 30 ceph_do mon stat || return 1
+  ceph_daemon ceph-mgr -i x
+  for i in 0 1 2; do
+    u=$(cat /proc/sys/kernel/random/uuid); mkdir -p "$c/osd$i"
+    ceph_do osd new "$u" && ceph_do osd crush add "osd.$i" 1.0 host=local root=default || return 1
+    ceph-osd -c "$c/ceph.conf" -i $i --mkfs --osd-uuid "$u" >>"$base/ceph.log" 2>&1 || return 1
+    ceph_daemon ceph-osd -i $i
+  done
+  await 60 sh -c "timeout 20 ceph -c $c/ceph.conf osd stat -f json 2>/dev/null | tr -d ' ' | grep -q '\"num_up_osds\":3,'" || return 1
+  ceph_do osd pool create meta 8 && ceph_do osd pool create data 16 && ceph_do fs new fs meta data || return 1
+  ceph_daemon ceph-mds -i a
+  await 60 sh -c "timeout 20 ceph -c $c/ceph.conf mds stat 2>/dev/null | grep -q up:active" || return 1
+  ceph-fuse -c "$c/ceph.conf" -n client.admin -f "$mnt" >>"$base/ceph.log" 2>&1 &
+  served=$!
+  await 30 mounted
+}
+stop_ceph() { detach; for p in ${served:-} $ceph_pids; do end_process "$p"; done; served= ceph_pids=; }

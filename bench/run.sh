@@ -2,7 +2,8 @@
 # run.sh [--quick] [--rounds N] [--curvefs BIN] [--rivals "curvefs passthrough moosefs"] [--only GROUPS] [--work DIR]
 #        [--million] [--out FILE.md]
 # Measures file systems one after the other, N rounds, each time on a fresh ext4 on a preallocated image, and prints a table
-# of medians in Markdown with our ratio to passthrough_hp. --million adds memory per file and the time to mount again with
+# of medians in Markdown with the first one's ratio to each of the others. There are curvefs (standalone), cluster (curvefs cluster up,
+# all processes on this machine), passthrough (libfuse's passthrough_hp), moosefs and ceph. --million adds memory per file and the time to mount again with
 # 1,000,000 files. Needs root, /dev/fuse, loop devices, g++, jq. What is built once is kept in ~/.cache/curvefs-bench. Leaves
 # nothing mounted or running.
 set -eu
@@ -19,7 +20,7 @@ while [ $# -gt 0 ]; do
   --only) only=$2; shift ;;
   --work) work=$2; shift ;;
   --out) out=$2; shift ;;
-  *) sed -n '2,7s/^# //p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,8s/^# //p' "$0" >&2; exit 2 ;;
   esac
   shift
 done
@@ -95,20 +96,22 @@ fi
 table() {
   echo "$(uname -sr), $(nproc) CPUs, $rounds rounds${quick:+, quick}; medians; ext4 on a loop device below."
   echo
-  printf '| row | unit |'; for r in $rivals; do printf ' %s |' "$r"; done; echo " curvefs / passthrough |"
-  printf '|---|---|'; for r in $rivals; do printf -- '---:|'; done; echo '---:|'
-  first=${rivals%% *}
+  first=${rivals%% *} others=${rivals#"$first"}
+  printf '| row | unit |'; for r in $rivals; do printf ' %s |' "$r"; done; for r in $others; do printf ' %s / %s |' "$first" "$r"; done; echo
+  printf '|---|---|'; for r in $rivals $others; do printf -- '---:|'; done; echo
   jq -r 'keys_unsorted[]' "$base/results/$first.1.json" | while read -r row; do
     unit=$(jq -r --arg k "$row" '.[$k].unit' "$base/results/$first.1.json")
     printf '| %s | %s |' "$row" "$unit"
-    ours= theirs=
+    ours= ratios=
     for r in $rivals; do
       v=$(jq -rs --arg k "$row" '[.[][$k].value] | sort | if length % 2 == 1 then .[length / 2 | floor] else (.[length / 2] + .[length / 2 - 1]) / 2 end' "$base/results/$r".*.json)
       e=$(jq -rs --arg k "$row" '[.[][$k].errors] | add' "$base/results/$r".*.json)
-      [ "$r" != curvefs ] || ours=$v; [ "$r" != passthrough ] || theirs=$v
       printf ' %s%s |' "$(awk -v v="$v" 'BEGIN {printf (v >= 100 ? "%.0f" : "%.1f"), v}')" "$([ "$e" = 0 ] || echo " ($e errors)")"
+      if [ "$r" = "$first" ]; then ours=$v; else
+        ratios="$ratios$(awk -v o="$ours" -v t="$v" -v u="$unit" 'BEGIN {if (o > 0 && t > 0) printf " %.2f |", u == "ms" ? t / o : o / t; else printf " |"}')"
+      fi
     done
-    awk -v o="$ours" -v t="$theirs" -v u="$unit" 'BEGIN {if (o > 0 && t > 0) printf " %.2f |\n", u == "ms" ? t / o : o / t; else print " |"}'
+    echo "$ratios"
   done
   [ ! -s "$base/results/million2.json" ] || { echo; jq -r 'to_entries[] | "- \(.key): \(.value.value) \(.value.unit)"' "$base/results/million2.json"; }
 }

@@ -12,6 +12,8 @@ results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 broken=0
 
+export TSAN_OPTIONS="suppressions=$PWD/test/tsan.supp${TSAN_OPTIONS:+ $TSAN_OPTIONS}"
+
 # run PRESET CTEST-ARGUMENTS…
 run() {
   local preset=$1 out=$results/$1-$RANDOM

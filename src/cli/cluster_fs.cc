@@ -157,6 +157,7 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
 
 Status ClusterFs::Shutdown() {
   CURVEFS_CHECK_OK(vfs_->Shutdown());
+  GiveUp();  // nothing that is left to do is worth waiting for metaservers that are away
   freed_.reset();
   if (cache_ != nullptr) {
     cache_->AwaitFills();

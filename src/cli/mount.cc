@@ -214,10 +214,12 @@ std::vector<std::string> CacheDirs(const MountConfig& c) {
   return dirs;
 }
 
-// Turns SIGINT, SIGTERM and SIGHUP into the end of a session. They are blocked in every other thread.
+// Turns SIGINT, SIGTERM and SIGHUP into the end of a session. They are blocked in every other thread. The
+// second one also calls `give_up`, if there is any.
 class SignalWatch {
  public:
-  explicit SignalWatch(fuse::Session& session) : thread_([this, &session] { Watch(session); }) {}
+  SignalWatch(fuse::Session& session, std::function<void()> give_up)
+      : give_up_(std::move(give_up)), thread_([this, &session] { Watch(session); }) {}
   ~SignalWatch() {
     done_ = true;
     ::pthread_kill(thread_.native_handle(), SIGTERM);
@@ -233,11 +235,13 @@ class SignalWatch {
       if (done_) return;
       Log(LogLevel::kInfo,
           std::string(::strsignal(signal)) + (again ? ", again: closing what is open" : ": unmounting"));
+      if (again && give_up_) give_up_();  // first: the session waits for what is being served
       Status status = session.Stop(again ? fuse::Session::StopMode::kAbort : fuse::Session::StopMode::kWait);
       if (!status.ok()) Log(LogLevel::kError, "unmounting: " + status.ToString());
     }
   }
 
+  const std::function<void()> give_up_;
   std::atomic<bool> done_{false};
   std::thread thread_;
 };
@@ -268,9 +272,10 @@ void SendStderrTo(const std::string& target) {
   ::close(fd);
 }
 
-// Serves until it is unmounted, and stores what is dirty with `shutdown`.
+// Serves until it is unmounted, and stores what is dirty with `shutdown`. With `give_up` it may wait for
+// servers without end, and `give_up` ends that.
 Status ServeSession(const MountRequest& r, client::Vfs& vfs, const std::string& what, Readiness& readiness,
-                    const std::function<Status()>& shutdown) {
+                    const std::function<Status()>& shutdown, const std::function<void()>& give_up = nullptr) {
   auto session = fuse::Session::Mount(vfs, ToSessionOptions(r));
   if (!session) {
     (void)shutdown();
@@ -279,12 +284,11 @@ Status ServeSession(const MountRequest& r, client::Vfs& vfs, const std::string& 
   Log(LogLevel::kInfo, what + " is mounted at " + r.mount_point + " (curvefs " CURVEFS_VERSION ")");
   readiness.Ready();
   if (!r.foreground) SendStderrTo(LogTarget(r));
-  Status served;
-  {
-    SignalWatch watch(**session);
-    served = (*session)->Run();
-  }
-  Status stored = shutdown();
+  std::optional<SignalWatch> watch(std::in_place, **session, give_up);
+  const Status served = (*session)->Run();
+  if (!give_up) watch.reset();  // `shutdown` looks at the signals itself
+  const Status stored = shutdown();
+  watch.reset();
   session->reset();
   if (!served.ok()) Log(LogLevel::kError, "serving the mount: " + served.ToString());
   if (stored.ok()) {
@@ -337,7 +341,8 @@ Status ServeCluster(const MountRequest& r, EarlyMessages& early, Readiness& read
   if (LogTarget(r) != "-") CURVEFS_CHECK_OK(StartLog(LogTarget(r), r.config.log_level));
   early.Replay();
   CURVEFS_TRY(auto fs, ClusterFs::Open(Disk::Posix(), std::move(options)));
-  return ServeSession(r, fs->vfs(), r.cluster, readiness, [&fs] { return fs->Shutdown(); });
+  return ServeSession(
+      r, fs->vfs(), r.cluster, readiness, [&fs] { return fs->Shutdown(); }, [&fs] { fs->GiveUp(); });
 }
 
 Status Serve(const MountRequest& r, Readiness& readiness) {

@@ -74,8 +74,10 @@ std::string AbsolutePath(const std::string& path) {
   if (!absolute.has_filename()) absolute = absolute.parent_path();
   std::filesystem::path parent = std::filesystem::weakly_canonical(absolute.parent_path(), error);
   if (error || !absolute.has_filename()) return absolute.string();
-  // A symbolic link to a mount point means the mount point; a mount point itself is no link.
+  // A symbolic link to a mount point means the mount point; a mount point itself is no link, and is not
+  // asked: its servers may be away.
   std::filesystem::path whole = parent / absolute.filename();
+  if (FindMount(whole.string())) return whole.string();
   if (std::filesystem::is_symlink(whole, error)) {
     std::filesystem::path target = std::filesystem::weakly_canonical(whole, error);
     if (!error) return target.string();

@@ -5,6 +5,7 @@
 
 #include "client/vfs/vfs.h"
 #include "fuse/decode.h"
+#include "fuse/directory_aliases.h"
 #include "fuse/inbox.h"
 #include "fuse/lock_queue.h"
 #include "fuse/log.h"
@@ -44,6 +45,7 @@ class Handlers {
   void Stop() {
     seeker_.Stop();
     locks_.Stop();
+    aliases_.Stop();
   }
 
  private:
@@ -100,12 +102,14 @@ class Handlers {
   void Done(const Exchange& x, const Status& status);
   void Value(const Exchange& x, const Result<std::string>& value, uint32_t size);
   void Give(const Exchange& x, const Result<client::Entry>& entry);
+  void NotePlace(const Exchange& x, const meta::Inode& inode, std::string_view name);
 
   client::Vfs& vfs_;
   const HandlerOptions options_;
   Log& log_;
   Seeker seeker_;
   LockQueue locks_;
+  DirectoryAliases aliases_;  // empty unless shared
   LostWrites lost_;
 };
 

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/limits.h"
+#include "client/served_caller.h"
 #include "fuse/errno.h"
 #include "fuse/handlers.h"
 
@@ -13,6 +14,7 @@ namespace curvefs::fuse {
 
 void Handlers::Handle(const Request& request, Workspace& workspace, int fd) {
   Exchange x{request, workspace, Responder(fd, request.unique)};
+  const client::ServedCaller caller(options_.shared ? request.caller.pid : 0);
   std::visit([&](const auto& op) { On(x, op); }, request.operation);
 }
 

@@ -13,7 +13,14 @@ void Handlers::Give(const Exchange& x, const Result<client::Entry>& entry) {
   if (!x.reply.Structs(EncodeEntry(*entry, options_.shared))) vfs_.Forget(entry->inode.id, 1);
 }
 
+// Before the kernel is told that `inode` is in the directory of the request.
+void Handlers::NotePlace(const Exchange& x, const meta::Inode& inode, std::string_view name) {
+  if (options_.shared && inode.is_dir() && name != "." && name != "..")
+    aliases_.Found(x.reply.fd(), inode.id, x.request.inode, name);
+}
+
 void Handlers::On(Exchange& x, const Lookup& op) {
+  aliases_.AwaitOverdue();
   Result<client::Entry> entry = vfs_.Lookup(x.request.caller, x.request.inode, op.name);
   // A missing name is worth remembering, but "." (of an inode that a file handle from outside names) is not a
   // name.
@@ -21,15 +28,20 @@ void Handlers::On(Exchange& x, const Lookup& op) {
     x.reply.Structs(EncodeNegativeEntry(options_.shared));
     return;
   }
+  if (entry) NotePlace(x, entry->inode, op.name);
   Give(x, entry);
 }
 
 void Handlers::On(Exchange& x, const Forget& op) {
   vfs_.Forget(x.request.inode, op.count);
+  if (options_.shared) aliases_.Forget(x.request.inode, op.count);
 }
 
 void Handlers::On(Exchange&, const BatchForget& op) {
-  for (auto [inode, count] : op.items) vfs_.Forget(inode, count);
+  for (auto [inode, count] : op.items) {
+    vfs_.Forget(inode, count);
+    if (options_.shared) aliases_.Forget(inode, count);
+  }
 }
 
 void Handlers::On(Exchange& x, const Symlink& op) {
@@ -41,7 +53,9 @@ void Handlers::On(Exchange& x, const MkNod& op) {
 }
 
 void Handlers::On(Exchange& x, const MkDir& op) {
-  Give(x, vfs_.MkDir(x.request.caller, x.request.inode, op.name, op.mode));
+  Result<client::Entry> made = vfs_.MkDir(x.request.caller, x.request.inode, op.name, op.mode);
+  if (made) NotePlace(x, made->inode, op.name);
+  Give(x, made);
 }
 
 void Handlers::On(Exchange& x, const Unlink& op) {
@@ -53,7 +67,12 @@ void Handlers::On(Exchange& x, const RmDir& op) {
 }
 
 void Handlers::On(Exchange& x, const Rename& op) {
-  Done(x, vfs_.Rename(x.request.caller, x.request.inode, op.name, op.new_parent, op.new_name, op.mode));
+  const Status done =
+      vfs_.Rename(x.request.caller, x.request.inode, op.name, op.new_parent, op.new_name, op.mode);
+  if (done.ok() && options_.shared)
+    aliases_.Renamed(x.request.inode, op.name, op.new_parent, op.new_name,
+                     op.mode == client::RenameMode::kExchange);
+  Done(x, done);
 }
 
 void Handlers::On(Exchange& x, const Link& op) {
@@ -98,8 +117,11 @@ void Handlers::On(Exchange& x, const OpenDir&) {
 
 void Handlers::On(Exchange& x, const ReadDir& op) {
   DirectoryWriter writer(&x.workspace.scratch, std::min(op.size, kMaxTransfer), op.plus, options_.shared);
-  Status status = vfs_.ReadDir(x.request.inode, op.cookie, op.plus,
-                               [&](const client::DirEntry& entry) { return writer.Add(entry); });
+  Status status = vfs_.ReadDir(x.request.inode, op.cookie, op.plus, [&](const client::DirEntry& entry) {
+    if (!writer.Add(entry)) return false;
+    if (entry.entry != nullptr) NotePlace(x, entry.entry->inode, entry.name);
+    return true;
+  });
   // What was listed before a failure is delivered; the next request meets the failure again.
   if (!status.ok() && x.workspace.scratch.empty()) return Fail(x, status);
   if (!x.reply.Bytes(x.workspace.scratch) && op.plus)

@@ -171,6 +171,19 @@ void InvalidateDirectory(int fd, InodeId inode) {
   NotifyInvalInode(fd, inode, 0, 0);
 }
 
+void InvalidateName(int fd, InodeId parent, std::string_view name) {
+  fuse_notify_inval_entry_out body{
+      .parent = parent.value, .namelen = static_cast<uint32_t>(name.size()), .flags = 0};
+  const std::string terminated(name);  // the zero byte belongs to the message, and is not counted
+  fuse_out_header header{.len = static_cast<uint32_t>(sizeof header + sizeof body + terminated.size() + 1),
+                         .error = FUSE_NOTIFY_INVAL_ENTRY,
+                         .unique = 0};
+  iovec iov[] = {{&header, sizeof header},
+                 {&body, sizeof body},
+                 {const_cast<char*>(terminated.c_str()), terminated.size() + 1}};
+  WriteMessage(fd, iov);
+}
+
 void WriteBackPages(int fd, InodeId inode) {
   NotifyInvalInode(fd, inode, 0, 0);
 }

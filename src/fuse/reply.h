@@ -94,6 +94,9 @@ void InvalidateAttributes(int fd, InodeId inode);
 // Attributes, and what the kernel keeps of its entries.
 void InvalidateDirectory(int fd, InodeId inode);
 
+// A name, which the kernel has to look up again. Waits for the lock of the directory `parent`.
+void InvalidateName(int fd, InodeId parent, std::string_view name);
+
 // Tells the kernel to write back the dirty pages of an inode, and to drop them. Returns when that is done, so
 // other threads must be there to serve the WRITEs.
 void WriteBackPages(int fd, InodeId inode);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # cluster.sh [--curvefs BIN] [--work DIR] [--keep] [PART...]: a file system whose metadata are on three metaservers, mounted
-# twice. Parts: shared locks failover posix; without one the first three. Leaves nothing mounted or running.
+# twice. Parts: shared locks failover away posix; without one all but posix. Leaves nothing mounted or running.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -16,7 +16,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ -n "$parts" ] || parts="shared locks failover"
+[ -n "$parts" ] || parts="shared locks failover away"
 bin=$(dirname "$curvefs")
 server=$bin/curvefs-metaserver
 for p in "$curvefs" "$server"; do [ -x "$p" ] || { echo "cluster: no $p; build it" >&2; exit 2; }; done
@@ -81,6 +81,14 @@ part_shared() {
   echo three >"$other/f"; [ "$(cat "$mnt/f")" = three ] || fail "overwritten by the other, it reads '$(cat "$mnt/f")'"
   truncate -s 2 "$mnt/f"; [ "$(stat -c %s "$other/f")" = 2 ] || fail "its length is $(stat -c %s "$other/f") at the other"
   mkdir "$other/d"; mv "$mnt/f" "$mnt/d/g"; [ ! -e "$other/f" ] && [ -e "$other/d/g" ] || fail "the other does not see a rename"
+  # A directory that the other has moved is moved on by its new name (the kernel has the old one).
+  for m in "$mnt" "$other"; do
+    [ "$m" = "$mnt" ] && there=$other || there=$mnt
+    mkdir -p "$m/q/x/dir" "$m/q/y" "$m/q/z"; stat "$there/q/x/dir" "$there/q/y" "$there/q/z" >/dev/null
+    mv "$m/q/x/dir" "$m/q/y/dir"; python3 -c 'import os, sys; os.rename(*sys.argv[1:])' "$there/q/y/dir" "$there/q/z/dir" || fail "a moved directory cannot be moved on"
+    mv "$m/q/z/dir" "$m/q/y/dir"; python3 -c 'import os, sys; os.rename(*sys.argv[1:])' "$there/q/y/dir" "$there/q/z/dir" || fail "nor back and forth"
+    rm -r "$m/q"
+  done
   chmod 600 "$other/d/g"; [ "$(stat -c %a "$mnt/d/g")" = 600 ] || fail "a mode is not seen"
   rm "$mnt/d/g"; ! stat "$other/d/g" 2>/dev/null || fail "the other still has what was removed"
   cp -r /usr/include/linux "$mnt/tree"; diff -r /usr/include/linux "$other/tree" || fail "the other has another tree"
@@ -156,6 +164,40 @@ P
   [ "$(ls "$other/load" | wc -l)" = "$n" ] || fail "$(ls "$other/load" | wc -l) files, of $n"
   i=0; while [ $i -lt "$n" ]; do [ "$(cat "$other/load/done$i")" = "file $i" ] || { fail "file $i is wrong"; break; }; i=$((i + 1)); done
   echo "  $n files, the leader killed twice"
+}
+
+# No metaserver answers: who is killed goes, a mount can be taken away, and the other goes on when they are back.
+part_away() {
+  echo before >"$mnt/away"
+  for i in 1 2 3; do eval "end_process \$pid$i KILL"; done
+  cat "$other/away" >"$base/away" & reader=$!
+  stat "$mnt/away" >/dev/null 2>&1 & waiting=$!
+  sleep 1; kill -KILL $waiting
+  ended() { ! kill -0 $waiting; }
+  wait_for 20 ended || fail "a process that was killed waits on"
+  wait $waiting 2>/dev/null || true
+  timeout -k 1 20 "$curvefs" umount "$mnt" || fail "umount returned $?"
+  ended() { ! kill -0 $mount1; }
+  wait_for 20 ended || { fail "the mount's process does not end"; kill -KILL $mount1; }
+  wait $mount1 2>/dev/null || true
+  mount1=
+  for i in 1 2 3; do serve $i; done
+  wait_for 30 leader 1 >/dev/null || fail "no leader"
+  attach 1
+  wait $reader && [ "$(cat "$base/away")" = before ] || fail "who waited for the metaservers reads '$(cat "$base/away")'"
+  # With something waiting in it the first signal is not enough, the second is.
+  for i in 1 2 3; do eval "end_process \$pid$i KILL"; done
+  stat "$mnt/away" >/dev/null 2>&1 & waiting=$!
+  sleep 1; kill -TERM $mount1; sleep 1; kill -TERM $mount1
+  ended() { ! kill -0 $mount1; }
+  wait_for 20 ended || { fail "the mount's process does not end at the second signal"; kill -KILL $mount1; }
+  wait $mount1 2>/dev/null || true
+  wait $waiting 2>/dev/null || true
+  ! grep -q " $mnt fuse" /proc/mounts || umount -l "$mnt"
+  mount1=
+  for i in 1 2 3; do serve $i; done
+  wait_for 30 leader 1 >/dev/null || fail "no leader"
+  attach 1
 }
 
 part_posix() { # the conformance suite, on one of the two

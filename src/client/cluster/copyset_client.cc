@@ -4,12 +4,14 @@
 #include <utility>
 
 #include "base/log.h"
+#include "client/served_caller.h"
 
 namespace curvefs::client {
 namespace {
 
 constexpr Duration kShortPause = std::chrono::milliseconds(5);
 constexpr uint32_t kOwnWord = 8;  // so many attempts at one that says that it leads, and does not
+constexpr Duration kWorthALook = std::chrono::milliseconds(50);  // whether the caller still lives
 constexpr Duration kLongPause = std::chrono::milliseconds(500);
 constexpr Duration kGoodbye = std::chrono::milliseconds(500);
 // An idle mount hears of a new leader that soon: until all mounts have, that one grants no locks.
@@ -274,7 +276,9 @@ void CopysetClient::Nudge() {
   changed_.NotifyAll();
 }
 
+// False: there is nobody to wait for any more.
 bool CopysetClient::Pause(Duration time) {
+  if (time >= kWorthALook && CallerWasKilled()) return false;
   MutexLock lock(mu_);
   const SteadyTime until = Clock::System().Steady() + time;
   while (!stopped_ && Clock::System().Steady() < until) changed_.WaitUntil(mu_, until);
