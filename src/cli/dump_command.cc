@@ -19,6 +19,8 @@ struct DumpArgs {
 };
 
 int RunDump(const DumpArgs& args) {
+  const auto dir = DirectoryOfFs(args.dir);
+  if (!dir) return Complain("dump", dir.error(), kExitUsage);
   const bool to_stdout = args.file == "-";
   std::ofstream file;
   if (!to_stdout) {
@@ -26,7 +28,7 @@ int RunDump(const DumpArgs& args) {
     if (!file) return Complain("dump", FromErrno(errno, "open " + args.file), kExitFailed);
   }
   std::ostream& out = to_stdout ? std::cout : file;
-  auto pairs = Dump(Disk::Posix(), AbsolutePath(args.dir), [&](const std::string& line) -> Status {
+  auto pairs = Dump(Disk::Posix(), *dir, [&](const std::string& line) -> Status {
     if (!(out << line << '\n')) return FromErrno(errno, "write " + args.file);
     return {};
   });
@@ -36,6 +38,8 @@ int RunDump(const DumpArgs& args) {
 }
 
 int RunLoad(const DumpArgs& args) {
+  const auto dir = DirectoryOfFs(args.dir);
+  if (!dir) return Complain("load", dir.error(), kExitUsage);
   const bool from_stdin = args.file == "-";
   std::ifstream file;
   if (!from_stdin) {
@@ -45,8 +49,7 @@ int RunLoad(const DumpArgs& args) {
   ::umask(077);  // as mount does
   std::istream& in = from_stdin ? std::cin : file;
   auto pairs = Load(
-      Disk::Posix(), AbsolutePath(args.dir), [&](std::string* line) { return bool(std::getline(in, *line)); },
-      args.engine);
+      Disk::Posix(), *dir, [&](std::string* line) { return bool(std::getline(in, *line)); }, args.engine);
   if (!pairs) {
     Status status(pairs.error().code(), args.file + ": " + pairs.error().message());
     return Complain("load", pairs.error().code() == Code::kInvalid ? status : pairs.error(), kExitFailed);

@@ -96,9 +96,11 @@ int RunFsck(FsckArgs args) {
       ReadSecret(Disk::Posix(), args.passphrase_file, args.rsa_file, std::getenv(kPassphraseVariable));
   if (!secret) return Complain("fsck", secret.error(), kExitUsage);
   args.options.secret = *std::move(secret);
+  const auto dir = DirectoryOfFs(args.dir);
+  if (!dir) return Complain("fsck", dir.error(), kExitUsage);
   ProgressLine progress("objects looked at");
   args.options.progress = [&](uint64_t done, uint64_t total) { progress.Show(done, total); };
-  auto report = Fsck(Disk::Posix(), AbsolutePath(args.dir), args.options);
+  auto report = Fsck(Disk::Posix(), *dir, args.options);
   progress.End();
   if (!report) {
     // Damage that cannot be passed over leaves errors; the message says what --repair would do.

@@ -53,10 +53,12 @@ void Print(const GcReport& r, const GcArgs& args) {
 int RunGc(const GcArgs& args) {
   auto older_than = ParseDuration(args.older_than);
   if (!older_than) return Complain("gc", older_than.error(), kExitUsage);
+  const auto dir = DirectoryOfFs(args.dir);
+  if (!dir) return Complain("gc", dir.error(), kExitUsage);
   ProgressLine progress("objects");
   GcOptions options{.remove = args.remove, .older_than = *older_than, .progress = nullptr};
   options.progress = [&](uint64_t done, uint64_t total) { progress.Show(done, total); };
-  auto report = Gc(Disk::Posix(), Clock::System(), AbsolutePath(args.dir), options);
+  auto report = Gc(Disk::Posix(), Clock::System(), *dir, options);
   progress.End();
   if (!report) {
     return Complain("gc", report.error(),

@@ -101,6 +101,19 @@ Result<MountEntry> FindMount(const std::string& mount_point) {
   return Fail(Code::kNotFound, "nothing is mounted at " + mount_point);
 }
 
+Result<std::string> DirectoryOfFs(const std::string& path) {
+  std::string dir = AbsolutePath(path);
+  auto mount = FindMount(dir);
+  if (!mount) return dir;
+  if (mount->source.find("://") != std::string::npos)
+    return Fail(Code::kInvalid, dir + " is where " + mount->source +
+                                    " is mounted: a file system of a cluster, for " +
+                                    "which there is no such tool");
+  return Fail(Code::kInvalid, dir + " is where " + mount->source +
+                                  " is mounted: name that directory, after 'curvefs " + "umount " + dir +
+                                  "'");
+}
+
 std::vector<std::string> UsersOf(const std::string& mount_point, size_t max) {
   std::vector<std::string> users;
   for (const std::string& pid : NamesIn("/proc")) {

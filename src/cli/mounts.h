@@ -26,6 +26,9 @@ std::vector<MountEntry> CurrentMounts();
 // `path` made absolute, without symbolic links as far as its parts exist. The last part is not looked at, so
 // that a mount whose process is gone does not stand in the way.
 std::string AbsolutePath(const std::string& path);
+// The same, of the directory of a file system that a tool is to work on: kInvalid for a place where one is
+// mounted, which is not that directory.
+Result<std::string> DirectoryOfFs(const std::string& path);
 
 // The topmost CurveFS mount at `mount_point` (absolute). kNotFound.
 Result<MountEntry> FindMount(const std::string& mount_point);

@@ -10,6 +10,7 @@ namespace {
 Status CheckName(const std::string& name) {
   if (name.empty() || name.size() > kMaxFsName)
     return {Code::kInvalid, "the name of a file system has 1 to 255 bytes"};
+  if (name == "." || name == "..") return {Code::kInvalid, "'" + name + "' is no name for a file system"};
   for (char c : name) {
     const bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
                     c == '_' || c == '.';
