@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/health.h"
 #include "cli/mds_args.h"
+#include "cli/operators.h"
 #include "cli/values.h"
 
 namespace curvefs::cli {
@@ -134,16 +135,21 @@ int Run(const MdsArgs& args) {
 
 void AddStatus(CLI::App& app, int* exit_code) {
   auto args = std::make_shared<MdsArgs>();
+  auto operators = std::make_shared<bool>(false);
   CLI::App* command = app.add_subcommand("status", "Show how a cluster is; the exit code says it too");
   AddMdsOptions(*command, args.get());
   AddMetaserverOptions(*command, args.get());
-  command->callback([=] { *exit_code = Run(*args); });
+  command->add_flag("--operators", *operators,
+                    "What the MDS's schedulers do, and what they have done since it leads, with the reasons");
+  command->callback(
+      [=] { *exit_code = *operators ? ExitCodeOf("status", ShowOperators(*args)) : Run(*args); });
   command->footer(
       "Exit codes: 0 healthy; 1 degraded: all works, but something is missing; 4 broken: something does not "
       "work;\n"
       "8 no MDS answers.\n\nExamples:\n"
       "  curvefs status --mds 10.0.0.1:8300,10.0.0.2:8300,10.0.0.3:8300\n"
-      "  CURVEFS_MDS=127.0.0.1:8300 curvefs status --json");
+      "  CURVEFS_MDS=127.0.0.1:8300 curvefs status --json\n"
+      "  curvefs status --operators --mds 10.0.0.1:8300    # which replicas move, and why");
 }
 
 }  // namespace curvefs::cli

@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/mds_args.h"
+#include "cli/operators.h"
 #include "proto/topology.pb.h"
 
 namespace curvefs::cli {
@@ -70,8 +71,9 @@ Json ToJson(const Topology& t) {
   return j;
 }
 
-// As a tree.
+// As a tree, or the metaservers as a table.
 Status List(const TopologyArgs& args) {
+  if (!args.kind.empty()) return ShowMetaservers(args.mds);
   CURVEFS_TRY(auto mds, ConnectMds(args.mds));
   CURVEFS_TRY(const Topology t, ListAll(*mds));
   if (args.mds.json) {
@@ -281,7 +283,15 @@ void AddTopology(CLI::App& app, int* exit_code) {
     sub->callback([=] { *exit_code = ExitCodeOf("topology " + name, run(*args)); });
     return sub;
   };
-  add("list", "Show it as a tree", &List)->footer("Example:\n  curvefs topology list --mds 10.0.0.1:8300");
+  CLI::App* list = add("list", "Show it as a tree, or the metaservers with their health and load", &List);
+  list->add_option("KIND", args->kind,
+                   "metaserver: a line for each, with what its heartbeats say: online, unstable or offline, "
+                   "replicas, connections of clients, disk")
+      ->type_name("")
+      ->check(CLI::IsMember({"metaserver"}));
+  list->footer(
+      "Examples:\n  curvefs topology list --mds 10.0.0.1:8300\n"
+      "  curvefs topology list metaserver --mds 10.0.0.1:8300");
   auto thing = [&](CLI::App* sub) {
     sub->add_option("KIND", args->kind, "pool, zone, server or metaserver")
         ->type_name("")

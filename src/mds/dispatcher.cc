@@ -9,6 +9,7 @@ namespace {
 
 constexpr uint64_t kGenerations = 1000;  // reserved at a time
 constexpr size_t kMostTold = 1000;
+constexpr size_t kMostEvents = 200;
 constexpr uint64_t kMostGeneration = (1u << 31) - 1;  // replicas' ids are below 2^63
 
 uint64_t Milliseconds(Duration time) {
@@ -99,7 +100,11 @@ void Dispatcher::Round() {
       events.push_back(std::move(event));
     Upkeep();
   }
-  for (const Notice& event : events) Log(event.warning ? LogLevel::kWarning : LogLevel::kInfo, event.text);
+  for (Notice& event : events) {
+    Log(event.warning ? LogLevel::kWarning : LogLevel::kInfo, event.text);
+    if (events_.size() == kMostEvents) events_.pop_front();
+    events_.push_back({now, std::move(event)});
+  }
   loop_.After(fleet_.options().interval, IfAlive([this] { Round(); }));
 }
 
@@ -140,6 +145,12 @@ void Dispatcher::GetOperators(proto::GetOperatorsResponse* response) const {
     out->set_lead_metaserver(op.lead);
     out->set_age_ms(Milliseconds(now - op.begun));
     out->set_left_ms(Milliseconds(op.deadline - now));
+  }
+  for (const auto& [at, notice] : events_) {
+    auto* out = response->add_event();
+    out->set_age_ms(Milliseconds(now - at));
+    out->set_text(notice.text);
+    out->set_warning(notice.warning);
   }
 }
 

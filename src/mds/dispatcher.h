@@ -2,6 +2,7 @@
 // which comes with every interval of heartbeats. On the loop, thrown away with the office.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <set>
@@ -52,7 +53,12 @@ class Dispatcher {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   Fleet fleet_;
   Schedule schedule_;
-  ClusterView view_;              // of the last round
+  ClusterView view_;  // of the last round
+  struct Event {
+    SteadyTime at{};
+    Notice notice;
+  };
+  std::deque<Event> events_;      // the last ones, for people
   std::set<uint32_t> recording_;  // copysets
   bool reserving_ = false, ending_ = false;
   std::set<uint32_t> extending_;  // file systems

@@ -71,6 +71,10 @@ expect 8 "another file system" "$curvefs" fs create second --data "dir:$dir/obje
 expect 0 "read-write" "$curvefs" partition list home
 expect 0 "ready" "$curvefs" copyset list
 expect 0 "metaserver 3" "$curvefs" topology list
+expect 0 "zone2 *online" "$curvefs" topology list metaserver
+[ "$("$curvefs" topology list metaserver --json | json "[m['health'] for m in d]")" = "['online', 'online', 'online']" ] || fail "not all are online: $("$curvefs" topology list metaserver)"
+expect 0 "metaserver 2 is online" "$curvefs" status --operators
+[ "$("$curvefs" status --operators --json | json "len(d['operators']), len(d['events']) >= 3")" = "0 True" ] || fail "operators: $("$curvefs" status --operators --json)"
 expect 8 "has metaservers" "$curvefs" topology delete server host1
 
 part=mounts
