@@ -9,11 +9,7 @@ Result<AdminClient> AdminClient::To(const std::string& server, const std::string
   client.deadline_ = deadline;
   CURVEFS_TRY(const net::Address address, net::ParseAddress(server));
   net::ClientOptions options{.dialer = {.address = address, .hello = {.cluster = cluster}}};
-  if (!tls.ca.empty() || !tls.cert.empty() || !tls.key.empty()) {
-    if (tls.ca.empty() || tls.cert.empty() || tls.key.empty())
-      return Fail(Code::kInvalid, "--tls-ca, --tls-cert and --tls-key go together");
-    CURVEFS_TRY(options.dialer.connection.tls, net::TlsContext::Load(tls));
-  }
+  CURVEFS_TRY(options.dialer.connection.tls, net::LoadTls(tls));
   client.client_ = std::make_unique<net::BlockingClient>(std::move(options));
   return client;
 }

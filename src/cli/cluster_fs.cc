@@ -62,11 +62,12 @@ Result<ClusterFs::Found> ClusterFs::FindCopyset(Disk& disk, const ClusterFsOptio
 }
 
 Result<ClusterFs::Found> ClusterFs::FindByName(Disk& disk, const ClusterFsOptions& options) {
-  CURVEFS_TRY(mds_, client::MdsClient::To({.servers = options.place.servers}));
+  CURVEFS_TRY(mds_, client::MdsClient::To({.servers = options.place.servers, .tls = options.tls}));
   char host[256] = "";
   (void)::gethostname(host, sizeof host - 1);
   CURVEFS_TRY(session_,
               client::MdsSession::Begin({.mds = options.place.servers,
+                                         .tls = options.tls,
                                          .fs = options.place.fs,
                                          .host = host,
                                          .mount_dir = options.mount_point,
@@ -86,8 +87,9 @@ Result<ClusterFs::Found> ClusterFs::FindByName(Disk& disk, const ClusterFsOption
   Found found{.fs = FsId(fs.fs_id()), .data = DataText(fs), .far = fs.has_s3()};
   CURVEFS_TRY(found.root, client::FindRoot(*mds_, fs.fs_id()));
   // Calls that wait for the copyset ask with a short patience of their own.
-  CURVEFS_TRY(mds_,
-              client::MdsClient::To({.servers = options.place.servers, .timeout = kFind, .silence = kFind}));
+  CURVEFS_TRY(
+      mds_, client::MdsClient::To(
+                {.servers = options.place.servers, .tls = options.tls, .timeout = kFind, .silence = kFind}));
   found.find_servers = [this, id = fs.fs_id()] {
     auto root = client::FindRoot(*mds_, id);
     return root ? root->servers : std::vector<net::Address>();
@@ -122,9 +124,7 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
   to.servers = std::move(found.root.servers);
   to.copyset = found.root.copyset;
   to.cluster = options.cluster;
-  if (!options.tls.ca.empty()) {
-    CURVEFS_TRY(to.connection.tls, net::TlsContext::Load(options.tls));
-  }
+  CURVEFS_TRY(to.connection.tls, net::LoadTls(options.tls));
   to.fs = found.fs;
   to.partition = found.root.partition;
   to.find_servers = std::move(found.find_servers);

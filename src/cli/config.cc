@@ -171,9 +171,9 @@ constexpr auto kServerKnobs = std::to_array<Knob>({
     {"host-name", KnobKind::kText, &ServerConfig::host_name, 0, 0, "",
      "With --mds: the name of its machine, which is in one zone. Default: what the system says."},
     {"tls-ca", KnobKind::kText, &ServerConfig::tls_ca, 0, 0, "",
-     "A file (PEM) with the cluster's own authority. With it, all connections to --listen, in both "
-     "directions, are "
-     "TLS 1.3 and both ends show a certificate. Needs --tls-cert and --tls-key."},
+     "A file (PEM) with the cluster's own authority. With it, all connections to --listen and "
+     "--grpc-listen, to other metaservers and to the MDS are TLS, and both ends show a certificate. Needs "
+     "--tls-cert and --tls-key."},
     {"tls-cert", KnobKind::kText, &ServerConfig::tls_cert, 0, 0, "",
      "A file (PEM) with this metaserver's certificate."},
     {"tls-key", KnobKind::kText, &ServerConfig::tls_key, 0, 0, "", "A file (PEM) with the key to it."},
@@ -238,6 +238,12 @@ constexpr auto kMdsKnobs = std::to_array<Knob>({
      "1."},
     {"cluster", KnobKind::kText, &MdsConfig::cluster, 0, 0, "",
      "The name of the cluster: what its keys in etcd begin with. The same on all its MDS."},
+    {"tls-ca", KnobKind::kText, &MdsConfig::tls_ca, 0, 0, "",
+     "A file (PEM) with the cluster's own authority. With it, all connections to --listen and to metaservers "
+     "are TLS, and both ends show a certificate. Needs --tls-cert and --tls-key."},
+    {"tls-cert", KnobKind::kText, &MdsConfig::tls_cert, 0, 0, "",
+     "A file (PEM) with this MDS's certificate."},
+    {"tls-key", KnobKind::kText, &MdsConfig::tls_key, 0, 0, "", "A file (PEM) with the key to it."},
     {"etcd-ca", KnobKind::kText, &MdsConfig::etcd_ca, 0, 0, "",
      "A file (PEM) with the authority that vouches for etcd. With it the connections to etcd are TLS."},
     {"etcd-cert", KnobKind::kText, &MdsConfig::etcd_cert, 0, 0, "",

@@ -101,6 +101,7 @@ struct MdsConfig {
   std::string advertise;
   std::string metrics;
   std::string cluster = "curvefs";
+  std::string tls_ca, tls_cert, tls_key;
   std::string etcd_ca, etcd_cert, etcd_key;
   Duration election_timeout = std::chrono::seconds(3);
   Duration lease_time = std::chrono::seconds(10);

@@ -18,25 +18,25 @@ void AddMdsOptions(CLI::App& command, MdsArgs* args) {
       ->type_name("TIME")
       ->capture_default_str();
   command.add_flag("--json", args->json, "Print JSON");
+  for (const auto& [flag, member, variable, text] :
+       {std::tuple{"--tls-ca", &args->tls.ca, "CURVEFS_TLS_CA",
+                   "In a cluster with TLS: the authority's certificate (PEM)"},
+        std::tuple{"--tls-cert", &args->tls.cert, "CURVEFS_TLS_CERT", "The certificate to show"},
+        std::tuple{"--tls-key", &args->tls.key, "CURVEFS_TLS_KEY", "The key to it"}})
+    command.add_option(flag, *member, text)->type_name("FILE")->envname(variable);
 }
 
 void AddMetaserverOptions(CLI::App& command, MdsArgs* args) {
   command.add_option("--cluster", args->cluster, "The name that the metaservers were given, if they were")
       ->type_name("NAME")
       ->envname("CURVEFS_CLUSTER");
-  for (const auto& [flag, member, variable, text] :
-       {std::tuple{"--tls-ca", &args->tls.ca, "CURVEFS_TLS_CA",
-                   "With metaservers that use TLS: the authority's certificate"},
-        std::tuple{"--tls-cert", &args->tls.cert, "CURVEFS_TLS_CERT", "The certificate to show"},
-        std::tuple{"--tls-key", &args->tls.key, "CURVEFS_TLS_KEY", "The key to it"}})
-    command.add_option(flag, *member, text)->type_name("FILE")->envname(variable);
 }
 
 Result<std::unique_ptr<client::MdsClient>> ConnectMds(const MdsArgs& args) {
   if (args.mds.empty())
     return Fail(Code::kInvalid,
                 "say where the MDS are: --mds HOST:PORT,HOST:PORT, or in the environment as CURVEFS_MDS");
-  client::MdsClientOptions options;
+  client::MdsClientOptions options{.tls = args.tls};
   auto servers = client::ParseMdsList(args.mds);
   if (!servers) return Fail(Code::kInvalid, "--mds '" + args.mds + "': " + servers.error().message());
   options.servers = *std::move(servers);

@@ -23,9 +23,8 @@ using Json = nlohmann::ordered_json;
 struct MdsArgs {
   std::string mds, timeout = "30s";
   bool json = false;
-  // How metaservers are reached, for the commands that speak to them as well.
-  std::string cluster;
-  net::TlsFiles tls;
+  net::TlsFiles tls;    // all three, or none
+  std::string cluster;  // for the commands that speak to metaservers as well
 };
 
 // The options of a command. `args` outlives the app's parsing.

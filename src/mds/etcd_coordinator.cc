@@ -1,11 +1,11 @@
 #include "mds/etcd_coordinator.h"
 
 #include <algorithm>
-#include <fstream>
 #include <iterator>
 #include <utility>
 
 #include "mds/etcd_channels.h"
+#include "net/grpc/credentials.h"
 #include "proto/etcd.pb.h"
 
 namespace curvefs::mds {
@@ -235,31 +235,16 @@ class EtcdCoordinator final : public Coordinator {
   const std::shared_ptr<EtcdChannels> channels_;
 };
 
-Result<std::string> ReadFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return Fail(Code::kInvalid, "cannot read " + path);
-  return std::string(std::istreambuf_iterator<char>(in), {});
-}
-
-Result<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const net::TlsFiles& files) {
-  if (files.ca.empty() && files.cert.empty() && files.key.empty()) return grpc::InsecureChannelCredentials();
-  if (files.ca.empty() || files.cert.empty() != files.key.empty())
-    return Fail(Code::kInvalid,
-                "TLS to etcd needs the file of its authority, and a certificate and key together or neither");
-  grpc::SslCredentialsOptions options;
-  CURVEFS_TRY(options.pem_root_certs, ReadFile(files.ca));
-  if (!files.cert.empty()) {
-    CURVEFS_TRY(options.pem_cert_chain, ReadFile(files.cert));
-    CURVEFS_TRY(options.pem_private_key, ReadFile(files.key));
-  }
-  return grpc::SslCredentials(options);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Coordinator>> ConnectEtcd(Loop& loop, EtcdOptions options) {
   if (options.endpoints.empty()) return Fail(Code::kInvalid, "no endpoint of etcd is given");
-  CURVEFS_TRY(const auto credentials, Credentials(options.tls));
+  const net::TlsFiles& tls = options.tls;
+  if (tls.given() && (tls.ca.empty() || tls.cert.empty() != tls.key.empty())) {
+    return Fail(Code::kInvalid,
+                "TLS to etcd needs the file of its authority, and a certificate and key together or neither");
+  }
+  CURVEFS_TRY(const auto credentials, net::ChannelCredentialsOf(tls, /*anonymous=*/true));
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);

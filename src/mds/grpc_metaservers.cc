@@ -8,6 +8,7 @@
 
 #include "mds/etcd_channels.h"
 #include "mds/metaservers.h"
+#include "net/grpc/credentials.h"
 #include "proto/meta_wire.h"
 
 namespace curvefs::mds {
@@ -18,8 +19,10 @@ constexpr size_t kMostChannels =
 
 class GrpcMetaservers final : public Metaservers {
  public:
-  GrpcMetaservers(Loop& loop, Duration limit)
-      : calls_(std::make_shared<EtcdChannels>(loop, limit, Channels())) {}
+  GrpcMetaservers(Loop& loop, Duration limit, std::shared_ptr<grpc::ChannelCredentials> credentials, bool tls)
+      : calls_(std::make_shared<EtcdChannels>(loop, limit, Channels())),
+        credentials_(std::move(credentials)),
+        tls_(tls) {}
   ~GrpcMetaservers() override { calls_->Close(); }
 
   void Create(const std::string& address, const proto::CreateCopysetRequest& request, Done done) override {
@@ -48,15 +51,16 @@ class GrpcMetaservers final : public Metaservers {
     SetDeadline(one->context.get(), calls_->attempt());
     calls_->Enter(one->context.get());
     grpc::TemplatedGenericStub<Request, Response> stub(ChannelTo(address));
-    stub.UnaryCall(one->context.get(), "/curvefs.proto.CopysetService/" + method, {}, &one->request,
-                   &one->response, [one, calls = calls_, address](grpc::Status status) {
-                     calls->Post([one, address, status = std::move(status)] {
-                       auto tell = std::exchange(one->done, {});
-                       if (status.ok()) return tell(StatusOf(one->response.header()));
-                       tell({Code::kTimedOut, "metaserver " + address + ": " + status.error_message()});
-                     });
-                     calls->Leave(std::move(one->context));
-                   });
+    stub.UnaryCall(
+        one->context.get(), "/curvefs.proto.CopysetService/" + method, {}, &one->request, &one->response,
+        [one, calls = calls_, address, tls = tls_](grpc::Status status) {
+          calls->Post([one, address, tls, status = std::move(status)] {
+            auto tell = std::exchange(one->done, {});
+            if (status.ok()) return tell(StatusOf(one->response.header()));
+            tell({Code::kTimedOut, "metaserver " + address + ": " + net::WhyUnanswered(status, tls)});
+          });
+          calls->Leave(std::move(one->context));
+        });
   }
 
   const std::shared_ptr<grpc::Channel>& ChannelTo(const std::string& address) {
@@ -66,19 +70,23 @@ class GrpcMetaservers final : public Metaservers {
       grpc::ChannelArguments arguments;
       arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
       arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-      channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+      channel = grpc::CreateCustomChannel(address, credentials_, arguments);
     }
     return channel;
   }
 
   const std::shared_ptr<EtcdChannels> calls_;  // for its way back to the loop
+  const std::shared_ptr<grpc::ChannelCredentials> credentials_;
+  const bool tls_;
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
 };
 
 }  // namespace
 
-std::unique_ptr<Metaservers> ConnectMetaservers(Loop& loop, Duration limit) {
-  return std::make_unique<GrpcMetaservers>(loop, limit);
+Result<std::unique_ptr<Metaservers>> ConnectMetaservers(Loop& loop, Duration limit,
+                                                        const net::TlsFiles& tls) {
+  CURVEFS_TRY(auto credentials, net::ChannelCredentialsOf(tls));
+  return std::make_unique<GrpcMetaservers>(loop, limit, std::move(credentials), tls.given());
 }
 
 }  // namespace curvefs::mds

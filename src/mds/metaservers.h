@@ -8,6 +8,7 @@
 
 #include "base/loop.h"
 #include "base/status.h"
+#include "net/tls.h"
 #include "proto/copyset.pb.h"
 
 namespace curvefs::mds {
@@ -23,6 +24,6 @@ class Metaservers {
 };
 
 // Over gRPC. `loop` outlives it; the destructor waits for calls to be cancelled.
-std::unique_ptr<Metaservers> ConnectMetaservers(Loop& loop, Duration limit);
+Result<std::unique_ptr<Metaservers>> ConnectMetaservers(Loop& loop, Duration limit, const net::TlsFiles& tls);
 
 }  // namespace curvefs::mds

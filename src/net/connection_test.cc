@@ -449,6 +449,15 @@ TEST_F(Tls, CarriesFramesBothWays) {
   EXPECT_EQ(client.end.closed->code(), Code::kBusy);
 }
 
+TEST_F(Tls, WhatNobodyWouldAcceptIsNotLoaded) {
+  const auto expired = TlsContext::Load(authority_->Issue("127.0.0.1", /*expired=*/true));
+  ASSERT_FALSE(expired.has_value());
+  EXPECT_EQ(expired.error().code(), Code::kInvalid);
+  EXPECT_NE(expired.error().message().find("has expired"), std::string::npos) << expired.error().ToString();
+  EXPECT_EQ(*LoadTls({}), nullptr) << "no files: no TLS";
+  EXPECT_EQ(LoadTls({.ca = authority_->Issue("x").ca}).error().code(), Code::kInvalid);
+}
+
 TEST_F(Tls, ANameIsChecked) {
   AsioLoop loop;
   Server server(loop, Options(Load(authority_->Issue("server.example"))));

@@ -34,6 +34,16 @@ std::string Reason() {
   }
 }
 
+std::string TimeText(const ASN1_TIME* time) {
+  BIO* bio = BIO_new(BIO_s_mem());
+  char* data = nullptr;
+  ASN1_TIME_print(bio, time);
+  const long n = BIO_get_mem_data(bio, &data);  // NOLINT: its type
+  std::string text(data, n > 0 ? static_cast<size_t>(n) : 0);
+  BIO_free(bio);
+  return text;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<TlsContext>> TlsContext::Load(const TlsFiles& files) {
@@ -57,7 +67,21 @@ Result<std::shared_ptr<TlsContext>> TlsContext::Load(const TlsFiles& files) {
   if (SSL_CTX_use_PrivateKey_file(context, files.key.c_str(), SSL_FILETYPE_PEM) != 1)
     return bad("key", files.key);
   if (SSL_CTX_check_private_key(context) != 1) return bad("key", files.key);
+  const ASN1_TIME* end = X509_get0_notAfter(SSL_CTX_get0_certificate(context));
+  if (X509_cmp_current_time(end) < 0) {
+    return Fail(Code::kInvalid, "the TLS certificate '" + files.cert + "' has expired, on " + TimeText(end) +
+                                    ": nobody would accept it; let the cluster's authority issue a new one");
+  }
   return tls;
+}
+
+Result<std::shared_ptr<TlsContext>> LoadTls(const TlsFiles& files) {
+  if (!files.given()) return nullptr;
+  if (files.ca.empty() || files.cert.empty() || files.key.empty()) {
+    return Fail(Code::kInvalid,
+                "--tls-ca, --tls-cert and --tls-key go together: both ends show a certificate");
+  }
+  return TlsContext::Load(files);
 }
 
 TlsContext::~TlsContext() {

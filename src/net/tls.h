@@ -13,12 +13,13 @@ struct TlsFiles {
   std::string ca;    // PEM: the authorities whose certificates are trusted; nobody else's are
   std::string cert;  // PEM: ours, with what lies between it and the authority
   std::string key;   // PEM
+  bool given() const { return !ca.empty() || !cert.empty() || !key.empty(); }
 };
 
 // What is loaded of them; shared by all connections. Thread-safe.
 class TlsContext {
  public:
-  // kInvalid: a file is not there, not PEM, or key and certificate do not fit.
+  // kInvalid: a file is not there, not PEM, or key and certificate do not fit, or it has expired.
   static Result<std::shared_ptr<TlsContext>> Load(const TlsFiles& files);
   ~TlsContext();
 
@@ -27,6 +28,9 @@ class TlsContext {
   TlsContext() = default;
   void* context_ = nullptr;  // SSL_CTX
 };
+
+// Null without any file: no TLS. kInvalid: as Load, or one or two of the three are missing.
+Result<std::shared_ptr<TlsContext>> LoadTls(const TlsFiles& files);
 
 // One connection's TLS, without its socket: bytes of the wire go in by Feed and come out by wire(). Not
 // thread-safe.

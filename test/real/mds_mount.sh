@@ -71,9 +71,10 @@ expect 8 "another file system" "$curvefs" fs create second --data "dir:$dir/obje
 expect 0 "read-write" "$curvefs" partition list home
 expect 0 "ready" "$curvefs" copyset list
 expect 0 "metaserver 3" "$curvefs" topology list
+online() { "$curvefs" status --operators | grep -q "metaserver $1 is online"; }
+for i in 1 2 3; do wait_for 60 online $i || fail "metaserver $i is not online: $("$curvefs" status --operators)"; done
 expect 0 "zone2 *online" "$curvefs" topology list metaserver
 [ "$("$curvefs" topology list metaserver --json | json "[m['health'] for m in d]")" = "['online', 'online', 'online']" ] || fail "not all are online: $("$curvefs" topology list metaserver)"
-expect 0 "metaserver 2 is online" "$curvefs" status --operators
 [ "$("$curvefs" status --operators --json | json "len(d['operators']), len(d['events']) >= 3")" = "0 True" ] || fail "operators: $("$curvefs" status --operators --json)"
 expect 8 "has metaservers" "$curvefs" topology delete server host1
 
@@ -180,6 +181,32 @@ expect 16 "add --yes" "$curvefs" fs delete home
 expect 0 "is deleted" "$curvefs" fs delete home --yes
 expect 32 "was deleted" "$curvefs" mount "$place" "$mnt"
 "$curvefs" cluster down "$dir" >/dev/null || fail "down"
+
+part=tls
+expect 16 "without --tls" "$curvefs" cluster up --tls "$dir"
+rm -rf "$dir"
+"$curvefs" cluster up --tls --etcd 1 --mds 2 "$dir" >"$base/up" || { cat "$base/up"; exit 1; }
+CURVEFS_MDS=$(processes | json "d['mds']")
+place=mds://$CURVEFS_MDS/home
+expect 8 "give --tls-ca, --tls-cert and --tls-key" "$curvefs" fs list --timeout 2s
+expect 32 "give --tls-ca, --tls-cert and --tls-key" "$curvefs" mount "$place" "$mnt"
+expect 16 "go together" "$curvefs" fs list --tls-ca "$dir/tls/cluster-ca.pem"
+expect 16 "no-such.pem" "$curvefs" fs list --tls-ca "$dir/tls/no-such.pem" --tls-cert "$dir/tls/client.pem" --tls-key "$dir/tls/client.key"
+# An authority that has not issued anybody's certificate.
+expect 8 "not by the authority of our --tls-ca" "$curvefs" fs list --timeout 2s --tls-ca "$dir/tls/client.pem" --tls-cert "$dir/tls/client.pem" --tls-key "$dir/tls/client.key"
+[ "$(stat -c %a "$dir/tls/client.key" "$dir/tls/cluster-ca.key" | sort -u)" = 600 ] || fail "keys can be read by others: $(ls -l "$dir/tls")"
+CURVEFS_TLS_CA=$dir/tls/cluster-ca.pem CURVEFS_TLS_CERT=$dir/tls/client.pem CURVEFS_TLS_KEY=$dir/tls/client.key
+export CURVEFS_TLS_CA CURVEFS_TLS_CERT CURVEFS_TLS_KEY
+expect 0 healthy "$curvefs" status
+expect 0 "is ready" "$curvefs" fs create home --data "dir:$dir/objects/home" --capacity 64M
+attach "$mnt"
+attach "$other"
+echo sealed >"$mnt/f"; [ "$(cat "$other/f")" = sealed ] || fail "over TLS the other mount reads '$(cat "$other/f")'"
+expect 0 ready "$curvefs" cluster status "$dir"
+expect 0 online "$curvefs" topology list metaserver
+"$curvefs" umount "$mnt" && "$curvefs" umount "$other" || fail "umount over TLS"
+"$curvefs" cluster down "$dir" >/dev/null || fail "down with TLS"
+unset CURVEFS_TLS_CA CURVEFS_TLS_CERT CURVEFS_TLS_KEY
 ! pgrep -f "$dir" >/dev/null || fail "left running: $(pgrep -af "$dir")"
 [ $bad = 0 ] && echo "1 passed, 0 failed"
 [ $bad = 0 ]

@@ -1,28 +1,25 @@
 // Certificates for tests of TLS: an authority that lasts as long as the test, with its files in a directory.
 #pragma once
 
+#include <memory>
 #include <string>
 
-#include "net/tls.h"
+#include "net/authority.h"
 
 namespace curvefs::test {
 
 class Authority {
  public:
-  // Writes NAME-ca.pem into `directory`, which exists.
-  Authority(std::string directory, std::string name);
-  ~Authority();
-  Authority(const Authority&) = delete;
-  Authority& operator=(const Authority&) = delete;
+  // Writes NAME-ca.pem and NAME-ca.key into `directory`, which exists.
+  Authority(const std::string& directory, const std::string& name);
 
-  // A certificate for `host`: a name, or an address.
-  net::TlsFiles Issue(const std::string& host);
+  // A certificate for `host`: a name, or an address. `expired`: since a moment ago.
+  net::TlsFiles Issue(const std::string& host, bool expired = false);
 
  private:
-  const std::string directory_, name_;
-  void* key_ = nullptr;          // EVP_PKEY
-  void* certificate_ = nullptr;  // X509
-  long serial_ = 1;              // NOLINT: OpenSSL's type
+  const std::string stem_;
+  std::unique_ptr<net::Authority> authority_;
+  int issued_ = 0;
 };
 
 }  // namespace curvefs::test

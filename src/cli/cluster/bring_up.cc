@@ -72,20 +72,21 @@ std::string LastLines(const std::string& path, size_t lines) {
   return at == text->npos ? *text : text->substr(at == 0 ? 0 : at + 1);
 }
 
-bool IsReady(const ProcessPlan& process, const ClusterPlan& plan) {
+bool IsReady(const ProcessPlan& process, const ClusterPlan& plan, const std::string& dir) {
   const auto address = net::ParseAddress(process.address);
   if (!address) return false;
   switch (process.kind) {
     case ProcessKind::kEtcd:
-      return HttpSays(address->port, "/health", "\"health\":\"true\"");
+      return HttpSays(process.health, "/health", "\"health\":\"true\"");
     case ProcessKind::kMds: {
-      auto mds = client::MdsClient::To({.servers = {*address}, .attempt_limit = kAttempt});
+      auto mds = client::MdsClient::To(
+          {.servers = {*address}, .tls = TlsOfClients(plan, dir), .attempt_limit = kAttempt});
       if (!mds) return false;
       const client::MdsSeen seen = (*mds)->Look().front();
       return seen.answers.ok() && !seen.leader.empty();
     }
     case ProcessKind::kMetaserver: {
-      auto client = AdminClient::To(process.address, plan.name, {}, kAttempt);
+      auto client = AdminClient::To(process.address, plan.name, TlsOfClients(plan, dir), kAttempt);
       return client &&
              client->Call<proto::ListCopysetsResponse>(AdminCall::kList, proto::ListCopysetsRequest())
                  .has_value();
@@ -106,7 +107,7 @@ Status BringUp(const std::string& dir, const ClusterPlan& plan, const std::vecto
       const ProcessPlan& process = processes[i];
       const auto state = std::ranges::find(states, process.name, &ProcessState::name);
       if (state == states.end()) return {Code::kIo, "the supervisor does not know " + process.name};
-      if (state->state == "killed" || (state->pid != 0 && IsReady(process, plan))) {
+      if (state->state == "killed" || (state->pid != 0 && IsReady(process, plan, dir))) {
         done[i] = true;
         lines.Final(i, state->state == "killed" ? "killed"
                                                 : "ready after " + Seconds(Clock::System().Steady() - begin));

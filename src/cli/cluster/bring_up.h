@@ -11,7 +11,7 @@
 namespace curvefs::cli {
 
 // Whether the process answers as it should: etcd with a leader, an MDS that knows who leads, a metaserver.
-bool IsReady(const ProcessPlan& process, const ClusterPlan& plan);
+bool IsReady(const ProcessPlan& process, const ClusterPlan& plan, const std::string& dir);
 
 // Prints a line for each process and waits until all of them, those that were killed by `cluster kill` apart,
 // are ready. kUnavailable: one does not become ready, with what its log says last.

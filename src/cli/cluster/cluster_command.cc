@@ -23,6 +23,7 @@
 #include "cli/mds_args.h"
 #include "cli/mounts.h"
 #include "client/cluster/pause.h"
+#include "net/authority.h"
 #include "proto/mds.pb.h"
 
 namespace curvefs::cli {
@@ -35,7 +36,7 @@ constexpr Duration kSupervisorLimit = std::chrono::seconds(10);
 struct ClusterArgs {
   std::string dir, name;
   uint32_t etcd = 0, mds = 0, metaservers = 0;  // 0: as it is, or 3
-  bool foreground = false, force = false, json = false;
+  bool tls = false, foreground = false, force = false, json = false;
 };
 
 Result<std::string> Programs() {
@@ -72,10 +73,26 @@ Result<ClusterPlan> NewPlan(const ClusterArgs& args) {
   ClusterPlan plan{.name = name,
                    .etcd = or_three(args.etcd),
                    .mds = or_three(args.mds),
-                   .metaservers = or_three(args.metaservers)};
+                   .metaservers = or_three(args.metaservers),
+                   .tls = args.tls};
   CURVEFS_TRY(plan.base, FreePorts(kPorts));
   CURVEFS_CHECK_OK(CheckPlan(plan));
   return plan;
+}
+
+// An authority of this cluster's own, and a certificate of it for each process and for clients.
+Status MakeCertificates(const ClusterPlan& plan, const std::string& dir) {
+  constexpr auto kValid = std::chrono::hours(24 * 3650);
+  const std::string at = dir + "/tls/";
+  CURVEFS_CHECK_OK(Disk::Posix().MakeDir(dir + "/tls"));
+  CURVEFS_TRY(const auto authority, net::Authority::Make(at + "cluster", "CurveFS " + plan.name, kValid));
+  std::vector<std::string> names{"client"};
+  for (const ProcessPlan& process : ProcessesOf(plan, dir, "")) names.push_back(process.name);
+  for (const std::string& name : names) {
+    auto issued = authority->Issue(at + name, {"127.0.0.1", "localhost"}, kValid);
+    if (!issued) return issued.error();
+  }
+  return {};
 }
 
 // The plan of DIR; a missing or empty DIR gets one.
@@ -94,6 +111,9 @@ Result<ClusterPlan> PlanOf(const ClusterArgs& args) {
                       std::to_string(plan->mds) + " MDS and " + std::to_string(plan->metaservers) +
                       " metaservers, and keeps them; leave the numbers out, or take another directory");
     }
+    if (args.tls && !plan->tls)
+      return Fail(Code::kInvalid, "the cluster in " + args.dir +
+                                      " was made without --tls, and stays so; take another directory");
     return plan;
   }
   CURVEFS_TRY(const auto there, Disk::Posix().List(args.dir));
@@ -101,6 +121,7 @@ Result<ClusterPlan> PlanOf(const ClusterArgs& args) {
     return Fail(Code::kExists, args.dir + " is not empty (" + there.front() +
                                    "), and holds no cluster; give another directory");
   CURVEFS_TRY(plan, NewPlan(args));
+  if (plan->tls) CURVEFS_CHECK_OK(MakeCertificates(*plan, args.dir));
   CURVEFS_CHECK_OK(Disk::Posix().WriteFileAtomically(args.dir + kPlanFile, FormatPlan(*plan)));
   return plan;
 }
@@ -121,21 +142,29 @@ Status CheckPorts(const std::vector<ProcessPlan>& processes, const std::string& 
 void Banner(const ClusterArgs& args, const ClusterPlan& plan) {
   const std::string mds = MdsList(plan);
   const char* dir = args.dir.c_str();
+  const net::TlsFiles tls = TlsOfClients(plan, args.dir);
+  std::string keys;
+  if (tls.given())
+    keys = "  export CURVEFS_TLS_CA=" + tls.ca + " CURVEFS_TLS_CERT=" + tls.cert +
+           " CURVEFS_TLS_KEY=" + tls.key + "\n";
   std::printf(
       "\nThe cluster is up%s.\n"
       "  MDS   %s\n  data  %s\n  logs  %s/log\n\nNext:\n"
-      "  export CURVEFS_MDS=%s\n"
+      "  export CURVEFS_MDS=%s\n%s"
       "  curvefs fs create demo --data dir:%s/objects/demo\n"
       "  mkdir -p ~/mnt && curvefs mount mds://%s/demo ~/mnt\n"
       "  curvefs status                      # how it is\n"
       "  curvefs cluster kill %s mds1      # see what happens; 'cluster start' brings it back\n"
       "  curvefs umount ~/mnt && curvefs cluster down %s\n",
       args.foreground ? "; Ctrl-C takes it down" : ", and goes on in the background", mds.c_str(), dir, dir,
-      mds.c_str(), dir, mds.c_str(), dir, dir);
+      mds.c_str(), keys.c_str(), dir, mds.c_str(), dir, dir);
 }
 
 Json UpJson(const ClusterArgs& args, const ClusterPlan& plan) {
-  return {{"dir", args.dir}, {"mds", MdsList(plan)}, {"name", plan.name}, {"logs", args.dir + "/log"}};
+  Json j{{"dir", args.dir}, {"mds", MdsList(plan)}, {"name", plan.name}, {"logs", args.dir + "/log"}};
+  if (const net::TlsFiles tls = TlsOfClients(plan, args.dir); tls.given())
+    j["tls"] = {{"ca", tls.ca}, {"cert", tls.cert}, {"key", tls.key}};
+  return j;
 }
 
 // In a process of its own, or in this one in front.
@@ -218,8 +247,9 @@ Result<int> Show(const ClusterArgs& args) {
   CURVEFS_TRY(const ClusterPlan plan, LoadPlan(args.dir));
   CURVEFS_TRY(const auto states, SupervisorStatus(args.dir));
   CURVEFS_TRY(const auto servers, client::ParseMdsList(MdsList(plan)));
-  CURVEFS_TRY(auto mds,
-              client::MdsClient::To({.servers = servers, .attempt_limit = std::chrono::seconds(2)}));
+  CURVEFS_TRY(auto mds, client::MdsClient::To({.servers = servers,
+                                               .tls = TlsOfClients(plan, args.dir),
+                                               .attempt_limit = std::chrono::seconds(2)}));
   const auto seen = mds->Look();
   const auto processes = ProcessesOf(plan, args.dir, "");
   bool all = true;
@@ -230,7 +260,7 @@ Result<int> Show(const ClusterArgs& args) {
     const auto found = std::ranges::find(states, process.name, &ProcessState::name);
     if (found == states.end()) continue;
     std::string state = found->state;
-    if (state == "runs") state = IsReady(process, plan) ? "ready" : "starting";
+    if (state == "runs") state = IsReady(process, plan, args.dir) ? "ready" : "starting";
     all &= state == "ready";
     const auto of_mds = std::ranges::find(seen, process.address, &client::MdsSeen::address);
     const bool leads = of_mds != seen.end() && of_mds->leads;
@@ -261,9 +291,11 @@ Result<int> Show(const ClusterArgs& args) {
 Status CheckMounts(const ClusterPlan& plan, const std::string& dir) {
   CURVEFS_TRY(const auto servers, client::ParseMdsList(MdsList(plan)));
   constexpr Duration kShort = std::chrono::seconds(3);
-  CURVEFS_TRY(auto mds,
-              client::MdsClient::To(
-                  {.servers = servers, .attempt_limit = kShort, .timeout = kShort, .silence = kShort}));
+  CURVEFS_TRY(auto mds, client::MdsClient::To({.servers = servers,
+                                               .tls = TlsOfClients(plan, dir),
+                                               .attempt_limit = kShort,
+                                               .timeout = kShort,
+                                               .silence = kShort}));
   auto all = mds->Call<proto::ListFsInfoResponse>("MdsService/ListFsInfo", proto::ListFsInfoRequest());
   if (!all) return {};  // it is down as far as mounts are concerned
   std::string where;
@@ -308,7 +340,7 @@ Status StartOne(const ClusterArgs& args) {
   const auto processes = ProcessesOf(plan, args.dir, "");
   const auto process = std::ranges::find(processes, args.name, &ProcessPlan::name);
   for (const SteadyTime end = Clock::System().Steady() + std::chrono::seconds(60);
-       process != processes.end() && !IsReady(*process, plan);) {
+       process != processes.end() && !IsReady(*process, plan, args.dir);) {
     if (Clock::System().Steady() > end)
       return {Code::kUnavailable, args.name + " was started, and is not ready yet; see its log, " +
                                       process->log + ":\n" + LastLines(process->log, 3)};
@@ -351,11 +383,13 @@ void AddCluster(CLI::App& app, int* exit_code) {
       ->type_name("N");
   up->add_option("--mds", args->mds, "1 to 5, default 3")->type_name("N");
   up->add_option("--etcd", args->etcd, "1, 3 or 5, default 3")->type_name("N");
+  up->add_flag("--tls", args->tls,
+               "A new one speaks TLS on every wire: an authority and certificates are made in DIR/tls");
   up->add_flag("-f,--foreground", args->foreground, "Stay in front; Ctrl-C takes the cluster down");
   up->footer(
       "Every process is on loopback, and is started again when it dies. etcd is Debian's package "
       "etcd-server.\n\n"
-      "Example:\n  curvefs cluster up ~/cluster");
+      "Examples:\n  curvefs cluster up ~/cluster\n  curvefs cluster up --tls ~/cluster");
   add("status", "Show its processes; exit code 0 if all are ready, 1 if not", [](const ClusterArgs& a) {
     auto code = Show(a);
     return code ? *code : ExitCodeOf("cluster status", code.error());

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "net/tls.h"
 
 namespace curvefs::cli {
 
@@ -16,9 +17,10 @@ struct ClusterPlan {
   std::string name;   // tells it from other clusters
   uint16_t base = 0;  // the first of kPorts ports
   uint32_t etcd = 3, mds = 3, metaservers = 3;
+  bool tls = false;  // on every wire, with certificates in DIR/tls
   friend bool operator==(const ClusterPlan&, const ClusterPlan&) = default;
 };
-inline constexpr uint16_t kPorts = 50;
+inline constexpr uint16_t kPorts = 55;
 inline constexpr uint32_t kMostEtcd = 5, kMostMds = 5, kMostMetaservers = 9;
 
 // kInvalid: numbers that make no cluster, and why.
@@ -35,12 +37,16 @@ struct ProcessPlan {
   std::string address;               // HOST:PORT for clients
   std::string log;                   // file of what it prints
   std::vector<uint16_t> ports;
+  uint16_t health = 0;  // of etcd: where it says by HTTP how it is
 };
 // In the order in which they are started. `programs`: the directory of curvefs-mds and curvefs-metaserver.
 std::vector<ProcessPlan> ProcessesOf(const ClusterPlan& plan, const std::string& dir,
                                      const std::string& programs);
 // "HOST:PORT,HOST:PORT…" of all MDS.
 std::string MdsList(const ClusterPlan& plan);
+
+// What people and tools show to a cluster with TLS; none of one without. Each process has its own.
+net::TlsFiles TlsOfClients(const ClusterPlan& plan, const std::string& dir);
 
 inline constexpr const char* kEtcdProgram = "/usr/bin/etcd";
 

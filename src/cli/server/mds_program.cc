@@ -38,6 +38,7 @@ Result<mds::MdsServerOptions> MakeOptions(const MdsConfig& config) {
   mds::MdsServerOptions options;
   CURVEFS_TRY(options.etcd.endpoints, ParseEndpoints(config.etcd));
   options.etcd.tls = {config.etcd_ca, config.etcd_cert, config.etcd_key};
+  options.tls = {.ca = config.tls_ca, .cert = config.tls_cert, .key = config.tls_key};
   CURVEFS_TRY(const net::Address listen, net::ParseAddress(config.listen));
   options.listen = listen.ToString();
   if (!config.advertise.empty()) {

@@ -63,6 +63,10 @@ Result<std::optional<net::Address>> Beside(const std::string& text, const net::A
   return address;
 }
 
+net::TlsFiles TlsOf(const ServerConfig& config) {
+  return {.ca = config.tls_ca, .cert = config.tls_cert, .key = config.tls_key};
+}
+
 Result<metaserver::ServerOptions> MakeOptions(const ServerConfig& config, const EngineParts& engine) {
   metaserver::ServerOptions options;
   if (config.dir.empty()) return Fail(Code::kInvalid, "--dir is needed: the directory of this metaserver");
@@ -74,12 +78,7 @@ Result<metaserver::ServerOptions> MakeOptions(const ServerConfig& config, const 
     if (options.id == 0 && options.listen.port != 0 && address == options.listen) options.id = id;
   }
   options.cluster = config.cluster;
-  const bool tls = !config.tls_ca.empty() || !config.tls_cert.empty() || !config.tls_key.empty();
-  if (tls) {
-    if (config.tls_ca.empty() || config.tls_cert.empty() || config.tls_key.empty())
-      return Fail(Code::kInvalid, "--tls-ca, --tls-cert and --tls-key go together");
-    CURVEFS_TRY(options.tls, net::TlsContext::Load({config.tls_ca, config.tls_cert, config.tls_key}));
-  }
+  CURVEFS_TRY(options.tls, net::LoadTls(TlsOf(config)));
   options.loops = config.loops;
   options.tick = config.heartbeat;
   options.copyset.session_timeout = config.session_timeout;
@@ -115,6 +114,7 @@ Result<metaserver::MdsOptions> MakeMdsOptions(const ServerConfig& config) {
   if (config.grpc_listen == "off")
     return Fail(Code::kInvalid, "--grpc-listen off: with --mds it is how the MDS reaches this metaserver");
   options.dir = config.dir;
+  options.tls = TlsOf(config);
   options.pool = config.pool;
   options.zone = config.zone;
   options.host_name = config.host_name;
@@ -151,7 +151,7 @@ Result<Services> StartAll(const ServerConfig& config, const EngineParts& engine)
   std::string where = "listen " + at.ToString() + "\n";
   CURVEFS_TRY(auto grpc, Beside(config.grpc_listen, at, 1));
   if (grpc) {
-    CURVEFS_TRY(s.grpc, metaserver::GrpcService::Start(*s.server, grpc->ToString()));
+    CURVEFS_TRY(s.grpc, metaserver::GrpcService::Start(*s.server, grpc->ToString(), TlsOf(config)));
     where += "grpc " + net::Address{grpc->host, static_cast<uint16_t>(s.grpc->port())}.ToString() + "\n";
   }
   CURVEFS_TRY(auto http, Beside(config.http_listen, at, 2));

@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "net/grpc/credentials.h"
 #include "proto/mds.pb.h"
 
 namespace curvefs::client {
@@ -21,7 +22,8 @@ constexpr int kMaxAnswer = 256 << 20;  // a large cluster's lists
 constexpr auto kNoSuchService = static_cast<grpc::StatusCode>(12);
 constexpr int kReconnectMs[] = {100, 1'000};  // the least and the most
 
-std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
+std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address,
+                                         const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMs[0]);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnectMs[1]);
@@ -29,7 +31,7 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(kMaxAnswer);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(address, credentials, arguments);
 }
 
 std::string BytesOf(const grpc::ByteBuffer& buffer) {
@@ -55,6 +57,10 @@ struct MdsClient::Impl {
     std::shared_ptr<grpc::Channel> channel;
     std::string trouble;  // the last one
   };
+  Impl(std::shared_ptr<grpc::ChannelCredentials> c, bool with_tls)
+      : credentials(std::move(c)), tls(with_tls) {}
+  const std::shared_ptr<grpc::ChannelCredentials> credentials;
+  const bool tls;
   Mutex mu;  // a leaf
   CondVar changed;
   bool stopped CURVEFS_GUARDED_BY(mu) = false;
@@ -70,7 +76,7 @@ struct MdsClient::Impl {
     if (!address) return servers.size();
     const std::string name = address->ToString();
     const auto at = static_cast<size_t>(std::ranges::find(servers, name, &Server::address) - servers.begin());
-    if (at == servers.size() && at < kMaxServers) servers.push_back({name, ChannelTo(name), ""});
+    if (at == servers.size() && at < kMaxServers) servers.push_back({name, ChannelTo(name, credentials), ""});
     return at;
   }
 
@@ -106,7 +112,7 @@ struct MdsClient::Impl {
       case grpc::StatusCode::CANCELLED:
         return Fail(Code::kInterrupted, "the call was cancelled");
       default:
-        return Fail(Code::kUnavailable, status.error_message());
+        return Fail(Code::kUnavailable, net::WhyUnanswered(status, tls));
     }
   }
 
@@ -140,8 +146,8 @@ Result<std::vector<net::Address>> ParseMdsList(std::string_view text) {
   return servers;
 }
 
-MdsClient::MdsClient(MdsClientOptions options)
-    : options_(std::move(options)), impl_(std::make_unique<Impl>()) {
+MdsClient::MdsClient(MdsClientOptions options, std::unique_ptr<Impl> impl)
+    : options_(std::move(options)), impl_(std::move(impl)) {
   for (const net::Address& address : options_.servers) (void)impl_->Find(address.ToString());
 }
 
@@ -151,7 +157,10 @@ MdsClient::~MdsClient() {
 
 Result<std::unique_ptr<MdsClient>> MdsClient::To(MdsClientOptions options) {
   if (options.servers.empty()) return Fail(Code::kInvalid, "no MDS is named");
-  return std::unique_ptr<MdsClient>(new MdsClient(std::move(options)));
+  net::SilenceGrpc();
+  CURVEFS_TRY(auto credentials, net::ChannelCredentialsOf(options.tls));
+  auto impl = std::make_unique<Impl>(std::move(credentials), options.tls.given());
+  return std::unique_ptr<MdsClient>(new MdsClient(std::move(options), std::move(impl)));
 }
 
 void MdsClient::Stop() {

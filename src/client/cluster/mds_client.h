@@ -20,12 +20,14 @@
 #include "base/mutex.h"
 #include "base/status.h"
 #include "net/hello.h"
+#include "net/tls.h"
 #include "proto/meta_wire.h"
 
 namespace curvefs::client {
 
 struct MdsClientOptions {
   std::vector<net::Address> servers;                 // at least one
+  net::TlsFiles tls;                                 // all three, or none
   Duration attempt_limit = std::chrono::seconds(3);  // of one attempt at one MDS
   Duration timeout = std::chrono::seconds(30);  // of a call, all attempts together; longer than an election
   Duration silence =
@@ -46,7 +48,7 @@ struct MdsSeen {
 class MdsClient {
  public:
   static Result<std::unique_ptr<MdsClient>> To(
-      MdsClientOptions options);  // kInvalid: no server. Asks nothing
+      MdsClientOptions options);  // kInvalid: no server, or TLS files that are no good. Asks nothing
   ~MdsClient();
 
   // `method`: "MdsService/GetFsInfo". The errors of the call itself, and kUnavailable: nobody answers, or
@@ -70,7 +72,7 @@ class MdsClient {
 
  private:
   struct Impl;
-  explicit MdsClient(MdsClientOptions options);
+  MdsClient(MdsClientOptions options, std::unique_ptr<Impl> impl);
   Result<std::string> Ask(std::string_view method, const std::string& bytes);
 
   const MdsClientOptions options_;

@@ -18,8 +18,9 @@ namespace curvefs::client {
 
 class InMemoryMds {
  public:
-  explicit InMemoryMds(size_t count = 1, Duration session_time = std::chrono::seconds(60))
-      : session_time_(session_time), loop_("mds") {
+  explicit InMemoryMds(size_t count = 1, Duration session_time = std::chrono::seconds(60),
+                       net::TlsFiles tls = {})
+      : session_time_(session_time), tls_(std::move(tls)), loop_("mds") {
     OnLoop([this] { store_ = std::make_unique<mds::MemoryStore>(loop_); });
     servers_.resize(count);
     for (size_t i = 0; i < count; ++i) Start(i);
@@ -94,7 +95,7 @@ class InMemoryMds {
   }
   void Start(size_t i) {
     Server& server = servers_[i];
-    auto grpc = mds::GrpcService::Listen(loop_, "127.0.0.1:0");
+    auto grpc = mds::GrpcService::Listen(loop_, "127.0.0.1:0", tls_);
     CURVEFS_CHECK(grpc.has_value());
     server.grpc = *std::move(grpc);
     server.address = "127.0.0.1:" + std::to_string(server.grpc->port());
@@ -115,6 +116,7 @@ class InMemoryMds {
   }
 
   const Duration session_time_;
+  const net::TlsFiles tls_;
   ThreadLoop loop_;
   std::unique_ptr<mds::MemoryStore> store_;
   std::vector<Server> servers_;

@@ -36,7 +36,7 @@ Status Missing(MdsClient& mds, const std::string& name, Status status) {
 }  // namespace
 
 Result<std::unique_ptr<MdsSession>> MdsSession::Begin(MdsSessionOptions options) {
-  CURVEFS_TRY(auto mds, MdsClient::To({.servers = options.mds}));
+  CURVEFS_TRY(auto mds, MdsClient::To({.servers = options.mds, .tls = options.tls}));
   std::unique_ptr<MdsSession> session(new MdsSession(std::move(options), std::move(mds)));
   CURVEFS_CHECK_OK(session->Mount());
   session->thread_ = std::thread([p = session.get()] { p->Run(); });
@@ -53,7 +53,7 @@ MdsSession::~MdsSession() {
   if (thread_.joinable()) thread_.join();
   const uint64_t last = id();
   if (last == 0) return;
-  auto mds = MdsClient::To({.servers = options_.mds, .timeout = kGoodbye});
+  auto mds = MdsClient::To({.servers = options_.mds, .tls = options_.tls, .timeout = kGoodbye});
   if (!mds) return;
   auto ended = (*mds)->Call<proto::UmountFsResponse>("MdsService/UmountFs", Goodbye(options_.fs, last));
   if (!ended && ended.error().code() != Code::kNotFound)

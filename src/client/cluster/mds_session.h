@@ -17,6 +17,7 @@ namespace curvefs::client {
 
 struct MdsSessionOptions {
   std::vector<net::Address> mds;
+  net::TlsFiles tls;      // all three, or none
   std::string fs;         // name
   std::string host;       // the mount point, for people and …
   std::string mount_dir;  // … against a second one at the same place

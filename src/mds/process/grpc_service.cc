@@ -11,6 +11,7 @@
 #include <list>
 #include <utility>
 
+#include "net/grpc/credentials.h"
 #include "proto/heartbeat.pb.h"
 #include "proto/mds.pb.h"
 #include "proto/meta_wire.h"
@@ -44,7 +45,8 @@ class Running final : public GrpcService {
           gpr_time_add(gpr_now(GPR_CLOCK_REALTIME), gpr_time_from_nanos(kEndLimit.count(), GPR_TIMESPAN)));
   }
 
-  Status Listen(const std::string& address) {
+  Status Listen(const std::string& address, const net::TlsFiles& tls) {
+    CURVEFS_TRY(auto credentials, net::ServerCredentialsOf(tls));
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
@@ -52,7 +54,7 @@ class Running final : public GrpcService {
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.SetMaxReceiveMessageSize(kMaxMessage);
     builder.SetMaxSendMessageSize(kMaxAnswer);
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort(address, std::move(credentials), &port_);
     builder.RegisterService(&mds_service_);
     builder.RegisterService(&topology_service_);
     builder.RegisterService(&heartbeat_service_);
@@ -281,9 +283,10 @@ void Running::ScheduleService::Fill() {
 
 }  // namespace
 
-Result<std::unique_ptr<GrpcService>> GrpcService::Listen(Loop& loop, const std::string& address) {
+Result<std::unique_ptr<GrpcService>> GrpcService::Listen(Loop& loop, const std::string& address,
+                                                         const net::TlsFiles& tls) {
   auto running = std::make_unique<Running>(loop);
-  CURVEFS_CHECK_OK(running->Listen(address));
+  CURVEFS_CHECK_OK(running->Listen(address, tls));
   return running;
 }
 

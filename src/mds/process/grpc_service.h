@@ -10,6 +10,7 @@
 #include "base/loop.h"
 #include "base/status.h"
 #include "mds/mds.h"
+#include "net/tls.h"
 
 namespace curvefs::mds {
 
@@ -19,8 +20,10 @@ class GrpcService {
   static constexpr int kMaxOpen = 4096;
 
   // Serves on "HOST:PORT", port 0: any. Requests are handed to `mds`, on its loop. kUnavailable: the address
-  // is not to be had. Before `mds` is there calls are refused, and after Detach.
-  static Result<std::unique_ptr<GrpcService>> Listen(Loop& loop, const std::string& address);
+  // is not to be had; kInvalid: `tls` is not all three files, or none for plain gRPC. Before `mds` is there
+  // calls are refused, and after Detach.
+  static Result<std::unique_ptr<GrpcService>> Listen(Loop& loop, const std::string& address,
+                                                     const net::TlsFiles& tls = {});
   // Answers what waits and ends. The loop must run until then.
   virtual ~GrpcService() = default;
 

@@ -20,7 +20,7 @@ Result<std::unique_ptr<MdsServer>> MdsServer::Start(MdsServerOptions options) {
 
 Status MdsServer::Open() {
   CURVEFS_TRY(const net::Address listen, net::ParseAddress(options_.listen));
-  CURVEFS_TRY(grpc_, GrpcService::Listen(loop_, listen.ToString()));
+  CURVEFS_TRY(grpc_, GrpcService::Listen(loop_, listen.ToString(), options_.tls));
   address_ = options_.advertise;
   if (address_.empty()) address_ = net::Address{listen.host, static_cast<uint16_t>(grpc_->port())}.ToString();
   if (options_.metrics_port >= 0) {
@@ -35,7 +35,7 @@ Status MdsServer::Open() {
   mds.serves = [this](bool serves) { grpc_->SetLeads(serves); };
   CURVEFS_CHECK_OK(mds.election.Check());
   CURVEFS_TRY(coordinator_, ConnectEtcd(loop_, options_.etcd));
-  metaservers_ = ConnectMetaservers(loop_, options_.metaserver_limit);
+  CURVEFS_TRY(metaservers_, ConnectMetaservers(loop_, options_.metaserver_limit, options_.tls));
   OnLoop([&] {
     mds_ = std::make_unique<Mds>(loop_, *coordinator_, metaservers_.get(), std::move(mds));
     grpc_->Attach(mds_.get());

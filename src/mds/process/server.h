@@ -21,7 +21,8 @@ struct MdsServerOptions {
   std::string metrics_host;
   int metrics_port = -1;  // of HTTP; 0: any, -1: not served
   EtcdOptions etcd;
-  MdsOptions mds;                                        // election.name and random are set here
+  net::TlsFiles tls;  // of gRPC, from clients and to metaservers; all three, or none
+  MdsOptions mds;     // election.name and random are set here
   Duration metaserver_limit = std::chrono::seconds(10);  // of one command to a metaserver
   Duration end_limit = std::chrono::seconds(5);          // for what is under way, and to tell etcd
 };

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "metaserver/process/admin_calls.h"
 #include "metaserver/process/server.h"
+#include "net/grpc/credentials.h"
 #include "proto/copyset.pb.h"
 #include "proto/metaserver.pb.h"
 
@@ -80,7 +81,8 @@ class Running final : public GrpcService {
   ~Running() override {
     if (server_) server_->Shutdown(std::chrono::system_clock::now());
   }
-  Status Listen(const std::string& address) {
+  Status Listen(const std::string& address, const net::TlsFiles& tls) {
+    CURVEFS_TRY(auto credentials, net::ServerCredentialsOf(tls));
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
@@ -88,7 +90,7 @@ class Running final : public GrpcService {
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.SetMaxReceiveMessageSize(kMaxMessage);
     builder.SetMaxSendMessageSize(kMaxMessage);
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort(address, std::move(credentials), &port_);
     builder.RegisterService(&meta_);
     builder.RegisterService(&copysets_);
     server_ = builder.BuildAndStart();
@@ -108,9 +110,10 @@ class Running final : public GrpcService {
 
 }  // namespace
 
-Result<std::unique_ptr<GrpcService>> GrpcService::Start(MetaServer& server, const std::string& address) {
+Result<std::unique_ptr<GrpcService>> GrpcService::Start(MetaServer& server, const std::string& address,
+                                                        const net::TlsFiles& tls) {
   auto running = std::make_unique<Running>(server);
-  CURVEFS_CHECK_OK(running->Listen(address));
+  CURVEFS_CHECK_OK(running->Listen(address, tls));
   return running;
 }
 

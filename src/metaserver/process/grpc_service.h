@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "net/tls.h"
 
 namespace curvefs::metaserver {
 
@@ -13,8 +14,10 @@ class MetaServer;
 
 class GrpcService {
  public:
-  // Serves on "HOST:PORT", port 0: any. kUnavailable: the address is not to be had. `server` outlives it.
-  static Result<std::unique_ptr<GrpcService>> Start(MetaServer& server, const std::string& address);
+  // Serves on "HOST:PORT", port 0: any. kUnavailable: the address is not to be had;
+  // kInvalid: `tls` is not all three files, or none for plain gRPC. `server` outlives it.
+  static Result<std::unique_ptr<GrpcService>> Start(MetaServer& server, const std::string& address,
+                                                    const net::TlsFiles& tls = {});
   virtual ~GrpcService() = default;  // calls that wait are cancelled
 
   virtual int port() const = 0;

@@ -45,7 +45,7 @@ bool IsRefusal(const Status& s) {
 Result<MetaserverId> Heartbeats::Identify(const MdsOptions& options) {
   CURVEFS_TRY(Registration registration, Registration::ReadOrMake(Disk::Posix(), options.dir));
   if (registration.metaserver_id != 0) return registration.metaserver_id;
-  auto link = MdsLink::To(options.mds);
+  CURVEFS_TRY(const auto link, MdsLink::To(options.mds, options.tls));
   proto::RegisterMetaserverResponse response;
   CURVEFS_CHECK_OK(link->Register(RequestOf(options, registration), &response, options.register_limit));
   registration.metaserver_id = response.metaserver().metaserver_id();
@@ -63,7 +63,7 @@ Result<std::unique_ptr<Heartbeats>> Heartbeats::Begin(MdsOptions options, MetaSe
                                                       std::string grpc_address) {
   std::unique_ptr<Heartbeats> made(new Heartbeats(std::move(options), server, std::move(grpc_address)));
   CURVEFS_TRY(made->registration_, Registration::ReadOrMake(Disk::Posix(), made->options_.dir));
-  made->link_ = MdsLink::To(made->options_.mds);
+  CURVEFS_TRY(made->link_, MdsLink::To(made->options_.mds, made->options_.tls));
   const Status registered = made->Register(kFirstLimit);
   if (IsRefusal(registered)) return Fail(registered);
   if (!registered.ok())

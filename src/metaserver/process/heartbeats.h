@@ -23,6 +23,7 @@ struct MdsOptions {
   std::string dir;
   std::string pool, zone, host_name;
   std::string version;
+  net::TlsFiles tls;                                   // all three, or none
   Duration register_limit = std::chrono::seconds(60);  // of a new one, at its start
 };
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/mutex.h"
+#include "net/grpc/credentials.h"
 #include "proto/meta_wire.h"
 
 namespace curvefs::metaserver {
@@ -21,8 +22,11 @@ constexpr size_t kMostHints = 16;                            // leaders at addre
 
 class Link final : public MdsLink {
  public:
-  explicit Link(std::vector<std::string> addresses)
-      : addresses_(std::move(addresses)), given_(addresses_.size()) {}
+  Link(std::vector<std::string> addresses, std::shared_ptr<grpc::ChannelCredentials> credentials, bool tls)
+      : credentials_(std::move(credentials)),
+        tls_(tls),
+        addresses_(std::move(addresses)),
+        given_(addresses_.size()) {}
 
   Status Register(const proto::RegisterMetaserverRequest& request,
                   proto::RegisterMetaserverResponse* response, Duration limit) override {
@@ -101,7 +105,7 @@ class Link final : public MdsLink {
     const MutexLock lock(mu_);
     context_ = nullptr;
     if (cancelled_) return {Code::kInterrupted};
-    if (!status.ok()) return {Code::kUnavailable, "MDS " + address + ": " + status.error_message()};
+    if (!status.ok()) return {Code::kUnavailable, "MDS " + address + ": " + net::WhyUnanswered(status, tls_)};
     return StatusOf(response->header());
   }
 
@@ -112,11 +116,13 @@ class Link final : public MdsLink {
       grpc::ChannelArguments arguments;
       arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
       arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-      channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+      channel = grpc::CreateCustomChannel(address, credentials_, arguments);
     }
     return channel;
   }
 
+  const std::shared_ptr<grpc::ChannelCredentials> credentials_;
+  const bool tls_;
   std::vector<std::string> addresses_;
   const size_t given_;
   size_t at_ = 0;
@@ -130,8 +136,9 @@ class Link final : public MdsLink {
 
 }  // namespace
 
-std::unique_ptr<MdsLink> MdsLink::To(std::vector<std::string> addresses) {
-  return std::make_unique<Link>(std::move(addresses));
+Result<std::unique_ptr<MdsLink>> MdsLink::To(std::vector<std::string> addresses, const net::TlsFiles& tls) {
+  CURVEFS_TRY(auto credentials, net::ChannelCredentialsOf(tls));
+  return std::make_unique<Link>(std::move(addresses), std::move(credentials), tls.given());
 }
 
 }  // namespace curvefs::metaserver

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "net/tls.h"
 #include "proto/heartbeat.pb.h"
 #include "proto/topology.pb.h"
 
@@ -18,7 +19,8 @@ namespace curvefs::metaserver {
 class MdsLink {
  public:
   // `addresses`: HOST:PORT of the MDS, at least one.
-  static std::unique_ptr<MdsLink> To(std::vector<std::string> addresses);
+  // `tls`: all three files, or none. kInvalid.
+  static Result<std::unique_ptr<MdsLink>> To(std::vector<std::string> addresses, const net::TlsFiles& tls);
   virtual ~MdsLink() = default;
 
   virtual Status Register(const proto::RegisterMetaserverRequest& request,
