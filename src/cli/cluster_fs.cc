@@ -8,12 +8,15 @@
 #include "cli/admin_client.h"
 #include "cli/cluster_data.h"
 #include "cli/mount_identity.h"
+#include "client/cluster/pause.h"
 
 namespace curvefs::cli {
 namespace {
 
 constexpr Duration kLookForFreed = std::chrono::seconds(5);
 constexpr Duration kLook = std::chrono::seconds(2);
+constexpr Duration kTokenSpreads = std::chrono::seconds(20);
+constexpr Duration kTokenPause = std::chrono::milliseconds(200);
 constexpr Duration kFind = std::chrono::seconds(4);  // to ask the MDS again, while a call waits
 
 // What the copyset says of itself, whichever replica answers first.
@@ -69,6 +72,7 @@ Result<ClusterFs::Found> ClusterFs::FindByName(Disk& disk, const ClusterFsOption
               client::MdsSession::Begin({.mds = options.place.servers,
                                          .tls = options.tls,
                                          .fs = options.place.fs,
+                                         .token = options.token,
                                          .host = host,
                                          .mount_dir = options.mount_point,
                                          .client = MountIdentity(),
@@ -81,7 +85,7 @@ Result<ClusterFs::Found> ClusterFs::FindByName(Disk& disk, const ClusterFsOption
                                          std::to_string(fs.chunk_size()) +
                                          " bytes, which this version does not know");
   }
-  CURVEFS_TRY(opened_, OpenData(disk, fs, options.objects, options.vfs.read_only));
+  CURVEFS_TRY(opened_, OpenData(disk, fs, options.objects, options.vfs.read_only || session_->read_only()));
   objects_ = std::move(opened_.store);
   if (!options.stack.cache_dirs.empty()) CURVEFS_CHECK_OK(OpenCache(disk, options, fs.uuid()));
   Found found{.fs = FsId(fs.fs_id()), .data = DataText(fs), .far = fs.has_s3()};
@@ -119,6 +123,7 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
   std::unique_ptr<ClusterFs> fs(new ClusterFs);
   const bool by_name = options.place.by_name();
   CURVEFS_TRY(Found found, by_name ? fs->FindByName(disk, options) : fs->FindCopyset(disk, options));
+  options.vfs.read_only |= fs->read_only();
   const InodeId root = kRootInode;
   client::CopysetClientOptions to;
   to.servers = std::move(found.root.servers);
@@ -129,8 +134,20 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
   to.partition = found.root.partition;
   to.find_servers = std::move(found.find_servers);
   to.owner = options.owner;
+  to.token = options.token;
   to.timeout = options.timeout;
-  CURVEFS_TRY(fs->copyset_, client::CopysetClient::Open(std::move(to)));
+  // A token that is new to the MDS is so to metaservers until their next heartbeat.
+  const SteadyTime end = Clock::System().Steady() + kTokenSpreads;
+  for (;;) {
+    auto opened = client::CopysetClient::Open(to);
+    if (opened) {
+      fs->copyset_ = *std::move(opened);
+      break;
+    }
+    const bool soon = by_name && !options.token.empty() && opened.error().code() == Code::kNotPermitted;
+    if (!soon || Clock::System().Steady() > end) return Fail(opened.error());
+    client::PauseFor(kTokenPause);
+  }
   fs->meta_ = std::make_unique<client::RemoteMeta>(*fs->copyset_, found.fs, root);
   if (auto found = fs->meta_->GetInode(root); !found) {
     return Fail(found.error().code(), "the root directory of " + options.place.ToString() +

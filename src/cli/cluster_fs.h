@@ -32,6 +32,7 @@ struct ClusterFsOptions {
   std::string mount_point;
   std::string cluster;  // its name, if it has one
   net::TlsFiles tls;    // all three, or none
+  std::string token;    // of the file system, if it needs one
   std::string owner;    // of the session, for people
   Duration timeout{};   // of a call to the cluster while nobody answers; 0: for ever
   data::DataOptions cache;
@@ -52,6 +53,7 @@ class ClusterFs {
   void GiveUp() { copyset_->Stop(); }
 
   client::Vfs& vfs() { return *vfs_; }
+  bool read_only() const { return session_ && session_->read_only(); }  // all that the token allows
 
  private:
   ClusterFs() = default;

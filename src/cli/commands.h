@@ -39,6 +39,7 @@ void AddGc(CLI::App& app, int* exit_code);
 void AddQuota(CLI::App& app, int* exit_code);
 void AddMetaserver(CLI::App& app, int* exit_code);
 void AddFs(CLI::App& app, int* exit_code);
+void AddFsToken(CLI::App& fs, int* exit_code);  // below fs
 void AddTopology(CLI::App& app, int* exit_code);
 void AddPartition(CLI::App& app, int* exit_code);
 void AddStatus(CLI::App& app, int* exit_code);

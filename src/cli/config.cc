@@ -95,6 +95,9 @@ constexpr auto kKnobs = std::to_array<Knob>({
     {"tls-cert", KnobKind::kText, &MountConfig::tls_cert, 0, 0, "",
      "A file (PEM) with this mount's certificate."},
     {"tls-key", KnobKind::kText, &MountConfig::tls_key, 0, 0, "", "A file (PEM) with the key to it."},
+    {"token-file", KnobKind::kText, &MountConfig::token_file, 0, 0, "",
+     "Of a cluster's file system that needs a token: a file with it, which others should not be able to read. "
+     "The token itself may be in the environment as CURVEFS_TOKEN instead."},
     {"data", KnobKind::kText, &MountConfig::data, 0, 0, "",
      "Of a cluster's file system: dir:PATH, a directory that all its mounts reach. Otherwise: where a new "
      "file system keeps the data of its files: s3://BUCKET/PREFIX, which no other file system "

@@ -45,7 +45,7 @@ struct MountConfig {
   bool allow_other = false;
   std::string cluster;
   Duration timeout = Duration();
-  std::string tls_ca, tls_cert, tls_key;
+  std::string tls_ca, tls_cert, tls_key, token_file;
   std::string data;
   std::string s3_endpoint;
   std::string s3_region;

@@ -23,7 +23,7 @@ struct FsArgs {
   MdsArgs mds;
   std::string name, data, s3_endpoint, s3_region, s3_style, s3_ca, capacity, inodes, block_size, chunk_size;
   uint32_t partitions = 0;
-  bool no_wait = false, yes = false;
+  bool no_wait = false, yes = false, require_token = false;
 };
 
 std::string StateName(proto::FsState state) {
@@ -39,7 +39,8 @@ Json ToJson(const proto::FsInfo& fs) {
          {"capacity", fs.capacity()},
          {"inodes", fs.inodes()},
          {"block_size", fs.block_size()},
-         {"chunk_size", fs.chunk_size()}};
+         {"chunk_size", fs.chunk_size()},
+         {"token", fs.require_token()}};
   if (fs.has_s3())
     j["s3"] = {{"endpoint", fs.s3().endpoint()}, {"region", fs.s3().region()}, {"style", fs.s3().style()}};
   j["mounts"] = Json::array();
@@ -62,6 +63,7 @@ void Print(const FsArgs& args, const proto::FsInfo& fs) {
               LimitText(fs.capacity(), true).c_str(), LimitText(fs.inodes(), false).c_str(),
               FormatSize(fs.block_size()).c_str(), FormatSize(fs.chunk_size()).c_str(),
               fs.mountpoints_size());
+  if (fs.require_token()) std::printf("token       needed to mount it\n");
   for (const auto& m : fs.mountpoints())
     std::printf("  %s:%s (session %llu)\n", m.host().c_str(), m.mount_dir().c_str(),
                 static_cast<unsigned long long>(m.session_id()));
@@ -121,6 +123,7 @@ Result<proto::CreateFsRequest> CreateRequest(const FsArgs& args, const ObjectsOp
   request.set_fs_name(args.name);
   request.set_uuid(NewUuid());
   request.set_partitions(args.partitions);
+  request.set_require_token(args.require_token);
   if (!args.capacity.empty()) {
     CURVEFS_TRY(const uint64_t bytes, Size(args.capacity, "--capacity"));
     request.set_capacity(bytes);
@@ -328,6 +331,8 @@ void AddFs(CLI::App& app, int* exit_code) {
       ->type_name("SIZE");
   create->add_option("--partitions", args->partitions, "Of its metadata, to begin with; 0: three")
       ->type_name("N");
+  create->add_flag("--require-token", args->require_token,
+                   "It is mounted with a token only ('fs token create'), from the beginning");
   create->add_flag("--no-wait", args->no_wait,
                    "Return when it is recorded; its limits are then to be set with 'fs update'");
   create->footer(
@@ -346,6 +351,7 @@ void AddFs(CLI::App& app, int* exit_code) {
   CLI::App* remove = add("delete", "Delete a file system that nobody has mounted", true, &Delete);
   remove->add_flag("--yes", args->yes, "Do it");
   remove->footer("Example:\n  curvefs fs delete scratch --yes --mds 10.0.0.1:8300");
+  AddFsToken(*command, exit_code);
   command->footer(
       "Examples:\n"
       "  curvefs fs create home --mds 10.0.0.1:8300,10.0.0.2:8300 --data dir:/shared/home\n"

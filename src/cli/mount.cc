@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@
 #include "cli/mounts.h"
 #include "cli/values.h"
 #include "fuse/session.h"
+#include "net/token.h"
 
 namespace curvefs::cli {
 namespace {
@@ -128,7 +130,7 @@ Status CheckClusterKnobs(const MountRequest& r) {
 
 // And those that say how to reach a cluster.
 Status CheckStandaloneKnobs(const MountRequest& r) {
-  for (const char* knob : {"cluster", "timeout", "tls-ca", "tls-cert", "tls-key"}) {
+  for (const char* knob : {"cluster", "timeout", "tls-ca", "tls-cert", "tls-key", "token-file"}) {
     if (r.config.is_given(knob))
       return {Code::kInvalid,
               std::string("--") + knob +
@@ -324,6 +326,29 @@ Status ServeStandalone(const MountRequest& r, EarlyMessages& early, Readiness& r
                       [&fs] { return fs->Shutdown(); });
 }
 
+// From the file, or the environment, which is not for children; empty: neither is given.
+Result<std::string> ReadToken(const std::string& file) {
+  constexpr size_t kMaxFile = 4096;
+  const char* variable = std::getenv("CURVEFS_TOKEN");
+  std::string text = variable == nullptr ? "" : variable;
+  ::unsetenv("CURVEFS_TOKEN");
+  if (file.empty() && text.empty()) return std::string();
+  if (!file.empty()) {
+    auto read = Disk::Posix().ReadWholeFile(file, kMaxFile);
+    if (!read)
+      return Fail(read.error().code() == Code::kNotFound ? Code::kInvalid : read.error().code(),
+                  "--token-file: " + read.error().ToString());
+    text = *std::move(read);
+    struct stat st{};
+    if (::stat(file.c_str(), &st) == 0 && (st.st_mode & 077) != 0)
+      Log(LogLevel::kWarning, "others may read the token in " + file + ": chmod 600 it");
+  }
+  auto token = net::ParseToken(text);
+  if (token) return token;
+  return Fail(token.error().code(), (file.empty() ? "CURVEFS_TOKEN" : "--token-file " + file) +
+                                        std::string(": ") + token.error().message());
+}
+
 Status ServeCluster(const MountRequest& r, EarlyMessages& early, Readiness& readiness) {
   const StandaloneOptions common = ToStandaloneOptions(r);
   ClusterFsOptions options{.objects = common.objects,
@@ -338,11 +363,18 @@ Status ServeCluster(const MountRequest& r, EarlyMessages& early, Readiness& read
   options.timeout = r.config.timeout;
   options.tls = {.ca = r.config.tls_ca, .cert = r.config.tls_cert, .key = r.config.tls_key};
   options.owner = std::string(host) + " " + std::to_string(::getpid()) + " " + r.mount_point;
+  CURVEFS_TRY(options.token, ReadToken(r.config.token_file));
   if (LogTarget(r) != "-") CURVEFS_CHECK_OK(StartLog(LogTarget(r), r.config.log_level));
   early.Replay();
   CURVEFS_TRY(auto fs, ClusterFs::Open(Disk::Posix(), std::move(options)));
+  MountRequest as_allowed = r;
+  if (fs->read_only() && !r.config.read_only) {
+    Log(LogLevel::kInfo, "the token allows to read only: so is the mount");
+    as_allowed.config.read_only = true;
+    as_allowed.config.kernel_flags |= MS_RDONLY;
+  }
   return ServeSession(
-      r, fs->vfs(), r.cluster, readiness, [&fs] { return fs->Shutdown(); }, [&fs] { fs->GiveUp(); });
+      as_allowed, fs->vfs(), r.cluster, readiness, [&fs] { return fs->Shutdown(); }, [&fs] { fs->GiveUp(); });
 }
 
 Status Serve(const MountRequest& r, Readiness& readiness) {
@@ -379,7 +411,7 @@ std::string Absolute(const std::string& path) {
 void MakePathsAbsolute(MountRequest* request) {
   MountConfig& c = request->config;
   for (std::string* file : {&c.encrypt_passphrase_file, &c.encrypt_rsa_key, &c.s3_ca, &c.tls_ca, &c.tls_cert,
-                            &c.tls_key, &c.log_file}) {
+                            &c.token_file, &c.tls_key, &c.log_file}) {
     const bool special = file == &c.log_file && (c.log_file == "-" || c.log_file == "syslog");
     if (!file->empty() && !special) *file = Absolute(*file);
   }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "mds/operations.h"
+
 namespace curvefs::mds {
 namespace {
 
@@ -172,6 +174,7 @@ void Fleet::Answer(const State& state, const ClusterView& view, const Schedule& 
                    uint64_t term, bool judges, proto::HeartbeatResponse* response) const {
   response->set_interval_ms(static_cast<uint32_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(options_.interval).count()));
+  FillAccess(state, response->mutable_access());
   auto head = [&](proto::CopysetRequestHeader* header, uint64_t copyset) {
     header->set_copyset_id(copyset);
     header->set_office_term(term);

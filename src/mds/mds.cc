@@ -60,6 +60,7 @@ void Mds::Lead() {
   state_ = std::make_unique<State>();
   volatile_ = {};
   volatile_.random = options_.random;
+  volatile_.now_s = [this] { return loop_.clock().Wall().sec(); };
   volatile_.session_time_ms = static_cast<uint32_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(options_.session_time).count());
   seen_.clear();

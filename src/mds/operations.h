@@ -2,8 +2,8 @@
 // fill the response. The header of the response is the caller's business; the Status is what it says. A draft
 // whose function failed is thrown away.
 //
-// Files: operations_fs.cc, operations_topology.cc, operations_register.cc, operations_upkeep.cc,
-// operations_partition.cc (with the choice of places).
+// Files: operations_fs.cc, operations_token.cc, operations_topology.cc, operations_register.cc,
+// operations_upkeep.cc, operations_partition.cc (with the choice of places).
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@
 
 #include "base/status.h"
 #include "mds/state.h"
+#include "proto/heartbeat.pb.h"
 
 namespace curvefs::mds {
 
@@ -35,6 +36,7 @@ struct Volatile {
   uint64_t chunk_batch = 1 << 20;  // taken from the counter at a time
   std::function<uint64_t()> random = [] { return uint64_t{0}; };
   uint32_t session_time_ms = 0;
+  std::function<int64_t()> now_s = [] { return int64_t{0}; };  // seconds since 1970
   // Metaservers that no new replica should go to: they are not heard of.
   std::set<uint32_t> unreachable;
   // Generations of replicas (kReplicaGenerations) that are ours to give out: the first, and the one after the
@@ -49,6 +51,17 @@ Status CreateFs(Draft& draft, Volatile& v, const proto::CreateFsRequest& request
 Status FsIsReady(Draft& draft, uint32_t fs);
 Status MountFs(Draft& draft, Volatile& v, const proto::MountFsRequest& request,
                proto::MountFsResponse* response);
+// ---- Tokens (operations_token.cc)
+Status CreateFsToken(Draft& draft, const proto::CreateFsTokenRequest& request,
+                     proto::CreateFsTokenResponse* response);
+Status ListFsTokens(const State& state, const proto::ListFsTokensRequest& request,
+                    proto::ListFsTokensResponse* response);
+Status RevokeFsToken(Draft& draft, const proto::RevokeFsTokenRequest& request);
+// Which token of `fs` this text is; none: it needs none. kNotPermitted.
+Result<const proto::FsToken*> CheckToken(const State& state, const proto::FsInfo& fs,
+                                         const std::string& token, int64_t now_s);
+void FillAccess(const State& state, proto::AccessRules* rules);
+
 Status UmountFs(Draft& draft, const proto::UmountFsRequest& request);
 Status GetFsInfo(const State& state, const proto::GetFsInfoRequest& request,
                  proto::GetFsInfoResponse* response);

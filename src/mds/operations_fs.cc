@@ -81,6 +81,7 @@ Status CreateFs(Draft& draft, Volatile& v, const proto::CreateFsRequest& request
   if (request.storage_case() == proto::CreateFsRequest::kDirectory) fs.set_directory(request.directory());
   fs.set_uuid(request.uuid().empty() ? NewUuid(v) : request.uuid());
   fs.set_state(proto::FS_NEW);
+  fs.set_require_token(request.require_token());
   draft.Put(fs);
   CURVEFS_CHECK_OK(EnsurePartitions(draft, v, fs.fs_id(),
                                     request.partitions() != 0 ? request.partitions() : kFirstPartitions,
@@ -107,6 +108,9 @@ Status MountFs(Draft& draft, Volatile& v, const proto::MountFsRequest& request,
     return {Code::kInvalid, "a mount has a host, a directory, and a uuid of its client"};
   if (fs->state() != proto::FS_INITED)
     return {Code::kBusy, "the file system '" + request.fs_name() + "' is still being made; try again"};
+  CURVEFS_TRY(const proto::FsToken* token, CheckToken(draft.state(), *fs, request.token(), v.now_s()));
+  response->set_read_only(token != nullptr && token->read_only());
+  const uint32_t token_id = token == nullptr ? 0 : token->token_id();
   const proto::Mountpoint* there = nullptr;
   draft.state().ForEach<proto::Mountpoint>(MountPrefix(fs->fs_id()), [&](const proto::Mountpoint& m) {
     if (m.host() == request.host() && m.mount_dir() == request.mount_dir()) there = &m;
@@ -128,6 +132,7 @@ Status MountFs(Draft& draft, Volatile& v, const proto::MountFsRequest& request,
   mount.set_host(request.host());
   mount.set_mount_dir(request.mount_dir());
   mount.set_client_uuid(request.client_uuid());
+  mount.set_token_id(token_id);
   response->set_session_id(mount.session_id());
   draft.Put(std::move(mount));
   Fill(draft.state(), *fs, response->mutable_fs());

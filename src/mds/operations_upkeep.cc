@@ -62,6 +62,11 @@ Status EndFs(Draft& draft, uint32_t id) {
     draft.Put(gone);
     draft.Remove(copyset);
   }
+  std::vector<proto::FsToken> tokens;
+  draft.state().ForEach<proto::FsToken>(TokenPrefix(id), [&](const proto::FsToken& token) {
+    if (draft.size() + tokens.size() + 2 < kRowsAtOnce) tokens.push_back(token);
+  });
+  for (const auto& token : tokens) draft.Remove(token);
   if (draft.size() + 2 >= kRowsAtOnce) return {};
   if (const auto* counter = draft.state().Find<proto::Counter>(CounterKey(PartitionIds(id)))) {
     const proto::Counter row = *counter;

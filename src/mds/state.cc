@@ -48,6 +48,12 @@ std::string PartitionPrefix(uint32_t fs) {
 std::string PartitionKey(uint32_t fs, uint32_t partition) {
   return PartitionPrefix(fs) + Hex(partition);
 }
+std::string TokenPrefix(uint32_t fs) {
+  return "token/" + Hex(fs) + "/";
+}
+std::string TokenKey(uint32_t fs, uint32_t token) {
+  return TokenPrefix(fs) + Hex(token);
+}
 std::string CounterKey(const std::string& name) {
   return "counter/" + name;
 }
@@ -78,6 +84,7 @@ Status State::Load(const std::string& key, const std::string& value) {
   if (table == "copyset") return LoadRow<proto::Copyset>(key, value);
   if (table == "partition") return LoadRow<proto::Partition>(key, value);
   if (table == "cluster") return LoadRow<proto::ClusterInfo>(key, value);
+  if (table == "token") return LoadRow<proto::FsToken>(key, value);
   if (table == "counter") return LoadRow<proto::Counter>(key, value);
   return {Code::kUnsupportedVersion, "the store's '" + key + "' is of a newer program"};
 }

@@ -35,6 +35,8 @@ std::string MetaserverKey(uint32_t metaserver);
 std::string CopysetKey(uint32_t copyset);
 std::string PartitionKey(uint32_t fs, uint32_t partition);
 std::string PartitionPrefix(uint32_t fs);
+std::string TokenKey(uint32_t fs, uint32_t token);
+std::string TokenPrefix(uint32_t fs);
 std::string CounterKey(const std::string& name);
 inline constexpr const char* kClusterKey = "cluster/info";
 
@@ -61,6 +63,9 @@ inline std::string KeyOf(const proto::Copyset& m) {
 }
 inline std::string KeyOf(const proto::Partition& m) {
   return PartitionKey(m.fs_id(), m.partition_id());
+}
+inline std::string KeyOf(const proto::FsToken& m) {
+  return TokenKey(m.fs_id(), m.token_id());
 }
 inline std::string KeyOf(const proto::Counter& m) {
   return CounterKey(m.name());
@@ -103,13 +108,14 @@ class State {
 
   std::tuple<Table<proto::FsInfo>, Table<proto::Mountpoint>, Table<proto::Pool>, Table<proto::Zone>,
              Table<proto::Server>, Table<proto::Metaserver>, Table<proto::Copyset>, Table<proto::Partition>,
-             Table<proto::Counter>, Table<proto::ClusterInfo>>
+             Table<proto::Counter>, Table<proto::ClusterInfo>, Table<proto::FsToken>>
       tables_;
 };
 
 // The names of counters.
 inline constexpr const char* kFsIds = "fs";
 inline constexpr const char* kSessionIds = "session";
+inline constexpr const char* kTokenIds = "token";
 inline constexpr const char* kPoolIds = "pool";
 inline constexpr const char* kZoneIds = "zone";
 inline constexpr const char* kServerIds = "server";

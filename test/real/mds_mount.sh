@@ -204,7 +204,43 @@ attach "$other"
 echo sealed >"$mnt/f"; [ "$(cat "$other/f")" = sealed ] || fail "over TLS the other mount reads '$(cat "$other/f")'"
 expect 0 ready "$curvefs" cluster status "$dir"
 expect 0 online "$curvefs" topology list metaserver
-"$curvefs" umount "$mnt" && "$curvefs" umount "$other" || fail "umount over TLS"
+
+part=tokens
+name=$(json "d['name']" <"$dir/cluster.json")
+expect 8 "is mounted 2 times" "$curvefs" fs token create home
+"$curvefs" umount "$mnt" && "$curvefs" umount "$other" || fail "umount before the first token"
+expect 0 "read-write, for ever" "$curvefs" fs token create home --out "$base/writer" --comment "the tests"
+expect 8 "File exists" "$curvefs" fs token create home --out "$base/writer"
+[ "$(stat -c %a "$base/writer")" = 600 ] || fail "a token can be read by others"
+"$curvefs" fs token create home --read-only --expires 30d --json | json "d['token']" >"$base/reader"
+expect 0 "the tests" "$curvefs" fs token list home
+expect 0 "needed" "$curvefs" fs info home
+expect 32 "with a token only" "$curvefs" mount "$place" "$mnt"
+expect 32 "is none of 'home'" env CURVEFS_TOKEN=cfs_$(printf '%064d' 0) "$curvefs" mount "$place" "$mnt"
+expect 32 "that is no token" env CURVEFS_TOKEN=secret "$curvefs" mount "$place" "$mnt"
+! grep -q secret "$base/out" || fail "a wrong token is repeated"
+"$curvefs" mount "$place" "$mnt" --token-file "$base/writer" --log-file "$base/mount.log" || fail "not mounted with a token"
+CURVEFS_TOKEN=$(cat "$base/reader") "$curvefs" mount "$place" "$other" --log-file "$base/mount.log" || fail "not mounted with a token to read"
+echo more >>"$mnt/f" && sync "$mnt/f" || fail "cannot write with a token to write"
+[ "$(tail -n 1 "$other/f")" = more ] || fail "the reader reads '$(cat "$other/f")'"
+! touch "$other/new" 2>/dev/null || fail "a token to read lets write"
+! cat "$base/mount.log" "$dir"/log/* | grep -q -F -e "$(cat "$base/writer")" -e "$(cat "$base/reader")" || fail "a token is in a log"
+! ps -eo args | grep -q "[c]fs_[0-9a-f]\{64\}" || fail "a token is on a command line"
+# Past the MDS, as a client would that keeps no rules: metaservers have the last word.
+past=meta://$("$curvefs" topology list metaserver --json | json "','.join(m['address'] for m in d)")/$("$curvefs" partition list home --json | json "d[0]['copyset']")
+expect 32 "needs a token" "$curvefs" mount "$past" "$base/taken" --data "dir:$dir/objects/home" --cluster "$name"
+CURVEFS_TOKEN=$(cat "$base/reader") "$curvefs" mount "$past" "$base/taken" --data "dir:$dir/objects/home" --cluster "$name" --log-file "$base/mount.log" || fail "not mounted past the MDS"
+[ "$(tail -n 1 "$base/taken/f")" = more ] || fail "past the MDS it reads '$(cat "$base/taken/f")'"
+! mkdir "$base/taken/new" 2>/dev/null || fail "a metaserver lets a token to read write"
+"$curvefs" umount "$base/taken" || fail "umount past the MDS"
+id=$("$curvefs" fs token list home --json | json "[t['id'] for t in d if t['comment']][0]")
+expect 0 "is revoked" "$curvefs" fs token revoke home "$id"
+shut() { ! ls "$mnt" >/dev/null 2>&1; }
+wait_for 60 shut || fail "a mount goes on though its token is revoked"
+ls "$other" >/dev/null || fail "the other token ended, too"
+expect 32 "was revoked" "$curvefs" mount "$place" "$base/taken" --token-file "$base/writer"
+"$curvefs" umount "$mnt" >/dev/null 2>&1 || umount -l "$mnt" || fail "umount of who has no token any more"
+"$curvefs" umount "$other" || fail "umount over TLS"
 "$curvefs" cluster down "$dir" >/dev/null || fail "down with TLS"
 unset CURVEFS_TLS_CA CURVEFS_TLS_CERT CURVEFS_TLS_KEY
 ! pgrep -f "$dir" >/dev/null || fail "left running: $(pgrep -af "$dir")"

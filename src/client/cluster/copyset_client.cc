@@ -68,6 +68,7 @@ void CopysetClient::Address(proto::RequestHeader* header) const {
   header->set_fs_id(options_.fs.value);
   header->set_copyset_id(options_.copyset);
   header->set_partition_id(options_.partition.value);
+  if (!options_.token.empty()) header->set_token(options_.token);
 }
 
 CopysetClient::Ticket CopysetClient::Number(proto::RequestHeader* header) {

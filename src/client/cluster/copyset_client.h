@@ -35,6 +35,7 @@ struct CopysetClientOptions {
   // for some seconds, and is called by one thread at a time. Null: nobody knows more.
   std::function<std::vector<net::Address>()> find_servers;
   std::string owner;                                 // of the session, for people
+  std::string token;                                 // of the file system, if it needs one
   Duration attempt_limit = std::chrono::seconds(2);  // of one attempt at one server
   Duration first_answer = std::chrono::seconds(15);  // of Open: somebody waits for the mount
   Duration timeout = Duration();                     // of a call, all attempts together; 0: until Stop

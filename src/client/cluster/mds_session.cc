@@ -78,6 +78,7 @@ Result<proto::MountFsResponse> MdsSession::MountOnce() {
   request.set_host(options_.host);
   request.set_mount_dir(options_.mount_dir);
   request.set_client_uuid(options_.client);
+  request.set_token(options_.token);
   auto mounted = mds_->Call<proto::MountFsResponse>("MdsService/MountFs", request);
   if (mounted || mounted.error().code() != Code::kExists || !options_.is_gone) return mounted;
   // Whose is the record?
@@ -103,7 +104,10 @@ Status MdsSession::Mount() {
     return Missing(*mds_, options_.fs, mounted.error());
   if (!mounted) return mounted.error();
   const bool first = fs_.fs_id() == 0;
-  if (first) fs_ = mounted->fs();
+  if (first) {
+    fs_ = mounted->fs();
+    read_only_ = mounted->read_only();
+  }
   if (mounted->fs().fs_id() != fs_.fs_id()) {
     (void)mds_->Call<proto::UmountFsResponse>("MdsService/UmountFs",
                                               Goodbye(options_.fs, mounted->session_id()));

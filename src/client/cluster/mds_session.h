@@ -19,6 +19,7 @@ struct MdsSessionOptions {
   std::vector<net::Address> mds;
   net::TlsFiles tls;      // all three, or none
   std::string fs;         // name
+  std::string token;      // if the file system needs one
   std::string host;       // the mount point, for people and …
   std::string mount_dir;  // … against a second one at the same place
   std::string client;     // who mounts; another one each time, never empty
@@ -31,13 +32,15 @@ struct MdsSessionOptions {
 
 class MdsSession {
  public:
-  // kNotFound: no such file system, or it is being deleted; kBusy: it is still being made; kExists: somebody
-  // mounts it at this place; kUnavailable: as MdsClient.
+  // kNotPermitted: it needs a token, and this is none. kNotFound: no such file system, or it is being
+  // deleted; kBusy: it is still being made; kExists: somebody mounts it at this place; kUnavailable: as
+  // MdsClient.
   static Result<std::unique_ptr<MdsSession>> Begin(MdsSessionOptions options);
   // Takes the record away, if the MDS answers soon.
   ~MdsSession();
 
   const proto::FsInfo& fs() const { return fs_; }  // as of the begin
+  bool read_only() const { return read_only_; }    // all that the token allows
   uint64_t id() const;
   uint64_t begun() const;  // how many sessions there were
 
@@ -52,6 +55,7 @@ class MdsSession {
   const MdsSessionOptions options_;
   const std::unique_ptr<MdsClient> mds_;
   proto::FsInfo fs_;
+  bool read_only_ = false;
   mutable Mutex mu_;
   CondVar changed_;
   bool stopped_ CURVEFS_GUARDED_BY(mu_) = false;

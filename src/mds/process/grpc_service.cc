@@ -220,6 +220,13 @@ void Running::MdsService::Fill() {
       "DeleteFsInfo", [](Draft& d, Volatile&, const proto::DeleteFsInfoRequest& q,
                          proto::DeleteFsInfoResponse*) { return DeleteFsInfo(d, q); });
   Change<proto::AllocateS3ChunkRequest, proto::AllocateS3ChunkResponse>("AllocateS3Chunk", &AllocateS3Chunk);
+  Change<proto::CreateFsTokenRequest, proto::CreateFsTokenResponse>(
+      "CreateFsToken", [](Draft& d, Volatile&, const proto::CreateFsTokenRequest& q,
+                          proto::CreateFsTokenResponse* r) { return CreateFsToken(d, q, r); });
+  Read<proto::ListFsTokensRequest, proto::ListFsTokensResponse>("ListFsTokens", &ListFsTokens);
+  Change<proto::RevokeFsTokenRequest, proto::RevokeFsTokenResponse>(
+      "RevokeFsToken", [](Draft& d, Volatile&, const proto::RevokeFsTokenRequest& q,
+                          proto::RevokeFsTokenResponse*) { return RevokeFsToken(d, q); });
 }
 
 // In the order of topology.proto.

@@ -172,6 +172,10 @@ Status Heartbeats::Beat(Duration* interval) {
   *interval = std::clamp<Duration>(std::chrono::milliseconds(response.interval_ms()), kShortest, kLongest);
   for (const auto& peer : response.peer())
     server_.LearnAddress(raft::ReplicaId(peer.replica_id()), peer.address());
+  if (response.has_access()) {
+    if (Status s = server_.access().Learn(response.access()); !s.ok())
+      Log(LogLevel::kWarning, "who may do what, as the MDS says, cannot be kept: " + s.ToString());
+  }
   for (const auto& command : response.command()) Carry(command);
   return {};
 }

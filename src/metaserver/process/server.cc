@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/protowire.h"
 #include "metaserver/process/admin_calls.h"
+#include "proto/meta_methods.h"
 #include "proto/meta_wire.h"
 
 namespace curvefs::metaserver {
@@ -18,6 +19,8 @@ constexpr uint64_t kPollsPerAttempt = 40;
 struct PeekedHeader {
   raft::GroupId copyset;
   Duration timeout{};
+  uint32_t fs = 0;
+  std::string_view token;
 };
 bool Peek(std::string_view request, PeekedHeader* out) {
   ProtoReader fields(request);
@@ -27,12 +30,23 @@ bool Peek(std::string_view request, PeekedHeader* out) {
     while (header.Next()) {
       if (header.field() == proto::RequestHeader::kCopysetIdFieldNumber)
         out->copyset = raft::GroupId(header.number());
+      if (header.field() == proto::RequestHeader::kFsIdFieldNumber)
+        out->fs = static_cast<uint32_t>(header.number());
+      if (header.field() == proto::RequestHeader::kTokenFieldNumber) out->token = header.bytes();
       if (header.field() == proto::RequestHeader::kTimeoutMsFieldNumber)
         out->timeout = std::chrono::milliseconds(std::min<uint64_t>(header.number(), UINT32_MAX));
     }
     return header.ok();  // what follows is for who decodes it all
   }
   return fields.ok();
+}
+
+// And not only the records of a session.
+bool ChangesFiles(const MetaMethod& method) {
+  using proto::MetaCall;
+  const auto call = static_cast<MetaCall>(method.number);
+  return method.changes && call != MetaCall::kOpenSession && call != MetaCall::kRenewSession &&
+         call != MetaCall::kCloseSession;
 }
 
 }  // namespace
@@ -59,6 +73,7 @@ Result<std::unique_ptr<MetaServer>> MetaServer::Start(ServerOptions options) {
 Status MetaServer::Open() {
   Disk& disk = Disk::Posix();
   CURVEFS_TRY(dir_, ServerDir::Open(disk, options_.dir, options_.id, options_.copyset.engine));
+  CURVEFS_TRY(access_, Access::Open(disk, options_.dir));
   if (dir_->engine() == MetaEngine::kRocksdb)
     options_.copyset.rocks.memory = kv::MakeRocksMemory(options_.meta_memory);
   {
@@ -242,6 +257,10 @@ void MetaServer::Handle(uint16_t number, std::string_view request, Answer answer
   PeekedHeader header;
   if (!Peek(request, &header))
     return answer(EncodeFailure({Code::kInvalid, "a request that is no message of its kind"}, 0, ""));
+  if (Status s = access_->Check({.fs = header.fs, .token = header.token, .changes = ChangesFiles(*method)},
+                                Clock::System().Wall());
+      !s.ok())
+    return answer(EncodeFailure(s, 0, ""));
   CopysetLoop& loop = LoopFor(header.copyset);
   const SteadyTime arrived = Clock::System().Steady();
   if (loop.loop().InLoop())

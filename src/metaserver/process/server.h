@@ -19,6 +19,7 @@
 #include "base/disk.h"
 #include "base/mutex.h"
 #include "metaserver/handlers.h"
+#include "metaserver/process/access.h"
 #include "metaserver/process/copyset_loop.h"
 #include "metaserver/process/server_dir.h"
 #include "metaserver/process/sync_thread.h"
@@ -83,6 +84,7 @@ class MetaServer final : public raft::NetTransport::Receiver {
   Status CheckOffice(uint64_t term);
   uint64_t office_term() const { return office_term_; }  // the highest that it has been told of
   uint64_t sessions() const { return server_->sessions(); }
+  Access& access() { return *access_; }
   void LearnAddress(raft::ReplicaId replica, const std::string& address);
   std::string AddressOf(raft::ReplicaId replica) const;
   std::string MetricsText();
@@ -105,6 +107,7 @@ class MetaServer final : public raft::NetTransport::Receiver {
 
   ServerOptions options_;
   std::unique_ptr<ServerDir> dir_;
+  std::unique_ptr<Access> access_;
   std::unique_ptr<raft::LogStore> log_;
   std::unique_ptr<SyncThread> sync_;
   std::unique_ptr<BackgroundThread> background_;
