@@ -90,13 +90,20 @@ constexpr auto kKnobs = std::to_array<Knob>({
      "Of a cluster's file system: how long a call waits for a leader that answers before it fails with EIO. "
      "0s: for ever, "
      "and it goes on when the cluster is back."},
+    {"attr-cache", KnobKind::kDuration, &MountConfig::attr_cache, 0, 3'600'000, "",
+     "Of a cluster's file system: how long the kernel relies on attributes (size, times, owner) before it "
+     "asks "
+     "again. More than 0s is faster, and may be stale for so long (docs/SEMANTICS.md)."},
+    {"entry-cache", KnobKind::kDuration, &MountConfig::entry_cache, 0, 3'600'000, "",
+     "The same for names, that there are and that there are not."},
     {"tls-ca", KnobKind::kText, &MountConfig::tls_ca, 0, 0, "",
      "Of a cluster with TLS: a file (PEM) with the cluster's own authority. Needs --tls-cert and --tls-key."},
     {"tls-cert", KnobKind::kText, &MountConfig::tls_cert, 0, 0, "",
      "A file (PEM) with this mount's certificate."},
     {"tls-key", KnobKind::kText, &MountConfig::tls_key, 0, 0, "", "A file (PEM) with the key to it."},
     {"token-file", KnobKind::kText, &MountConfig::token_file, 0, 0, "",
-     "Of a cluster's file system that needs a token: a file with it, which others should not be able to read. "
+     "Of a cluster's file system that needs a token: a file with it, which others should not be able to "
+     "read. "
      "The token itself may be in the environment as CURVEFS_TOKEN instead."},
     {"data", KnobKind::kText, &MountConfig::data, 0, 0, "",
      "Of a cluster's file system: dir:PATH, a directory that all its mounts reach. Otherwise: where a new "

@@ -130,7 +130,8 @@ Status CheckClusterKnobs(const MountRequest& r) {
 
 // And those that say how to reach a cluster.
 Status CheckStandaloneKnobs(const MountRequest& r) {
-  for (const char* knob : {"cluster", "timeout", "tls-ca", "tls-cert", "tls-key", "token-file"}) {
+  for (const char* knob :
+       {"cluster", "timeout", "tls-ca", "tls-cert", "tls-key", "token-file", "attr-cache", "entry-cache"}) {
     if (r.config.is_given(knob))
       return {Code::kInvalid,
               std::string("--") + knob +
@@ -253,6 +254,7 @@ fuse::SessionOptions ToSessionOptions(const MountRequest& r) {
   o.mountpoint = r.mount_point;
   o.mount.fsname = r.cluster.empty() ? r.dir : r.cluster;
   o.shared = !r.cluster.empty();
+  o.shared_times = {.entry = r.config.entry_cache, .attr = r.config.attr_cache};
   o.mount.allow_other = r.config.allow_other || ::geteuid() == 0;
   o.mount.flags = r.config.kernel_flags;
   o.workers = static_cast<int>(r.config.threads);

@@ -22,8 +22,10 @@ struct HandlerOptions {
   // close(2) reaches Vfs::Flush. Otherwise the kernel is told not to ask: it writes back the file's pages and
   // reports their errors by itself.
   bool flush_on_close = false;
-  // Other mounts change the file system too: the kernel relies on no name, attribute or page that it has.
+  // Other mounts change the file system too: the kernel keeps no page from one open to the next, and relies
+  // on names and attributes no longer than `times`.
   bool shared = false;
+  CacheTimes times;
 };
 
 // What a worker lends to the handlers.

@@ -41,13 +41,13 @@ void Handlers::On(Exchange& x, const GetAttr& op) {
   }
   Result<meta::Inode> inode = vfs_.GetAttr(x.request.inode);
   if (!inode) return Fail(x, inode.error());
-  x.reply.Structs(EncodeAttrOut(*inode, !options_.shared));
+  x.reply.Structs(EncodeAttrOut(*inode, options_.times));
 }
 
 void Handlers::On(Exchange& x, const SetAttributes& op) {
   Result<meta::Inode> inode = vfs_.SetAttributes(x.request.caller, x.request.inode, op.change);
   if (!inode) return Fail(x, inode.error());
-  x.reply.Structs(EncodeAttrOut(*inode, !options_.shared));
+  x.reply.Structs(EncodeAttrOut(*inode, options_.times));
 }
 
 void Handlers::On(Exchange& x, const SetXattr& op) {

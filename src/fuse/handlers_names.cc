@@ -10,7 +10,7 @@ namespace curvefs::fuse {
 // Replies with an entry, whose reference then belongs to the kernel.
 void Handlers::Give(const Exchange& x, const Result<client::Entry>& entry) {
   if (!entry) return Fail(x, entry.error());
-  if (!x.reply.Structs(EncodeEntry(*entry, options_.shared))) vfs_.Forget(entry->inode.id, 1);
+  if (!x.reply.Structs(EncodeEntry(*entry, options_.times))) vfs_.Forget(entry->inode.id, 1);
 }
 
 // Before the kernel is told that `inode` is in the directory of the request.
@@ -25,7 +25,7 @@ void Handlers::On(Exchange& x, const Lookup& op) {
   // A missing name is worth remembering, but "." (of an inode that a file handle from outside names) is not a
   // name.
   if (!entry && entry.error().code() == Code::kNotFound && op.name != ".") {
-    x.reply.Structs(EncodeNegativeEntry(options_.shared));
+    x.reply.Structs(EncodeNegativeEntry(options_.times));
     return;
   }
   if (entry) NotePlace(x, entry->inode, op.name);
@@ -95,7 +95,7 @@ void Handlers::On(Exchange& x, const Create& op) {
     const bool lost = created.error().code() == Code::kExists && !op.exclusive;
     return Fail(x, lost ? Status(Code::kStale) : created.error());
   }
-  if (x.reply.Structs(EncodeEntry(created->entry, options_.shared),
+  if (x.reply.Structs(EncodeEntry(created->entry, options_.times),
                       EncodeOpen(created->opened, options_.shared)))
     return;
   InodeId inode = created->entry.inode.id;
@@ -116,7 +116,7 @@ void Handlers::On(Exchange& x, const OpenDir&) {
 }
 
 void Handlers::On(Exchange& x, const ReadDir& op) {
-  DirectoryWriter writer(&x.workspace.scratch, std::min(op.size, kMaxTransfer), op.plus, options_.shared);
+  DirectoryWriter writer(&x.workspace.scratch, std::min(op.size, kMaxTransfer), op.plus, options_.times);
   Status status = vfs_.ReadDir(x.request.inode, op.cookie, op.plus, [&](const client::DirEntry& entry) {
     if (!writer.Add(entry)) return false;
     if (entry.entry != nullptr) NotePlace(x, entry.entry->inode, entry.name);

@@ -62,25 +62,37 @@ fuse_attr EncodeAttr(const meta::Inode& inode) {
   return attr;
 }
 
-fuse_attr_out EncodeAttrOut(const meta::Inode& inode, bool cacheable) {
+namespace {
+
+void SetTime(std::chrono::nanoseconds time, uint64_t* seconds, uint32_t* nanoseconds) {
+  *seconds = static_cast<uint64_t>(time / std::chrono::seconds(1));
+  *nanoseconds = static_cast<uint32_t>((time % std::chrono::seconds(1)).count());
+}
+
+}  // namespace
+
+fuse_attr_out EncodeAttrOut(const meta::Inode& inode, const CacheTimes& times) {
   fuse_attr_out out{};
-  out.attr_valid = cacheable ? kForever : 0;
+  SetTime(times.attr, &out.attr_valid, &out.attr_valid_nsec);
   out.attr = EncodeAttr(inode);
   return out;
 }
 
-fuse_entry_out EncodeEntry(const client::Entry& entry, bool shared) {
+fuse_entry_out EncodeEntry(const client::Entry& entry, const CacheTimes& times) {
   fuse_entry_out out{};
   out.nodeid = entry.inode.id.value;
   out.generation = 0;  // inode ids are never reused
-  out.entry_valid = out.attr_valid = entry.cacheable && !shared ? kForever : 0;
+  if (entry.cacheable) {
+    SetTime(times.entry, &out.entry_valid, &out.entry_valid_nsec);
+    SetTime(times.attr, &out.attr_valid, &out.attr_valid_nsec);
+  }
   out.attr = EncodeAttr(entry.inode);
   return out;
 }
 
-fuse_entry_out EncodeNegativeEntry(bool shared) {
+fuse_entry_out EncodeNegativeEntry(const CacheTimes& times) {
   fuse_entry_out out{};
-  out.entry_valid = shared ? 0 : kForever;
+  SetTime(times.entry, &out.entry_valid, &out.entry_valid_nsec);
   return out;
 }
 
@@ -118,7 +130,7 @@ bool DirectoryWriter::Add(const client::DirEntry& entry) {
   if (size > limit_ - at) return false;
   const char* from = reinterpret_cast<const char*>(&record.dirent);
   if (plus_) {
-    if (entry.entry != nullptr) record.entry_out = EncodeEntry(*entry.entry, shared_);
+    if (entry.entry != nullptr) record.entry_out = EncodeEntry(*entry.entry, times_);
     from = reinterpret_cast<const char*>(&record);
   }
   out_.append(from, fixed);

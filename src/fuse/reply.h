@@ -3,6 +3,7 @@
 
 #include <sys/uio.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -17,16 +18,21 @@
 
 namespace curvefs::fuse {
 
-// How long the kernel may rely on what nobody but this mount can change: "for ever", in seconds. A year,
-// because the kernel counts in jiffies from now and larger numbers help nobody. In a file system that is
-// `shared` with other mounts it relies on nothing.
-inline constexpr uint64_t kForever = 365 * 24 * 3600;
+// How long the kernel may rely on what nobody but this mount can change: "for ever". A year, because the
+// kernel counts in jiffies from now and larger numbers help nobody.
+inline constexpr std::chrono::nanoseconds kForever = std::chrono::hours(365 * 24);
+
+// How long the kernel relies on names and on attributes before it asks again. In a file system that is shared
+// with other mounts as long as its user wants: not at all, if nothing may be stale.
+struct CacheTimes {
+  std::chrono::nanoseconds entry = kForever, attr = kForever;
+};
 
 fuse_attr EncodeAttr(const meta::Inode& inode);
-fuse_attr_out EncodeAttrOut(const meta::Inode& inode, bool cacheable);
-fuse_entry_out EncodeEntry(const client::Entry& entry, bool shared);
-// "No such name", to be remembered unless `shared`.
-fuse_entry_out EncodeNegativeEntry(bool shared);
+fuse_attr_out EncodeAttrOut(const meta::Inode& inode, const CacheTimes& times);
+fuse_entry_out EncodeEntry(const client::Entry& entry, const CacheTimes& times);
+// "No such name".
+fuse_entry_out EncodeNegativeEntry(const CacheTimes& times);
 fuse_open_out EncodeOpen(const client::Opened& opened, bool shared);
 fuse_statfs_out EncodeStatFs(const client::StatFs& stat);
 
@@ -34,8 +40,8 @@ fuse_statfs_out EncodeStatFs(const client::StatFs& stat);
 class DirectoryWriter {
  public:
   // `out` is cleared, and holds the reply afterwards.
-  DirectoryWriter(std::string* out, size_t limit, bool plus, bool shared = false)
-      : out_(*out), limit_(limit), plus_(plus), shared_(shared) {
+  DirectoryWriter(std::string* out, size_t limit, bool plus, CacheTimes times = {})
+      : out_(*out), limit_(limit), plus_(plus), times_(times) {
     out_.clear();
   }
 
@@ -46,7 +52,7 @@ class DirectoryWriter {
   std::string& out_;
   size_t limit_;
   bool plus_;
-  bool shared_;
+  CacheTimes times_;
 };
 
 // Calls visit(InodeId) for each entry of a READDIRPLUS reply that gives the kernel a reference.

@@ -49,7 +49,8 @@ Session::Session(client::Vfs& vfs, SessionOptions options, std::unique_ptr<Chann
       handlers_(vfs,
                 {.cache_directories = options_.cache_directories,
                  .flush_on_close = options_.flush_on_close,
-                 .shared = options_.shared},
+                 .shared = options_.shared,
+                 .times = options_.shared ? options_.shared_times : CacheTimes()},
                 log_),
       gate_(std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1,
                        std::clamp(options_.workers, 1, 256))) {}

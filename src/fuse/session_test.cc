@@ -17,6 +17,8 @@
 namespace curvefs::fuse {
 namespace {
 
+constexpr uint64_t kYear = kForever / std::chrono::seconds(1);
+
 struct Reply {
   uint64_t unique = 0;
   int error = 0;  // a notification's code
@@ -114,8 +116,8 @@ class SessionTest : public testing::Test {
     auto out = reply.As<fuse_entry_out>();
     EXPECT_EQ(out.nodeid, 42u);
     EXPECT_EQ(out.generation, 0u);
-    EXPECT_EQ(out.entry_valid, kForever);
-    EXPECT_EQ(out.attr_valid, kForever);
+    EXPECT_EQ(out.entry_valid, kYear);
+    EXPECT_EQ(out.attr_valid, kYear);
     EXPECT_EQ(out.attr.ino, 42u);
     EXPECT_EQ(out.attr.mode, S_IFREG | 0644u);
     EXPECT_EQ(out.attr.size, 1000u);
@@ -170,7 +172,7 @@ TEST_F(SessionTest, MissingNamesAreRemembered) {
   EXPECT_EQ(reply.error, 0);
   auto out = reply.As<fuse_entry_out>();
   EXPECT_EQ(out.nodeid, 0u);
-  EXPECT_EQ(out.entry_valid, kForever);
+  EXPECT_EQ(out.entry_valid, kYear);
   EXPECT_EQ(Call(FUSE_LOOKUP, 9, Name(".")).error, ENOENT);
   EXPECT_EQ(Call(FUSE_GETATTR, 9, Bytes(fuse_getattr_in{})).error, ENOENT);
 }
@@ -200,7 +202,7 @@ TEST_F(SessionTest, ForgetHasNoReply) {
 TEST_F(SessionTest, Attributes) {
   Start();
   auto out = Call(FUSE_GETATTR, 42, Bytes(fuse_getattr_in{})).As<fuse_attr_out>();
-  EXPECT_EQ(out.attr_valid, kForever);
+  EXPECT_EQ(out.attr_valid, kYear);
   EXPECT_EQ(out.attr.uid, 5u);
   EXPECT_EQ(out.attr.blksize, 4096u);
   fake().TakeCalls();
@@ -503,6 +505,26 @@ fuse_lk_in LockOf(uint32_t type, uint64_t start, uint64_t end, uint32_t flags = 
   in.lk = {.start = start, .end = end, .type = type, .pid = 99};
   in.lk_flags = flags;
   return in;
+}
+
+TEST_F(SessionTest, OfASharedFileSystemTheKernelReliesOnNothing) {
+  Start({.shared = true});
+  const auto out = Call(FUSE_LOOKUP, 1, std::string("name", 5)).As<fuse_entry_out>();
+  EXPECT_EQ(out.entry_valid + out.entry_valid_nsec + out.attr_valid + out.attr_valid_nsec, 0u);
+  const auto attr = Call(FUSE_GETATTR, 42, Bytes(fuse_getattr_in{})).As<fuse_attr_out>();
+  EXPECT_EQ(attr.attr_valid + attr.attr_valid_nsec, 0u);
+}
+
+TEST_F(SessionTest, OrForAsLongAsItsUserWants) {
+  using namespace std::chrono_literals;
+  Start({.shared = true, .shared_times = {.entry = 1500ms, .attr = 250ms}});
+  const auto out = Call(FUSE_LOOKUP, 1, std::string("name", 5)).As<fuse_entry_out>();
+  EXPECT_EQ(out.entry_valid, 1u);
+  EXPECT_EQ(out.entry_valid_nsec, 500'000'000u);
+  EXPECT_EQ(out.attr_valid, 0u);
+  EXPECT_EQ(out.attr_valid_nsec, 250'000'000u);
+  const auto attr = Call(FUSE_GETATTR, 42, Bytes(fuse_getattr_in{})).As<fuse_attr_out>();
+  EXPECT_EQ(attr.attr_valid_nsec, 250'000'000u);
 }
 
 TEST_F(SessionTest, LocksOfASharedFileSystemAreAskedFor) {
