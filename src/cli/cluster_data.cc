@@ -1,8 +1,10 @@
 #include "cli/cluster_data.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
+#include <vector>
 
 #include "object/s3/location.h"
 
@@ -148,6 +150,41 @@ Result<OpenedObjects> OpenData(Disk& disk, const proto::FsInfo& fs, const Object
   CURVEFS_TRY(const DataPlace place, S3Place(fs, options));
   return OpenS3Objects(disk, DescriptionOf(fs), place, options,
                        read_only ? ObjectsUse::kRead : ObjectsUse::kUse);
+}
+
+Result<uint64_t> DeleteData(Disk& disk, const proto::FsInfo& fs, object::ObjectStore& objects,
+                            const std::function<void(uint64_t)>& progress, uint64_t* foreign) {
+  constexpr size_t kAtOnce = 1'000;
+  uint64_t deleted = 0;
+  *foreign = 0;
+  for (ChunkId from(0);;) {
+    std::vector<object::ObjectName> batch;
+    uint64_t strange = 0;
+    CURVEFS_CHECK_OK(objects.List(
+        from,
+        [&](const object::ObjectName& name) {
+          if (name.fs.value == fs.fs_id())
+            batch.push_back(name);
+          else
+            ++strange;
+          return batch.size() < kAtOnce;
+        },
+        &strange));
+    *foreign = std::max(*foreign, strange);
+    if (batch.empty()) break;
+    CURVEFS_CHECK_OK(objects.DeleteMany(batch));
+    deleted += batch.size();
+    progress(deleted);
+    if (batch.size() < kAtOnce) break;
+    from = batch.back().chunk;
+  }
+  if (fs.storage_case() != proto::FsInfo::kDirectory || *foreign > 0) return deleted;
+  // Directories that are not empty stay: RemoveDir refuses them.
+  const std::string root = fs.directory() + kObjects;
+  CURVEFS_TRY(const auto parts, disk.List(root));
+  for (const std::string& part : parts) (void)disk.RemoveDir(root + "/" + part);
+  if (disk.RemoveDir(root).ok()) (void)disk.Remove(fs.directory() + kMarker);
+  return deleted;
 }
 
 }  // namespace curvefs::cli

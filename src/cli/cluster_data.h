@@ -2,6 +2,8 @@
 // the place; curvefs.json there says whose it is (docs/FORMATS.md "Data of a cluster's file system").
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -23,6 +25,12 @@ Status ClaimData(Disk& disk, const proto::FsInfo& fs, const ObjectsOptions& opti
 // --s3-endpoint and the like hold for this mount. kNotFound: nobody's data are there; kExists: another one's.
 Result<OpenedObjects> OpenData(Disk& disk, const proto::FsInfo& fs, const ObjectsOptions& options,
                                bool read_only);
+
+// Deletes all objects of a file system that nobody has any more, in batches, and then what says whose the
+// place is: in a directory, so that it is empty; in S3 PREFIX/curvefs.json stays. Foreign files are left
+// alone and counted in *foreign. May be called again after a failure. How many objects there were.
+Result<uint64_t> DeleteData(Disk& disk, const proto::FsInfo& fs, object::ObjectStore& objects,
+                            const std::function<void(uint64_t deleted)>& progress, uint64_t* foreign);
 
 // "dir:PATH" or "s3://BUCKET/PREFIX".
 std::string DataText(const proto::FsInfo& fs);

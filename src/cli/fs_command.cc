@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/mds_args.h"
 #include "cli/mounts.h"
+#include "cli/progress_line.h"
 #include "cli/values.h"
 #include "client/cluster/mds_routes.h"
 #include "client/cluster/pause.h"
@@ -23,7 +24,7 @@ struct FsArgs {
   MdsArgs mds;
   std::string name, data, s3_endpoint, s3_region, s3_style, s3_ca, capacity, inodes, block_size, chunk_size;
   uint32_t partitions = 0;
-  bool no_wait = false, yes = false, require_token = false;
+  bool no_wait = false, yes = false, require_token = false, delete_data = false;
 };
 
 std::string StateName(proto::FsState state) {
@@ -256,6 +257,13 @@ Status Delete(const FsArgs& args) {
                                 "' and all that is in it away for good (uuid " + fs.uuid() + ", data in " +
                                 DataText(fs) + "); if that is meant, add --yes"};
   }
+  // That it can be reached, before there is no way back.
+  OpenedObjects opened;
+  if (args.delete_data) {
+    ObjectsOptions way;
+    if (!args.s3_ca.empty()) way.s3_ca = args.s3_ca;
+    CURVEFS_TRY(opened, OpenData(Disk::Posix(), fs, way, /*read_only=*/false));
+  }
   proto::DeleteFsInfoRequest request;
   request.set_fs_name(args.name);
   request.set_uuid(fs.uuid());
@@ -270,11 +278,33 @@ Status Delete(const FsArgs& args) {
   }
   // Not found any more: an answer was lost on the way.
   if (!deleted && deleted.error().code() != Code::kNotFound) return deleted.error();
+  uint64_t objects = 0, foreign = 0;
+  if (args.delete_data) {
+    ProgressLine line("objects deleted");
+    auto gone = DeleteData(Disk::Posix(), fs, *opened.store, [&](uint64_t n) { line.Show(n, 0); }, &foreign);
+    line.End();
+    opened.give_up();
+    if (!gone)
+      return {gone.error().code(), "'" + fs.fs_name() +
+                                       "' is deleted, but not all of its data: " + gone.error().ToString() +
+                                       "; remove what is left in " + DataText(fs) + " by hand"};
+    objects = *gone;
+  }
   if (args.mds.json) {
-    PrintJson({{"deleted", fs.fs_name()}, {"uuid", fs.uuid()}, {"data", DataText(fs)}});
+    Json j{{"deleted", fs.fs_name()}, {"uuid", fs.uuid()}, {"data", DataText(fs)}};
+    if (args.delete_data) j["objects_deleted"] = objects;
+    PrintJson(j);
+  } else if (args.delete_data) {
+    std::printf("'%s' is deleted, and its %llu objects in %s\n", fs.fs_name().c_str(),
+                static_cast<unsigned long long>(objects), DataText(fs).c_str());
+    if (foreign > 0)
+      std::printf("%llu other files are there, too, and are left as they are\n",
+                  static_cast<unsigned long long>(foreign));
   } else {
-    std::printf("'%s' is deleted. Its data in %s are left there; remove them when nobody needs them\n",
-                fs.fs_name().c_str(), DataText(fs).c_str());
+    std::printf(
+        "'%s' is deleted. Its data in %s are left there; remove them when nobody needs them (with --data it "
+        "would have been done)\n",
+        fs.fs_name().c_str(), DataText(fs).c_str());
   }
   return {};
 }
@@ -350,7 +380,14 @@ void AddFs(CLI::App& app, int* exit_code) {
   update->footer("Example:\n  curvefs fs update home --capacity 2T --mds 10.0.0.1:8300");
   CLI::App* remove = add("delete", "Delete a file system that nobody has mounted", true, &Delete);
   remove->add_flag("--yes", args->yes, "Do it");
-  remove->footer("Example:\n  curvefs fs delete scratch --yes --mds 10.0.0.1:8300");
+  remove->add_flag(
+      "--data", args->delete_data,
+      "Delete its objects, too, from here: the directory must be reachable, for S3 the keys known");
+  remove->add_option("--s3-ca", args->s3_ca, "Authorities that may vouch for the S3 server")
+      ->type_name("FILE");
+  remove->footer(
+      "Examples:\n  curvefs fs delete scratch --yes --mds 10.0.0.1:8300\n"
+      "  curvefs fs delete scratch --yes --data");
   AddFsToken(*command, exit_code);
   command->footer(
       "Examples:\n"
