@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "cli/admin_client.h"
 #include "cli/cluster_data.h"
+#include "cli/control_commands.h"
 #include "cli/mount_identity.h"
 #include "client/cluster/pause.h"
 
@@ -123,7 +124,8 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
   std::unique_ptr<ClusterFs> fs(new ClusterFs);
   const bool by_name = options.place.by_name();
   CURVEFS_TRY(Found found, by_name ? fs->FindByName(disk, options) : fs->FindCopyset(disk, options));
-  options.vfs.read_only |= fs->read_only();
+  options.vfs.read_only |= fs->session_ && fs->session_->read_only();
+  fs->read_only_ = options.vfs.read_only;
   const InodeId root = kRootInode;
   client::CopysetClientOptions to;
   to.servers = std::move(found.root.servers);
@@ -164,6 +166,11 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
   options.vfs.sync_close = true;  // what one mount has closed another reads
   options.vfs.config_text = "fs.place = \"" + options.place.ToString() + "\"\nfs.data = \"" + found.data +
                             "\"\n" + options.vfs.config_text;
+  AddControlCommands(fs->control_, *fs);
+  options.vfs.control = [server = &fs->control_](const std::string& request, client::ControlReply& reply) {
+    server->Serve(request, reply);
+  };
+  options.vfs.control_uid = ::geteuid();
   fs->vfs_ =
       std::make_unique<client::Vfs>(*fs->meta_, *fs->objects_, options.cache, options.vfs, Clock::System());
   if (!options.vfs.read_only)

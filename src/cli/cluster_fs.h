@@ -13,6 +13,7 @@
 #include "base/disk.h"
 #include "base/status.h"
 #include "cli/cluster_place.h"
+#include "cli/control_server.h"
 #include "cli/data_stack.h"
 #include "cli/objects.h"
 #include "client/cluster/copyset_client.h"
@@ -53,7 +54,9 @@ class ClusterFs {
   void GiveUp() { copyset_->Stop(); }
 
   client::Vfs& vfs() { return *vfs_; }
-  bool read_only() const { return session_ && session_->read_only(); }  // all that the token allows
+  client::MetaClient& meta() { return *meta_; }
+  object::DiskCacheStore* cache() { return cache_; }  // null: none
+  bool read_only() const { return read_only_; }       // as it was asked for, or all that the token allows
 
  private:
   ClusterFs() = default;
@@ -71,7 +74,9 @@ class ClusterFs {
 
   Mutex limits_mu_;  // a leaf
   client::RemoteMeta* limits_to_ CURVEFS_GUARDED_BY(limits_mu_) = nullptr;
+  bool read_only_ = false;
   // In the order of construction; each uses those before it.
+  ControlServer control_;
   std::unique_ptr<client::MdsClient> mds_;  // to ask again where the copyset is
   OpenedObjects opened_;                    // `store` has moved to objects_
   std::unique_ptr<object::ObjectStore> objects_;

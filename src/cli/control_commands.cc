@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/cluster_fs.h"
 #include "cli/standalone.h"
 #include "cli/walk_tree.h"
 #include "cli/warmup.h"
@@ -14,33 +15,35 @@ namespace {
 
 // compact: "inode", a file or the top of a tree. Tells "path" (below it) and the costs of reading each file
 // that changed; the result is the sums.
-Result<ControlFields> Compact(Standalone& fs, const ControlFields& arguments, ControlProgress& progress) {
+Result<ControlFields> Compact(client::MetaClient& meta, client::Vfs& vfs, const ControlFields& arguments,
+                              ControlProgress& progress) {
   const InodeId top(FieldOr<uint64_t>(arguments, "inode", 0));
   if (!top) return Fail(Code::kInvalid, "compact needs 'inode'");
-  CURVEFS_TRY(meta::Inode inode, fs.meta().GetInode(top));
+  CURVEFS_TRY(curvefs::meta::Inode inode, meta.GetInode(top));
   uint64_t files = 0, changed = 0;
   client::ReadCost sum_before, sum_after;
-  CURVEFS_CHECK_OK(WalkTree(fs.meta(), inode, [&](const std::string& path, const meta::Inode& at) -> Status {
-    if (progress.cancelled()) return Code::kInterrupted;
-    if (!at.is_file()) return {};
-    auto before = fs.vfs().CostOfReading(at.id);
-    Status s = before ? fs.vfs().Compact(at.id, [&] { return progress.cancelled(); }) : before.error();
-    auto after = s.ok() ? fs.vfs().CostOfReading(at.id) : before;
-    if (s.code() == Code::kNotFound || !after) return {};  // deleted meanwhile
-    CURVEFS_CHECK_OK(s);
-    ++files;
-    sum_before += *before;
-    sum_after += *after;
-    if (*before == *after) return {};
-    ++changed;
-    return progress.Tell({{"path", path},
-                          {"objects_before", before->objects},
-                          {"requests_before", before->requests},
-                          {"objects_after", after->objects},
-                          {"requests_after", after->requests}})
-               ? Status()
-               : Status(Code::kInterrupted);
-  }));
+  CURVEFS_CHECK_OK(
+      WalkTree(meta, inode, [&](const std::string& path, const curvefs::meta::Inode& at) -> Status {
+        if (progress.cancelled()) return Code::kInterrupted;
+        if (!at.is_file()) return {};
+        auto before = vfs.CostOfReading(at.id);
+        Status s = before ? vfs.Compact(at.id, [&] { return progress.cancelled(); }) : before.error();
+        auto after = s.ok() ? vfs.CostOfReading(at.id) : before;
+        if (s.code() == Code::kNotFound || !after) return {};  // deleted meanwhile
+        CURVEFS_CHECK_OK(s);
+        ++files;
+        sum_before += *before;
+        sum_after += *after;
+        if (*before == *after) return {};
+        ++changed;
+        return progress.Tell({{"path", path},
+                              {"objects_before", before->objects},
+                              {"requests_before", before->requests},
+                              {"objects_after", after->objects},
+                              {"requests_after", after->requests}})
+                   ? Status()
+                   : Status(Code::kInterrupted);
+      }));
   return ControlFields{{"files", files},
                        {"changed", changed},
                        {"objects_before", sum_before.objects},
@@ -144,10 +147,29 @@ void AddControlCommands(ControlServer& server, Standalone& fs) {
   server.Add("quota_list", [&fs](const ControlFields&, ControlProgress& p) { return ListQuotas(fs, p); });
   server.Add("quota_check",
              [&fs](const ControlFields& a, ControlProgress& p) { return CheckQuotas(fs, a, p); });
-  server.Add("warmup", [&fs](const ControlFields& a, ControlProgress& p) { return Warmup(fs, a, p); });
-  server.Add("compact", [&fs](const ControlFields& arguments, ControlProgress& progress) {
-    return Compact(fs, arguments, progress);
+  server.Add("warmup", [&fs](const ControlFields& a, ControlProgress& p) {
+    return Warmup(fs.meta(), fs.cache(), a, p);
   });
+  server.Add("compact", [&fs](const ControlFields& arguments, ControlProgress& progress) {
+    return Compact(fs.meta(), fs.vfs(), arguments, progress);
+  });
+}
+
+void AddControlCommands(ControlServer& server, ClusterFs& fs) {
+  server.Add("warmup", [&fs](const ControlFields& a, ControlProgress& p) {
+    return Warmup(fs.meta(), fs.cache(), a, p);
+  });
+  server.Add("compact", [&fs](const ControlFields& a, ControlProgress& p) -> Result<ControlFields> {
+    if (fs.read_only()) return Fail(Code::kReadOnly, "the mount is read-only");
+    return Compact(fs.meta(), fs.vfs(), a, p);
+  });
+  for (const char* name : {"quota_set", "quota_get", "quota_list", "quota_check"}) {
+    server.Add(name, [](const ControlFields&, ControlProgress&) -> Result<ControlFields> {
+      return Fail(Code::kNotSupported,
+                  "a cluster's file system has no quotas of directories yet; 'curvefs fs update NAME "
+                  "--capacity SIZE --inodes N' sets limits of the whole");
+    });
+  }
 }
 
 }  // namespace curvefs::cli

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "cli/standalone.h"
 #include "cli/walk_tree.h"
 #include "meta/extents.h"
 
@@ -135,31 +134,31 @@ class Work {
 };
 
 // The objects that a file's content is read from.
-Result<std::vector<Wanted>> ObjectsOf(Standalone& fs, const meta::Inode& file) {
+Result<std::vector<Wanted>> ObjectsOf(client::MetaClient& meta, const curvefs::meta::Inode& file) {
   std::vector<Wanted> out;
   if (file.length == 0) return out;
-  auto records = fs.meta().Records(file.id, 0, file.length);
+  auto records = meta.Records(file.id, 0, file.length);
   if (!records) {
     if (records.error().code() == Code::kNotFound) return out;  // deleted meanwhile
     return Fail(records.error());
   }
   std::set<size_t> visible;
-  for (const meta::Piece& piece : meta::Resolve(*records, 0, file.length)) {
+  for (const curvefs::meta::Piece& piece : curvefs::meta::Resolve(*records, 0, file.length)) {
     if (piece.record >= 0) visible.insert(static_cast<size_t>(piece.record));
   }
   for (size_t i : visible) {
-    const meta::ChunkRecord& r = (*records)[i];
+    const curvefs::meta::ChunkRecord& r = (*records)[i];
     if (!r.in_object()) continue;
-    out.push_back(
-        {{r.chunk_id, r.block, r.compaction, fs.meta().fs(), r.object_inode}, r.digest, r.object_size});
+    out.push_back({{r.chunk_id, r.block, r.compaction, meta.fs(), r.object_inode}, r.digest, r.object_size});
   }
   return out;
 }
 
 }  // namespace
 
-Result<ControlFields> Warmup(Standalone& fs, const ControlFields& arguments, ControlProgress& progress) {
-  if (fs.cache() == nullptr) {
+Result<ControlFields> Warmup(client::MetaClient& meta, object::DiskCacheStore* cache,
+                             const ControlFields& arguments, ControlProgress& progress) {
+  if (cache == nullptr) {
     return Fail(Code::kNotSupported, "this mount has no disk cache; mount it with --cache-dir");
   }
   const auto inodes = FieldOr<std::vector<uint64_t>>(arguments, "inodes", {});
@@ -171,8 +170,8 @@ Result<ControlFields> Warmup(Standalone& fs, const ControlFields& arguments, Con
   const Mode mode = mode_name == "fill" ? Mode::kFill : mode_name == "check" ? Mode::kCheck : Mode::kEvict;
   const uint64_t threads =
       std::clamp<uint64_t>(FieldOr<uint64_t>(arguments, "threads", 8), 1, kMaxWarmupThreads);
-  if (mode != Mode::kCheck) fs.cache()->AwaitFills();
-  Work work(*fs.cache(), mode, mode == Mode::kFill ? threads : 1);
+  if (mode != Mode::kCheck) cache->AwaitFills();
+  Work work(*cache, mode, mode == Mode::kFill ? threads : 1);
   SteadyTime told = Clock::System().Steady();
   auto go_on = [&] {
     if (progress.cancelled()) return false;
@@ -181,16 +180,16 @@ Result<ControlFields> Warmup(Standalone& fs, const ControlFields& arguments, Con
     return progress.Tell(work.Sums());
   };
   for (uint64_t id : inodes) {
-    auto top = fs.meta().GetInode(InodeId(id));
+    auto top = meta.GetInode(InodeId(id));
     if (!top) {
       if (top.error().code() == Code::kNotFound) continue;
       return Fail(top.error());
     }
-    CURVEFS_CHECK_OK(WalkTree(fs.meta(), *top, [&](const std::string&, const meta::Inode& at) -> Status {
+    CURVEFS_CHECK_OK(WalkTree(meta, *top, [&](const std::string&, const curvefs::meta::Inode& at) -> Status {
       if (!go_on()) return Code::kInterrupted;
       if (!at.is_file()) return {};
       work.AddFile();
-      CURVEFS_TRY(const auto objects, ObjectsOf(fs, at));
+      CURVEFS_TRY(const auto objects, ObjectsOf(meta, at));
       for (const Wanted& wanted : objects) {
         while (!work.Add(wanted)) {
           if (!go_on()) return Code::kInterrupted;
