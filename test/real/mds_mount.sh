@@ -95,6 +95,36 @@ cp -r /usr/include/linux "$mnt/tree"; diff -r /usr/include/linux "$other/tree" |
 ! head -c 100000000 /dev/zero >"$mnt/large" 2>/dev/null || ! sync "$mnt/large" 2>/dev/null || fail "more than the capacity fits"
 rm -f "$mnt/large"
 expect 0 "128MiB" "$curvefs" fs update home --capacity 128M
+
+part=caches
+calls() { awk '$1 == "meta_calls" { print $2 }' "$1/.stats"; }
+"$curvefs" mount "$place" "$base/taken" --attr-cache 10m --entry-cache 10m --log-file "$base/mount.log" || fail "not mounted with caches"
+for m in "$mnt" "$base/taken"; do
+  stat "$m/tree/fuse.h" >/dev/null
+  before=$(calls "$m")
+  for i in 1 2 3 4 5 6 7 8 9 10; do stat "$m/tree/fuse.h" >/dev/null; done
+  echo $(($(calls "$m") - before)) >"$base/asked.$(basename "$m")"
+done
+[ "$(cat "$base/asked.1")" -ge 20 ] || fail "without --attr-cache 10 stats of a/b ask $(cat "$base/asked.1") times: something may be stale"
+[ "$(cat "$base/asked.taken")" -le 5 ] || fail "with --attr-cache 10 stats ask $(cat "$base/asked.taken") times"
+chmod 640 "$base/taken/f"; [ "$(stat -c %a "$mnt/f")" = 640 ] || fail "the mount without caches sees an old mode"
+"$curvefs" umount "$base/taken" || fail "umount"
+
+part=tools
+dd if=/dev/urandom of="$mnt/pieces" bs=8k count=200 oflag=sync status=none
+before=$(md5sum <"$mnt/pieces")
+expect 0 "length *1638400" "$curvefs" info "$mnt/pieces"
+expect 0 "fs.place\|place" "$curvefs" info "$mnt"
+expect 0 "compact\|file" "$curvefs" compact "$mnt/pieces"
+[ "$(md5sum <"$other/pieces")" = "$before" ] || fail "after 'compact' the other mount reads something else"
+expect 8 "no disk cache" "$curvefs" warmup "$mnt/pieces"
+expect 8 "fs update" "$curvefs" quota get "$mnt"
+mkdir "$base/warm"
+"$curvefs" mount "$place" "$base/taken" --cache-dir "$base/warm" --log-file "$base/mount.log" || fail "not mounted with a disk cache"
+expect 0 "" "$curvefs" warmup "$base/taken/tree" "$base/taken/pieces"
+[ -n "$(find "$base/warm" -type f -size +100k)" ] || fail "warmup brings nothing: $(cat "$base/out")"
+"$curvefs" umount "$base/taken" || fail "umount"
+rm "$mnt/pieces"
 # A mount that is killed leaves a record, and does not stand in the way of the next one at its place.
 "$curvefs" mount -f "$place" "$base/taken" --log-file "$base/mount.log" & killed=$!
 wait_for 30 grep -q " $base/taken fuse" /proc/mounts || fail "not mounted in front"
@@ -178,7 +208,8 @@ wait_for 60 again || fail "not up after a power cut: $(cat "$base/up")"
 echo two >"$mnt/f"
 "$curvefs" umount "$mnt" || fail "umount"
 expect 16 "add --yes" "$curvefs" fs delete home
-expect 0 "is deleted" "$curvefs" fs delete home --yes
+expect 0 "its [0-9]* objects" "$curvefs" fs delete home --yes --data
+[ -z "$(ls -A "$dir/objects/home")" ] || fail "fs delete --data leaves $(find "$dir/objects/home" | head -n 5)"
 expect 32 "was deleted" "$curvefs" mount "$place" "$mnt"
 "$curvefs" cluster down "$dir" >/dev/null || fail "down"
 
@@ -228,7 +259,13 @@ echo more >>"$mnt/f" && sync "$mnt/f" || fail "cannot write with a token to writ
 ! ps -eo args | grep -q "[c]fs_[0-9a-f]\{64\}" || fail "a token is on a command line"
 # Past the MDS, as a client would that keeps no rules: metaservers have the last word.
 past=meta://$("$curvefs" topology list metaserver --json | json "','.join(m['address'] for m in d)")/$("$curvefs" partition list home --json | json "d[0]['copyset']")
-expect 32 "needs a token" "$curvefs" mount "$past" "$base/taken" --data "dir:$dir/objects/home" --cluster "$name"
+closed() { # they learn it with their next heartbeats
+  "$curvefs" mount "$past" "$base/taken" --data "dir:$dir/objects/home" --cluster "$name" --log-file "$base/mount.log" >"$base/out" 2>&1 || return 0
+  "$curvefs" umount "$base/taken"
+  return 1
+}
+wait_for 60 closed || fail "metaservers let in who has no token"
+grep -q "needs a token" "$base/out" || fail "without a token it says: $(cat "$base/out")"
 CURVEFS_TOKEN=$(cat "$base/reader") "$curvefs" mount "$past" "$base/taken" --data "dir:$dir/objects/home" --cluster "$name" --log-file "$base/mount.log" || fail "not mounted past the MDS"
 [ "$(tail -n 1 "$base/taken/f")" = more ] || fail "past the MDS it reads '$(cat "$base/taken/f")'"
 ! mkdir "$base/taken/new" 2>/dev/null || fail "a metaserver lets a token to read write"

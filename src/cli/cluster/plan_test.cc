@@ -43,8 +43,28 @@ TEST(ClusterPlanTest, NumbersThatMakeNoCluster) {
   }
 }
 
+TEST(ClusterPlanTest, WithTlsNothingIsPlainButWhatSaysHowItIs) {
+  ClusterPlan plan = Some();
+  EXPECT_FALSE(TlsOfClients(plan, "/dir").given());
+  plan.tls = true;
+  EXPECT_EQ(*ParsePlan(FormatPlan(plan)), plan);
+  EXPECT_EQ(TlsOfClients(plan, "/dir").key, "/dir/tls/client.key");
+  for (const ProcessPlan& p : ProcessesOf(plan, "/dir", "/bin")) {
+    auto has = [&](const std::string& text) { return std::ranges::find(p.command, text) != p.command.end(); };
+    EXPECT_TRUE(has("/dir/tls/" + p.name + ".pem") && has("/dir/tls/" + p.name + ".key")) << p.name;
+    for (size_t i = 1; i < p.command.size(); ++i) {
+      if (p.command[i - 1] != "--listen-metrics-urls")
+        EXPECT_FALSE(p.command[i].contains("http://")) << p.name << " " << p.command[i];
+    }
+    if (p.kind == ProcessKind::kEtcd)
+      EXPECT_TRUE(has("--client-cert-auth") && has("--peer-client-cert-auth"));
+    if (p.kind == ProcessKind::kMds) EXPECT_TRUE(has("--etcd-ca"));
+  }
+}
+
 TEST(ClusterPlanTest, EachHasPortsOfItsOwn) {
   ClusterPlan plan = Some();
+  plan.tls = true;
   plan.etcd = kMostEtcd;
   plan.mds = kMostMds;
   plan.metaservers = kMostMetaservers;
