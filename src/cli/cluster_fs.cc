@@ -120,13 +120,29 @@ void ClusterFs::SetLimits(const proto::FsInfo& fs) {
   if (limits_to_ != nullptr) limits_to_->SetLimits({fs.capacity(), fs.inodes()});
 }
 
+// The directory that a token is for.
+Result<InodeId> ClusterFs::FindRootOf(const std::string& subdir, FsId fs) {
+  InodeId at = kRootInode;
+  client::RemoteMeta meta(*copyset_, fs, at);
+  for (size_t begin = 1; begin < subdir.size();) {
+    const std::string name = subdir.substr(begin, subdir.find('/', begin) - begin);
+    begin += name.size() + 1;
+    auto inode = meta.Lookup(at, name);
+    if (inode && !inode->is_dir()) inode = Fail(Code::kNotDirectory);
+    if (!inode)
+      return Fail(inode.error().code(), "the token is for the directory " + subdir + ", and '" + name +
+                                            "' of it: " + inode.error().ToString());
+    at = inode->id;
+  }
+  return at;
+}
+
 Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions options) {
   std::unique_ptr<ClusterFs> fs(new ClusterFs);
   const bool by_name = options.place.by_name();
   CURVEFS_TRY(Found found, by_name ? fs->FindByName(disk, options) : fs->FindCopyset(disk, options));
   options.vfs.read_only |= fs->session_ && fs->session_->read_only();
   fs->read_only_ = options.vfs.read_only;
-  const InodeId root = kRootInode;
   client::CopysetClientOptions to;
   to.servers = std::move(found.root.servers);
   to.copyset = found.root.copyset;
@@ -149,6 +165,10 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
     const bool soon = by_name && !options.token.empty() && opened.error().code() == Code::kNotPermitted;
     if (!soon || Clock::System().Steady() > end) return Fail(opened.error());
     client::PauseFor(kTokenPause);
+  }
+  InodeId root = kRootInode;
+  if (fs->session_) {
+    CURVEFS_TRY(root, fs->FindRootOf(fs->session_->subdir(), found.fs));
   }
   fs->meta_ = std::make_unique<client::RemoteMeta>(*fs->copyset_, found.fs, root);
   if (auto found = fs->meta_->GetInode(root); !found) {

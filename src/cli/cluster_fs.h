@@ -56,6 +56,7 @@ class ClusterFs {
   client::Vfs& vfs() { return *vfs_; }
   client::MetaClient& meta() { return *meta_; }
   object::DiskCacheStore* cache() { return cache_; }  // null: none
+  InodeId root() const { return meta_->root(); }      // the directory that is mounted
   bool read_only() const { return read_only_; }       // as it was asked for, or all that the token allows
 
  private:
@@ -69,6 +70,7 @@ class ClusterFs {
   };
   Result<Found> FindCopyset(Disk& disk, const ClusterFsOptions& options);
   Result<Found> FindByName(Disk& disk, const ClusterFsOptions& options);
+  Result<InodeId> FindRootOf(const std::string& subdir, FsId fs);
   Status OpenCache(Disk& disk, const ClusterFsOptions& options, const std::string& uuid);
   void SetLimits(const proto::FsInfo& fs);
 

@@ -254,6 +254,7 @@ fuse::SessionOptions ToSessionOptions(const MountRequest& r) {
   o.mountpoint = r.mount_point;
   o.mount.fsname = r.cluster.empty() ? r.dir : r.cluster;
   o.shared = !r.cluster.empty();
+  o.root = r.root;
   o.shared_times = {.entry = r.config.entry_cache, .attr = r.config.attr_cache};
   o.mount.allow_other = r.config.allow_other || ::geteuid() == 0;
   o.mount.flags = r.config.kernel_flags;
@@ -370,6 +371,7 @@ Status ServeCluster(const MountRequest& r, EarlyMessages& early, Readiness& read
   early.Replay();
   CURVEFS_TRY(auto fs, ClusterFs::Open(Disk::Posix(), std::move(options)));
   MountRequest as_allowed = r;
+  as_allowed.root = fs->root();
   if (fs->read_only() && !r.config.read_only) {
     Log(LogLevel::kInfo, "the token allows to read only: so is the mount");
     as_allowed.config.read_only = true;

@@ -16,6 +16,7 @@ struct MountRequest {
   std::string mount_point;  // an existing directory
   MountConfig config;
   bool foreground = false;
+  InodeId root = kRootInode;  // the directory of the file system that is mounted
 };
 
 // Takes relative paths as from the working directory. To be called once, before Mount.

@@ -19,7 +19,7 @@ namespace {
 
 struct TokenArgs {
   MdsArgs mds;
-  std::string fs, expires, comment, out;
+  std::string fs, expires, comment, out, subdir;
   uint32_t id = 0;
   bool read_only = false;
 };
@@ -35,16 +35,14 @@ std::string TimeText(int64_t seconds) {
 
 std::string RightsText(const proto::FsToken& token, int64_t now) {
   std::string text = token.read_only() ? "read-only" : "read-write";
+  if (!token.subdir().empty()) text += ", " + token.subdir() + " alone";
   if (token.expires_s() == 0) return text + ", for ever";
   return text + (token.expires_s() <= now ? ", expired " : ", until ") + TimeText(token.expires_s());
 }
 
 Json ToJson(const proto::FsToken& token) {
-  return {{"id", token.token_id()},
-          {"read_only", token.read_only()},
-          {"created", token.created_s()},
-          {"expires", token.expires_s()},
-          {"comment", token.comment()}};
+  return {{"id", token.token_id()},       {"read_only", token.read_only()}, {"created", token.created_s()},
+          {"expires", token.expires_s()}, {"subdir", token.subdir()},       {"comment", token.comment()}};
 }
 
 // A new file that nobody else can read.
@@ -66,6 +64,7 @@ Status Create(const TokenArgs& args) {
   request.set_read_only(args.read_only);
   request.set_created_s(now);
   request.set_comment(args.comment);
+  request.set_subdir(args.subdir);
   if (!args.expires.empty()) {
     auto left = ParseDuration(args.expires);
     if (!left) return {Code::kInvalid, "--expires: " + left.error().message()};
@@ -159,6 +158,8 @@ void AddFsToken(CLI::App& fs, int* exit_code) {
   create->add_flag("--read-only", args->read_only, "It gives read-only mounts");
   create->add_option("--expires", args->expires, "How long it is good for: 12h, 30d; default: for ever")
       ->type_name("TIME");
+  create->add_option("--subdir", args->subdir, "It mounts this directory, /a/b, as if it were all there is")
+      ->type_name("PATH");
   create->add_option("--comment", args->comment, "For people: whose it is")->type_name("TEXT");
   create->add_option("--out", args->out, "Write it to this new file, and do not show it")->type_name("FILE");
   create->footer(

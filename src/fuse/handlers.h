@@ -26,6 +26,7 @@ struct HandlerOptions {
   // on names and attributes no longer than `times`.
   bool shared = false;
   CacheTimes times;
+  InodeId root = kRootInode;  // what the kernel calls 1
 };
 
 // What a worker lends to the handlers.
@@ -40,6 +41,8 @@ class Handlers {
   Handlers(client::Vfs& vfs, HandlerOptions options, Log& log)
       : vfs_(vfs), options_(options), log_(log), seeker_(vfs), locks_(vfs) {}
 
+  // The kernel's root is 1, whatever inode is mounted there.
+  void NameRoot(Request* request) const;
   // Serves a request that lies in workspace.inbox and replies to `fd`.
   void Handle(const Request& request, Workspace& workspace, int fd);
 

@@ -12,6 +12,20 @@
 
 namespace curvefs::fuse {
 
+void Handlers::NameRoot(Request* request) const {
+  if (options_.root == kRootInode) return;
+  auto name = [this](InodeId* inode) {
+    if (*inode == kRootInode) *inode = options_.root;
+  };
+  name(&request->inode);
+  if (auto* rename = std::get_if<Rename>(&request->operation)) name(&rename->new_parent);
+  if (auto* link = std::get_if<Link>(&request->operation)) name(&link->inode);
+  if (auto* copy = std::get_if<CopyFileRange>(&request->operation)) name(&copy->to);
+  if (auto* forget = std::get_if<BatchForget>(&request->operation)) {
+    for (auto& [inode, count] : forget->items) name(&inode);
+  }
+}
+
 void Handlers::Handle(const Request& request, Workspace& workspace, int fd) {
   Exchange x{request, workspace, Responder(fd, request.unique)};
   const client::ServedCaller caller(options_.shared ? request.caller.pid : 0);

@@ -50,7 +50,8 @@ Session::Session(client::Vfs& vfs, SessionOptions options, std::unique_ptr<Chann
                 {.cache_directories = options_.cache_directories,
                  .flush_on_close = options_.flush_on_close,
                  .shared = options_.shared,
-                 .times = options_.shared ? options_.shared_times : CacheTimes()},
+                 .times = options_.shared ? options_.shared_times : CacheTimes(),
+                 .root = options_.root},
                 log_),
       gate_(std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1,
                        std::clamp(options_.workers, 1, 256))) {}
@@ -58,7 +59,9 @@ Session::Session(client::Vfs& vfs, SessionOptions options, std::unique_ptr<Chann
 Result<std::unique_ptr<Session>> Session::Mount(client::Vfs& vfs, SessionOptions options) {
   CURVEFS_TRY(auto channel, Channel::Mount(options.mountpoint, options.mount));
   std::unique_ptr<Session> session(new Session(vfs, std::move(options), std::move(channel)));
-  vfs.Watch([fd = session->channel_->fd()](InodeId dir) { InvalidateDirectory(fd, dir); });
+  vfs.Watch([fd = session->channel_->fd(), root = session->options_.root](InodeId dir) {
+    InvalidateDirectory(fd, dir == root ? kRootInode : dir);
+  });
   CURVEFS_CHECK_OK(session->Handshake());  // on failure ~Session unmounts
   uint32_t read_ahead = session->options_.read_ahead_kib;
   if (read_ahead != 0) session->channel_->RaiseReadAhead(read_ahead);  // a mount by a user does without
@@ -229,6 +232,7 @@ void Session::Work(Lane lane) {
       if (request.opcode == FUSE_FORGET || request.opcode == FUSE_BATCH_FORGET) continue;
       request.operation = Refused{EINVAL};
     }
+    handlers_.NameRoot(&request);
     const auto* read = std::get_if<Read>(&request.operation);
     if (gated && read != nullptr && read->size <= QuickReads::kMaxBytes) {
       // With more requests behind it, or a slow disk, others would wait for it.

@@ -35,6 +35,7 @@ struct SessionOptions {
   bool cache_directories = true;      // see HandlerOptions
   bool flush_on_close = false;        // see HandlerOptions; needed by a Vfs with sync_close
   bool shared = false;                // see HandlerOptions; then neither pages nor listings are kept
+  InodeId root = kRootInode;          // the directory that is mounted
   CacheTimes shared_times{{}, {}};    // then, of names and attributes: nothing is relied on
   uint32_t read_ahead_kib = 4 << 10;  // of the kernel; 0: leave its default. Only root can raise it
   uint32_t max_write = kMaxTransfer;  // bytes in one WRITE

@@ -507,6 +507,14 @@ fuse_lk_in LockOf(uint32_t type, uint64_t start, uint64_t end, uint32_t flags = 
   return in;
 }
 
+TEST_F(SessionTest, AnyDirectoryCanBeTheKernelsRoot) {
+  Start({.root = InodeId(57)});
+  (void)Call(FUSE_LOOKUP, 1, Name("file"));
+  EXPECT_EQ(fake().TakeCall(), "lookup 11/12/13/0 57 file");
+  (void)Call(FUSE_RENAME, 3, Bytes(fuse_rename_in{1}) + Name("a") + Name("b"));
+  EXPECT_EQ(fake().TakeCall(), "rename 11/12/13/0 3 a 57 b 0") << "also where it is not the operand";
+}
+
 TEST_F(SessionTest, OfASharedFileSystemTheKernelReliesOnNothing) {
   Start({.shared = true});
   const auto out = Call(FUSE_LOOKUP, 1, std::string("name", 5)).As<fuse_entry_out>();

@@ -110,6 +110,7 @@ Status MountFs(Draft& draft, Volatile& v, const proto::MountFsRequest& request,
     return {Code::kBusy, "the file system '" + request.fs_name() + "' is still being made; try again"};
   CURVEFS_TRY(const proto::FsToken* token, CheckToken(draft.state(), *fs, request.token(), v.now_s()));
   response->set_read_only(token != nullptr && token->read_only());
+  if (token != nullptr) response->set_subdir(token->subdir());
   const uint32_t token_id = token == nullptr ? 0 : token->token_id();
   const proto::Mountpoint* there = nullptr;
   draft.state().ForEach<proto::Mountpoint>(MountPrefix(fs->fs_id()), [&](const proto::Mountpoint& m) {

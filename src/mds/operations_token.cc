@@ -11,6 +11,19 @@ namespace {
 constexpr size_t kMostTokens = 1000;  // of a file system: metaservers are told of all
 constexpr size_t kMaxComment = 255;
 
+// "/a/b": absolute, nothing empty, and no way up.
+Status CheckSubdir(const std::string& subdir) {
+  if (subdir.empty()) return {};
+  bool good = subdir.front() == '/' && subdir.size() > 1 && subdir.size() <= kMaxText;
+  for (size_t at = 1; good && at <= subdir.size();) {
+    const std::string name = subdir.substr(at, subdir.find('/', at) - at);
+    good = !name.empty() && name != "." && name != "..";
+    at += name.size() + 1;
+  }
+  if (good) return {};
+  return {Code::kInvalid, "'" + subdir + "' is no directory from the root of the file system on, as /a/b is"};
+}
+
 Result<const proto::FsInfo*> Named(const State& state, const std::string& name) {
   const proto::FsInfo* fs = FindFs(state, name);
   if (fs == nullptr) return Fail(Code::kNotFound, "there is no file system '" + name + "'");
@@ -34,6 +47,7 @@ Status CreateFsToken(Draft& draft, const proto::CreateFsTokenRequest& request,
   if (request.hash().size() != net::kTokenHashBytes)
     return {Code::kInvalid, "a token is recorded by its SHA-256"};
   if (request.comment().size() > kMaxComment) return {Code::kInvalid, "a comment has at most 255 bytes"};
+  CURVEFS_CHECK_OK(CheckSubdir(request.subdir()));
   const uint32_t id = fs->fs_id();
   if (const auto* same =
           FindToken(draft.state(), id, [&](const auto& t) { return t.hash() == request.hash(); })) {
@@ -63,6 +77,7 @@ Status CreateFsToken(Draft& draft, const proto::CreateFsTokenRequest& request,
   token.set_created_s(request.created_s());
   token.set_expires_s(request.expires_s());
   token.set_comment(request.comment());
+  token.set_subdir(request.subdir());
   draft.Put(token);
   token.clear_hash();
   *response->mutable_token() = std::move(token);

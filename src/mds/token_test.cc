@@ -1,8 +1,9 @@
 // Tokens of file systems: who may mount, what metaservers are told, and what is left when one is revoked.
+#include "net/token.h"
+
 #include <gtest/gtest.h>
 
 #include "mds/operations.h"
-#include "net/token.h"
 
 namespace curvefs::mds {
 namespace {
@@ -78,6 +79,21 @@ TEST_F(TokenTest, TheFirstTokenClosesTheFileSystem) {
   EXPECT_EQ(Mount("/a", "other").error().code(), Code::kNotPermitted);
   ASSERT_TRUE(Mount("/a", "one").has_value());
   EXPECT_TRUE(Make("two").has_value()) << "mounts with a token do not stand in the way";
+}
+
+TEST_F(TokenTest, OfADirectory) {
+  auto make = [&](const std::string& subdir) {
+    proto::CreateFsTokenRequest request;
+    request.set_fs_name("home");
+    request.set_hash(net::TokenHash("of " + subdir));
+    request.set_subdir(subdir);
+    proto::CreateFsTokenResponse response;
+    return Change([&](Draft& d) { return CreateFsToken(d, request, &response); }).code();
+  };
+  for (const char* bad : {"a", "/", "/a/", "//a", "/a/../b", "/.", "a/b"})
+    EXPECT_EQ(make(bad), Code::kInvalid) << bad;
+  EXPECT_EQ(make("/a/b.c"), Code::kOk);
+  EXPECT_EQ(Mount("/m", "of /a/b.c")->subdir(), "/a/b.c");
 }
 
 TEST_F(TokenTest, ReadOnlyExpiredAndRevoked) {

@@ -22,7 +22,9 @@ TEST(TokenTest, WhatIsNoneIsNotRepeated) {
     const auto parsed = ParseToken(bad);
     ASSERT_FALSE(parsed.has_value()) << bad;
     EXPECT_EQ(parsed.error().code(), Code::kInvalid);
-    if (bad.size() > 2) EXPECT_EQ(parsed.error().message().find(bad), std::string::npos);
+    if (bad.size() > 2) {
+      EXPECT_EQ(parsed.error().message().find(bad), std::string::npos);
+    }
   }
 }
 

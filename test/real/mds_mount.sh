@@ -257,6 +257,18 @@ echo more >>"$mnt/f" && sync "$mnt/f" || fail "cannot write with a token to writ
 ! touch "$other/new" 2>/dev/null || fail "a token to read lets write"
 ! cat "$base/mount.log" "$dir"/log/* | grep -q -F -e "$(cat "$base/writer")" -e "$(cat "$base/reader")" || fail "a token is in a log"
 ! ps -eo args | grep -q "[c]fs_[0-9a-f]\{64\}" || fail "a token is on a command line"
+# A token for a directory: it is the root, and nothing else can be named.
+mkdir -p "$mnt/team/docs"; echo inside >"$mnt/team/docs/f"; ln -s /f "$mnt/team/docs/link"; sync "$mnt/team/docs/f"
+expect 16 "no directory from the root" "$curvefs" fs token create home --subdir team/docs
+"$curvefs" fs token create home --subdir /team/docs --out "$base/part" >/dev/null || fail "no token for a directory"
+"$curvefs" mount "$place" "$base/taken" --token-file "$base/part" --log-file "$base/mount.log" || fail "not mounted with a token for a directory"
+[ "$(ls "$base/taken" | tr '\n' ' ')" = "f link " ] || fail "a token for a directory shows $(ls "$base/taken")"
+[ "$(cat "$base/taken/f")" = inside ] || fail "below a directory it reads '$(cat "$base/taken/f")'"
+mkdir "$base/taken/d" && echo new >"$base/taken/d/g" && mv "$base/taken/d/g" "$base/taken/h" && ln "$base/taken/h" "$base/taken/i" && rmdir "$base/taken/d" || fail "changes below a directory"
+[ "$(cat "$mnt/team/docs/h")" = new ] || fail "what was made below a directory is not there from the root"
+"$curvefs" umount "$base/taken" || fail "umount of a directory"
+"$curvefs" fs token create home --subdir /not/there --out "$base/nowhere" >/dev/null
+expect 32 "/not/there" "$curvefs" mount "$place" "$base/taken" --token-file "$base/nowhere"
 # Past the MDS, as a client would that keeps no rules: metaservers have the last word.
 past=meta://$("$curvefs" topology list metaserver --json | json "','.join(m['address'] for m in d)")/$("$curvefs" partition list home --json | json "d[0]['copyset']")
 closed() { # they learn it with their next heartbeats

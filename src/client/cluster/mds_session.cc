@@ -107,6 +107,7 @@ Status MdsSession::Mount() {
   if (first) {
     fs_ = mounted->fs();
     read_only_ = mounted->read_only();
+    subdir_ = mounted->subdir();
   }
   if (mounted->fs().fs_id() != fs_.fs_id()) {
     (void)mds_->Call<proto::UmountFsResponse>("MdsService/UmountFs",

@@ -39,8 +39,9 @@ class MdsSession {
   // Takes the record away, if the MDS answers soon.
   ~MdsSession();
 
-  const proto::FsInfo& fs() const { return fs_; }  // as of the begin
-  bool read_only() const { return read_only_; }    // all that the token allows
+  const proto::FsInfo& fs() const { return fs_; }        // as of the begin
+  bool read_only() const { return read_only_; }          // all that the token allows
+  const std::string& subdir() const { return subdir_; }  // what the token is for; empty: all
   uint64_t id() const;
   uint64_t begun() const;  // how many sessions there were
 
@@ -56,6 +57,7 @@ class MdsSession {
   const std::unique_ptr<MdsClient> mds_;
   proto::FsInfo fs_;
   bool read_only_ = false;
+  std::string subdir_;
   mutable Mutex mu_;
   CondVar changed_;
   bool stopped_ CURVEFS_GUARDED_BY(mu_) = false;
