@@ -43,6 +43,7 @@ class Handlers {
 
   // The kernel's root is 1, whatever inode is mounted there.
   void NameRoot(Request* request) const;
+  InodeId KernelsName(InodeId inode) const { return inode == options_.root ? kRootInode : inode; }
   // Serves a request that lies in workspace.inbox and replies to `fd`.
   void Handle(const Request& request, Workspace& workspace, int fd);
 

@@ -16,7 +16,7 @@ void Handlers::Give(const Exchange& x, const Result<client::Entry>& entry) {
 // Before the kernel is told that `inode` is in the directory of the request.
 void Handlers::NotePlace(const Exchange& x, const meta::Inode& inode, std::string_view name) {
   if (options_.shared && inode.is_dir() && name != "." && name != "..")
-    aliases_.Found(x.reply.fd(), inode.id, x.request.inode, name);
+    aliases_.Found(x.reply.fd(), inode.id, KernelsName(x.request.inode), name);
 }
 
 void Handlers::On(Exchange& x, const Lookup& op) {
@@ -70,7 +70,7 @@ void Handlers::On(Exchange& x, const Rename& op) {
   const Status done =
       vfs_.Rename(x.request.caller, x.request.inode, op.name, op.new_parent, op.new_name, op.mode);
   if (done.ok() && options_.shared)
-    aliases_.Renamed(x.request.inode, op.name, op.new_parent, op.new_name,
+    aliases_.Renamed(KernelsName(x.request.inode), op.name, KernelsName(op.new_parent), op.new_name,
                      op.mode == client::RenameMode::kExchange);
   Done(x, done);
 }
