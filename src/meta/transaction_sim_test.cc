@@ -411,8 +411,21 @@ void Client::AddLink() {
 }
 
 void Client::Move() {
-  const InodeId from = AnyDirectory(), to = AnyDirectory();
-  const std::string name = NameOf(Random(4)), new_name = NameOf(Random(4));
+  InodeId from = AnyDirectory();
+  const InodeId to = AnyDirectory();
+  std::string name = NameOf(Random(4)), new_name = NameOf(Random(4));
+  if (sim_.load == Load::kMoves) {
+    // One that is there, so that most moves succeed.
+    const InodeId moved = AnyDirectory();
+    from = sim_.partitions.ParentOf(moved);
+    if (!from) return;
+    (void)ListDirectory(Reader(sim_.partitions.Of(PartitionOf(from)), sim_.fs), from, 0,
+                        [&](const ListedEntry& e) {
+                          if (e.dentry.inode == moved) name = e.name;
+                          return true;
+                        });
+    new_name = "m" + std::to_string(number_) + "." + std::to_string(++names_);
+  }
   const RenameKind kind = Random(4) == 0 ? RenameKind::kExchange : RenameKind::kReplace;
   bool directory = false;
   Status s = Do(PartitionOf(from), [&](Txn& t) -> Result<bool> {

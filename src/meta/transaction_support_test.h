@@ -56,6 +56,11 @@ class Partitions {
     return Of(PartitionId(static_cast<uint32_t>(GetBe(key.data() + 4, 3))));
   }
 
+  InodeId ParentOf(InodeId dir) {
+    auto inode = Reader(Of(PartitionOf(dir)), fs).GetInode(dir);
+    return inode ? inode->parent : InodeId();
+  }
+
   // One change of one copyset that passes no lock check.
   template <typename F>
   auto Change(PartitionId partition, F&& f) -> decltype(f(std::declval<Txn&>())) {

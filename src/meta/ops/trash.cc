@@ -10,8 +10,8 @@ std::string TrashName(InodeId parent, InodeId inode, std::string_view name) {
 }
 
 Result<bool> IsBelow(Txn& txn, InodeId dir, InodeId ancestor) {
-  // In a damaged tree a directory may be below itself: one seen before, marked at ever longer intervals, comes
-  // again.
+  // In a damaged tree a directory may be below itself: one seen before, marked at ever longer intervals,
+  // comes again.
   InodeId mark;
   uint64_t steps = 0, next_mark = 1;
   for (InodeId at = dir;;) {
