@@ -96,6 +96,13 @@ Status LockGuard::Scan(std::string_view begin, std::string_view end, const Visit
   return conflict;
 }
 
+Status LockGuard::CheckDirectoryRename() const {
+  std::string root;
+  Status s = view_.Get(InodeKey(fs_.fs, kRootInode), &root);
+  if (s.code() == Code::kNotFound) return Code::kElsewhere;
+  return s.ok() ? CheckKey(DirectoryRenameKey(fs_.fs), true) : s;
+}
+
 Status LockGuard::CheckWrites(const kv::WriteBatch& batch) const {
   Status conflict;
   kv::WriteBatch::ForEachTrusted(batch.encoded(),

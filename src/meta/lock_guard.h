@@ -34,9 +34,9 @@ class LockGuard final : public kv::View {
   Status Scan(std::string_view begin, std::string_view end, const Visitor& visit) const override;
 
   Status CheckWrites(const kv::WriteBatch& batch) const;
-  // kLocked while somebody moves a directory across partitions: for moves of directories between directories
-  // of this copyset.
-  Status CheckDirectoryRename() const { return CheckKey(DirectoryRenameKey(fs_.fs), true); }
+  // For a move of a directory into another directory of this copyset. kLocked: somebody moves one across
+  // partitions. kElsewhere: this copyset has not the root, beside which that would be seen.
+  Status CheckDirectoryRename() const;
   // Whether the key itself is locked. `writing`: what was only read is an obstacle, too.
   Status CheckKey(std::string_view key, bool writing) const;
 

@@ -240,6 +240,23 @@ TEST_F(Transactions, TheCoordinatorFinishesItsOwnIntentWithTheCommit) {
   EXPECT_EQ(Left(KeyKind::kLock) + Left(KeyKind::kIntent), 0u);
 }
 
+TEST_F(Transactions, AMoveOfADirectoryAsksWhereTheRootIs) {
+  LockGuard away_guard(partitions.Of(kAway), fs, Timestamp{partitions.now});
+  EXPECT_EQ(away_guard.CheckDirectoryRename().code(), Code::kElsewhere);
+  auto at_home = [&] {
+    return LockGuard(partitions.Of(kHome), fs, Timestamp{partitions.now}).CheckDirectoryRename();
+  };
+  EXPECT_TRUE(at_home().ok());
+  TransactionPart mutex;
+  mutex.locked.push_back(DirectoryRenameKey(fs.fs));
+  ASSERT_TRUE(Call(kHome, [&](Txn& t) { return meta::Prepare(t, kHome, kA, kAway, mutex, &by); }).ok());
+  EXPECT_EQ(at_home().code(), Code::kLocked);
+  EXPECT_EQ(Call(kHome, [&](Txn& t) { return meta::Prepare(t, kHome, kB, kAway, mutex, &by); }).code(),
+            Code::kLocked);
+  ASSERT_TRUE(Call(kHome, [&](Txn& t) { return meta::Finish(t, kHome, kA, false); }).ok());
+  EXPECT_TRUE(at_home().ok());
+}
+
 TEST_F(Transactions, RefusesWhatNoClientOfOursSends) {
   auto refused = [&](const std::string& k, const std::string& value) {
     TransactionPart p;
