@@ -44,6 +44,8 @@ std::string_view CodeName(Code code) {
     case Code::kCrossDevice: return "cross-device";
     case Code::kUnsupportedVersion: return "unsupported version";
     case Code::kFenced: return "fenced";
+    case Code::kElsewhere: return "elsewhere";
+    case Code::kLocked: return "locked by a transaction";
   }
   return "unknown code";
 }

@@ -57,6 +57,8 @@ enum class Code : uint8_t {
   kCrossDevice = 32,     // source and target are not in one file system
   kUnsupportedVersion = 33,  // written by a newer program
   kFenced = 34,  // the session is over: nothing happened, and nothing more will under it
+  kElsewhere = 35,  // another copyset has what this needs: nothing happened
+  kLocked = 36,     // a transaction between partitions is under way there: nothing happened; retry
 };
 
 // The name of the code in lower case words, for example "not found".

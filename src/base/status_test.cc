@@ -22,7 +22,7 @@ TEST(StatusTest, CodeAndMessage) {
 // The numbers are on the wire.
 TEST(StatusTest, EveryCodeHasANameOfItsOwn) {
   std::set<std::string_view> names;
-  for (int code = 0; code <= static_cast<int>(Code::kFenced); ++code) {
+  for (int code = 0; code <= static_cast<int>(Code::kLocked); ++code) {
     std::string_view name = CodeName(static_cast<Code>(code));
     EXPECT_NE(name, "unknown code") << code;
     EXPECT_TRUE(names.insert(name).second) << name;
@@ -30,6 +30,8 @@ TEST(StatusTest, EveryCodeHasANameOfItsOwn) {
   EXPECT_EQ(CodeName(static_cast<Code>(250)), "unknown code");
   EXPECT_EQ(static_cast<int>(Code::kUnsupportedVersion), 33);
   EXPECT_EQ(static_cast<int>(Code::kFenced), 34);
+  EXPECT_EQ(static_cast<int>(Code::kElsewhere), 35);
+  EXPECT_EQ(static_cast<int>(Code::kLocked), 36);
   EXPECT_EQ(static_cast<int>(Code::kCorrupt), 23);
 }
 

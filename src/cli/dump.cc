@@ -209,6 +209,10 @@ Status ValueToJson(const meta::ParsedKey& key, std::string_view value, Json* j) 
   switch (key.kind) {
     case KeyKind::kSession:  // of a copyset, which a standalone file system has none of: raw
     case KeyKind::kOutcome:
+    case KeyKind::kLock:
+    case KeyKind::kIntent:
+    case KeyKind::kDecision:
+    case KeyKind::kMutex:
       return Code::kNotSupported;
     case KeyKind::kInode:
       return InodeToJson(key, value, j);
@@ -306,6 +310,10 @@ Json KeyToJson(const meta::ParsedKey& key) {
     case KeyKind::kSuperBlock:
     case KeyKind::kSession:
     case KeyKind::kOutcome:
+    case KeyKind::kLock:
+    case KeyKind::kIntent:
+    case KeyKind::kDecision:
+    case KeyKind::kMutex:
       break;
   }
   return j;
@@ -358,6 +366,10 @@ Result<Pair> FieldsToPair(KeyKind kind, Fields& f) {
     }
     case KeyKind::kSession:
     case KeyKind::kOutcome:
+    case KeyKind::kLock:
+    case KeyKind::kIntent:
+    case KeyKind::kDecision:
+    case KeyKind::kMutex:
       break;
   }
   return Fail(Code::kInvalid);

@@ -61,8 +61,12 @@ void Checker::TakePair(std::string_view raw_key, std::string_view value) {
       return;
     case KeyKind::kSession:  // of clients of a cluster
     case KeyKind::kOutcome:
+    case KeyKind::kLock:  // of transactions between partitions
+    case KeyKind::kIntent:
+    case KeyKind::kDecision:
+    case KeyKind::kMutex:
       Found(Level::kRepairable, "key",
-            "a record of a session, which a file system on one machine has none of");
+            "a record of a session or a transaction of a cluster, which a file system on one machine has none of");
       return Drop(raw_key);
     case KeyKind::kQuota:
       if (!meta::DecodeQuota(value)) malformed("quota");

@@ -50,6 +50,7 @@ int ToErrno(Code code) {
     case Code::kStale:
       return ESTALE;
     case Code::kBusy:
+    case Code::kLocked:
       return EBUSY;
     case Code::kIo:
       return EIO;
@@ -72,6 +73,7 @@ int ToErrno(Code code) {
     case Code::kBadHandle:
       return EBADF;
     case Code::kCrossDevice:
+    case Code::kElsewhere:
       return EXDEV;
     case Code::kUnsupportedVersion:
       return EIO;

@@ -99,6 +99,29 @@ std::string OutcomeKey(uint64_t session, uint64_t sequence) {
   return k;
 }
 
+std::string LockKey(std::string_view key) {
+  std::string k(key.substr(0, kKeyHeader - 1));
+  k.push_back(static_cast<char>(KeyKind::kLock));
+  k.append(key.substr(kKeyHeader - 1));
+  return k;
+}
+
+namespace {
+std::string TransactionKey(FsId fs, PartitionId partition, KeyKind kind, const TransactionId& id) {
+  std::string k = KindPrefix(fs, partition, kind);
+  PutBe(&k, id.high, 8);
+  PutBe(&k, id.low, 8);
+  return k;
+}
+}  // namespace
+
+std::string IntentKey(FsId fs, PartitionId partition, const TransactionId& id) {
+  return TransactionKey(fs, partition, KeyKind::kIntent, id);
+}
+std::string DecisionKey(FsId fs, PartitionId coordinator, const TransactionId& id) {
+  return TransactionKey(fs, coordinator, KeyKind::kDecision, id);
+}
+
 bool ParseKey(std::string_view key, ParsedKey* out) {
   *out = {};
   ByteReader r(key);
@@ -129,7 +152,16 @@ bool ParseKey(std::string_view key, ParsedKey* out) {
       break;
     case KeyKind::kPartition:
     case KeyKind::kSuperBlock:
+    case KeyKind::kMutex:
       break;
+    case KeyKind::kIntent:
+    case KeyKind::kDecision:
+      out->transaction.high = r.Be(8);
+      out->transaction.low = r.Be(8);
+      break;
+    case KeyKind::kLock:
+      out->name = r.Bytes(r.remaining());
+      return !out->name.empty();
     default:
       return false;
   }

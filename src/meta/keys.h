@@ -18,6 +18,13 @@
 //   kind 'P' partition                               counters
 //   kind 'S' super block                             partition 0 only
 //
+// of transactions between partitions (meta/transaction.h), in the partition that they speak of:
+//
+//   kind 'K' lock       + the locked key from its kind on
+//   kind 'T' intent     + transaction (16)
+//   kind 'V' decision   + transaction (16)           in the coordinator's partition
+//   kind 'M' mutex                                   partition 0 only: never stored, only locked
+//
 // and of the copyset itself (meta/session.h), with fs and partition 0:
 //
 //   kind 'E' session    + session (8)                session 0: the last id handed out
@@ -50,6 +57,16 @@ enum class KeyKind : char {
   kSuperBlock = 'S',
   kSession = 'E',
   kOutcome = 'Y',
+  kLock = 'K',
+  kIntent = 'T',
+  kDecision = 'V',
+  kMutex = 'M',
+};
+
+// Names a transaction between partitions: random, so no two are the same.
+struct TransactionId {
+  uint64_t high = 0, low = 0;
+  friend auto operator<=>(const TransactionId&, const TransactionId&) = default;
 };
 
 inline constexpr size_t kKeyHeader = 8;                 // fs, partition, kind
@@ -85,19 +102,29 @@ std::string SessionKey(uint64_t session);
 std::string OutcomePrefix(uint64_t session);
 std::string OutcomeKey(uint64_t session, uint64_t sequence);
 
+// The lock of a key, or of all keys that begin with a prefix; both are longer than fs and partition.
+std::string LockKey(std::string_view key);
+std::string IntentKey(FsId fs, PartitionId partition, const TransactionId& id);
+std::string DecisionKey(FsId fs, PartitionId coordinator, const TransactionId& id);
+// Whose lock is held by whoever moves a directory into another one across partitions.
+inline std::string DirectoryRenameKey(FsId fs) {
+  return KindPrefix(fs, PartitionId(0), KeyKind::kMutex);
+}
+
 // Takes a key apart. Fields that the kind does not have stay zero.
 struct ParsedKey {
   FsId fs;
   PartitionId partition;
   KeyKind kind{};
-  InodeId inode;             // I D C X O L Q (of a dentry: the parent)
-  uint64_t name_hash = 0;    // D
-  std::string_view name;     // D X L; points into the key
-  InodeId parent;            // L
-  uint32_t chunk_index = 0;  // C
-  uint64_t sequence = 0;     // C Y
-  ChunkId chunk;             // F R U
-  uint64_t session = 0;      // E Y
+  InodeId inode;              // I D C X O L Q (of a dentry: the parent)
+  uint64_t name_hash = 0;     // D
+  std::string_view name;      // D X L; K: the locked key from its kind on; points into the key
+  InodeId parent;             // L
+  uint32_t chunk_index = 0;   // C
+  uint64_t sequence = 0;      // C Y
+  ChunkId chunk;              // F R U
+  uint64_t session = 0;       // E Y
+  TransactionId transaction;  // T V
 };
 bool ParseKey(std::string_view key, ParsedKey* out);  // false if it is not one of ours
 

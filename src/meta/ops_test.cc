@@ -717,5 +717,18 @@ TEST_F(Ops, SharedObjects) {
   EXPECT_FALSE(view.map.contains(RefsKey(fs.fs, PartitionId(0), ChunkId(77))));
 }
 
+TEST_F(Ops, ALoopOfDirectoriesIsReportedNotFollowed) {
+  const InodeId a = Dir(kRootInode, "a"), b = Dir(a, "b"), c = Dir(kRootInode, "c");
+  Inode broken = *reader().GetInode(a);
+  broken.parent = b;
+  view.map[InodeKey(fs.fs, a)] = EncodeInode(broken);
+  auto moved = Change([&](Txn& t) {
+    return Rename(t, {.parent = kRootInode, .name = "c", .new_parent = b, .new_name = "c"});
+  });
+  ASSERT_FALSE(moved);
+  EXPECT_EQ(moved.error().code(), Code::kCorrupt);
+  EXPECT_TRUE(reader().GetInode(c));
+}
+
 }  // namespace
 }  // namespace curvefs::meta

@@ -127,7 +127,6 @@ void Txn::DeleteInode(const Inode& inode) {
   auto counters = Counters(PartitionOf(inode.id));
   if (!counters) return;
   if ((*counters)->inodes > 0) --(*counters)->inodes;
-  partition_dirty_ = true;
 }
 
 void Txn::AddDentry(Inode* parent, std::string_view name, Inode* child) {
@@ -204,12 +203,12 @@ void Txn::DeleteOrphan(InodeId id) {
 }
 
 Result<PartitionRecord*> Txn::Counters(PartitionId partition) {
-  if (!partition_) {
-    CURVEFS_TRY(counters_, GetPartition(partition));
-    partition_ = partition;
+  for (Counted& c : counters_) {
+    if (c.partition == partition) return &c.record;
   }
-  CURVEFS_CHECK(*partition_ == partition);  // an operation of one copyset touches one partition
-  return &counters_;
+  CURVEFS_TRY(const PartitionRecord record, GetPartition(partition));
+  counters_.push_back({partition, record});
+  return &counters_.back().record;
 }
 
 Result<InodeId> Txn::NewInode(PartitionId partition) {
@@ -219,7 +218,6 @@ Result<InodeId> Txn::NewInode(PartitionId partition) {
     return Fail(Code::kNoSpace, "the partition has handed out all its inode ids");
   p->next_inode = counter + 1;
   ++p->inodes;
-  partition_dirty_ = true;
   return MakeInodeId(partition, counter);
 }
 
@@ -227,14 +225,12 @@ Result<ChunkId> Txn::NewChunks(PartitionId partition, uint32_t n) {
   CURVEFS_TRY(PartitionRecord * p, Counters(partition));
   uint64_t first = std::max<uint64_t>(p->next_chunk, 1);
   p->next_chunk = first + n;
-  partition_dirty_ = true;
   return ChunkId(first);
 }
 
 Status Txn::SetSweepFrom(PartitionId partition, uint64_t chunk) {
   CURVEFS_TRY(PartitionRecord * p, Counters(partition));
   p->sweep_from = chunk;
-  partition_dirty_ = true;
   return {};
 }
 
@@ -246,7 +242,6 @@ void Txn::CountBytes(Inode* inode, int64_t delta) {
   auto counters = Counters(PartitionOf(inode->id));
   if (!counters) return;
   add(&(*counters)->bytes);
-  partition_dirty_ = true;
 }
 
 void Txn::AddChunk(Inode* inode, const ChunkRecord& record) {
@@ -336,10 +331,8 @@ void Txn::AddNewObject(const ChunkRecord& record, uint64_t uses, uint64_t bytes,
 }
 
 kv::WriteBatch Txn::ToBatch() {
-  if (partition_dirty_) {
-    Set(PartitionKey(fs().fs, *partition_), EncodePartition(counters_));
-    partition_dirty_ = false;
-  }
+  for (const Counted& c : counters_) Set(PartitionKey(fs().fs, c.partition), EncodePartition(c.record));
+  counters_.clear();
   return overlay_.ToBatch();
 }
 

@@ -132,7 +132,7 @@ class Txn : public Reader {
   bool passes_quotas() const { return pass_quotas_; }
 
   // What the operation did.
-  bool empty() const { return overlay_.empty() && !partition_dirty_; }
+  bool empty() const { return overlay_.empty() && counters_.empty(); }
   kv::WriteBatch ToBatch();
   // How it changed what inodes count for; empty unless FsContext::track_usage.
   std::vector<UsageChange> usage_changes() const;
@@ -146,7 +146,8 @@ class Txn : public Reader {
   const std::vector<ChunkId>& sparse_objects() const { return sparse_objects_; }
 
  private:
-  Result<PartitionRecord*> Counters(PartitionId partition);
+  Result<PartitionRecord*> Counters(
+      PartitionId partition);  // to be changed at once; valid until the next call
   void CountBytes(Inode* inode, int64_t delta);
   Status RemoveLinkRecord(InodeId parent, std::string_view name, Inode* child);
   UsageChange& Noted(InodeId id, const UsageShare& before) const;
@@ -155,10 +156,12 @@ class Txn : public Reader {
 
   kv::Overlay overlay_;
   Timestamp now_;
-  // The counters of the one partition that an operation of a single copyset touches.
-  std::optional<PartitionId> partition_;
-  PartitionRecord counters_;
-  bool partition_dirty_ = false;
+  // The counters of the partitions that the operation touches: nearly always one.
+  struct Counted {
+    PartitionId partition;
+    PartitionRecord record;
+  };
+  std::vector<Counted> counters_;
   std::vector<ObjectRef> new_objects_, freed_objects_;
   mutable std::vector<UsageChange> shares_;  // of each inode looked at, in the order of looking
   bool pass_quotas_ = false;

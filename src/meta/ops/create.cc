@@ -36,7 +36,13 @@ Status Inherit(Txn& txn, const Inode& parent, const CreateRequest& request, Inod
 
 Result<Inode> MakeInode(Txn& txn, const Inode& parent, const CreateRequest& request) {
   Inode inode;
-  CURVEFS_TRY(inode.id, txn.NewInode(PartitionOf(parent.id)));
+  if (request.reserved) {
+    CURVEFS_TRY(inode, txn.GetInode(request.reserved));
+    if (inode.nlink != 0 || ((inode.mode ^ request.mode) & S_IFMT) != 0) return Fail(Code::kInvalid);
+    txn.DeleteOrphan(inode.id);
+  } else {
+    CURVEFS_TRY(inode.id, txn.NewInode(PartitionOf(parent.id)));
+  }
   CURVEFS_CHECK_OK(Inherit(txn, parent, request, &inode));
   inode.atime = inode.mtime = inode.ctime = txn.now();
   inode.nlink = 1;
@@ -107,6 +113,17 @@ Result<Inode> CreateUnnamed(Txn& txn, const CreateRequest& request) {
   if (parent.nlink == 0) return Fail(Code::kNotFound);
   CURVEFS_TRY(Inode inode, MakeInode(txn, parent, request));
   inode.nlink = 0;
+  txn.PutInode(inode);
+  txn.PutOrphan(inode.id);
+  return inode;
+}
+
+Result<Inode> ReserveInode(Txn& txn, PartitionId partition, uint32_t mode) {
+  if (!S_ISDIR(mode) && !S_ISCHR(mode)) return Fail(Code::kInvalid);
+  Inode inode;
+  CURVEFS_TRY(inode.id, txn.NewInode(partition));
+  inode.mode = mode & S_IFMT;
+  inode.atime = inode.mtime = inode.ctime = txn.now();
   txn.PutInode(inode);
   txn.PutOrphan(inode.id);
   return inode;

@@ -30,8 +30,12 @@ void RemoveTarget(Txn& txn, Inode* target) {
 }
 
 Status AddWhiteout(Txn& txn, const RenameRequest& request, Inode* parent) {
-  CreateRequest whiteout{
-      .parent = parent->id, .name = request.name, .mode = S_IFCHR, .uid = request.uid, .gid = request.gid};
+  CreateRequest whiteout{.parent = parent->id,
+                         .name = request.name,
+                         .mode = S_IFCHR,
+                         .uid = request.uid,
+                         .gid = request.gid,
+                         .reserved = request.whiteout};
   txn.PutInode(*parent);
   CURVEFS_TRY(Inode made, Create(txn, whiteout));
   CURVEFS_TRY(*parent, txn.GetInode(parent->id));

@@ -18,6 +18,7 @@ struct RenameRequest {
   RenameKind kind = RenameKind::kReplace;
   uint32_t uid = 0, gid = 0;  // owner of the whiteout
   InodeId trash;              // where what is replaced goes; 0: it is removed
+  InodeId whiteout;           // reserved for it by ReserveInode; 0: a new one
 };
 
 struct RenameReply {

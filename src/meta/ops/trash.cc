@@ -10,9 +10,19 @@ std::string TrashName(InodeId parent, InodeId inode, std::string_view name) {
 }
 
 Result<bool> IsBelow(Txn& txn, InodeId dir, InodeId ancestor) {
+  // In a damaged tree a directory may be below itself: one seen before, marked at ever longer intervals,
+  // comes again.
+  InodeId mark;
+  uint64_t steps = 0, next_mark = 1;
   for (InodeId at = dir;;) {
     if (at == ancestor) return true;
     if (at == kRootInode || !at) return false;
+    if (at == mark)
+      return Fail(Code::kCorrupt, "directory " + std::to_string(at.value) + " is below itself; run fsck");
+    if (++steps == next_mark) {
+      mark = at;
+      next_mark *= 2;
+    }
     CURVEFS_TRY(Inode inode, txn.GetInode(at));
     at = inode.parent;
   }
