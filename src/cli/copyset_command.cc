@@ -310,19 +310,19 @@ void AddCopyset(CLI::App& app, int* exit_code) {
           ->type_name("")
           ->required()
           ->check(CLI::PositiveNumber);
-    sub->add_option("--server", args->server, "The metaserver to ask")
+    OrEnvironment(sub->add_option("--server", args->server, "The metaserver to ask"), &args->server,
+                  "CURVEFS_SERVER")
         ->type_name("HOST:PORT")
-        ->envname("CURVEFS_SERVER")
         ->capture_default_str();
-    sub->add_option("--cluster", args->cluster, "The cluster's name, if it has one")
-        ->type_name("NAME")
-        ->envname("CURVEFS_CLUSTER");
+    OrEnvironment(sub->add_option("--cluster", args->cluster, "The cluster's name, if it has one"),
+                  &args->cluster, "CURVEFS_CLUSTER")
+        ->type_name("NAME");
     const std::tuple<const char*, std::string*, const char*, const char*> tls[] = {
         {"--tls-ca", &args->tls.ca, "CURVEFS_TLS_CA", "The authority (PEM) of a cluster with TLS"},
         {"--tls-cert", &args->tls.cert, "CURVEFS_TLS_CERT", "Our certificate by that authority"},
         {"--tls-key", &args->tls.key, "CURVEFS_TLS_KEY", "The key to it"}};
     for (const auto& [flag, member, variable, text] : tls)
-      sub->add_option(flag, *member, text)->type_name("FILE")->envname(variable);
+      OrEnvironment(sub->add_option(flag, *member, text), member, variable)->type_name("FILE");
     sub->add_option("--timeout", args->timeout, "How long to wait for an answer")
         ->type_name("TIME")
         ->capture_default_str();
@@ -346,11 +346,11 @@ void AddCopyset(CLI::App& app, int* exit_code) {
   CLI::App* list =
       add("list", "All copysets: of a metaserver, with their state; or, with --mds, of the cluster", &List,
           false);
-  CLI::Option* mds = list->add_option("--mds", args->mds, "The MDS of the cluster, or some of them")
-                         ->type_name("HOST:PORT,…")
-                         ->envname("CURVEFS_MDS");
+  OrEnvironment(list->add_option("--mds", args->mds, "The MDS of the cluster, or some of them"), &args->mds,
+                "CURVEFS_MDS")
+      ->type_name("HOST:PORT,…");
   list->parse_complete_callback([=, server = list->get_option("--server")] {
-    args->server_given = mds->count() == 0 || server->count() > 0;
+    args->server_given = args->mds.empty() || server->count() > 0;
   });
   add("status", "One copyset, as a metaserver sees it", &ShowStatus);
   CLI::App* create = add("create", "Make a copyset on all its metaservers", &Create);

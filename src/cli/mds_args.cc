@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <tuple>
 
 #include "cli/commands.h"
@@ -10,10 +11,16 @@
 
 namespace curvefs::cli {
 
+CLI::Option* OrEnvironment(CLI::Option* option, std::string* value, const char* variable) {
+  option->description(option->get_description() + " [$" + variable + "]");
+  if (const char* set = std::getenv(variable); set != nullptr && *set != '\0') *value = set;
+  return option;
+}
+
 void AddMdsOptions(CLI::App& command, MdsArgs* args) {
-  command.add_option("--mds", args->mds, "The MDS of the cluster, or some of them")
-      ->type_name("HOST:PORT,…")
-      ->envname("CURVEFS_MDS");
+  OrEnvironment(command.add_option("--mds", args->mds, "The MDS of the cluster, or some of them"), &args->mds,
+                "CURVEFS_MDS")
+      ->type_name("HOST:PORT,…");
   command.add_option("--timeout", args->timeout, "How long to wait for one that leads")
       ->type_name("TIME")
       ->capture_default_str();
@@ -23,13 +30,14 @@ void AddMdsOptions(CLI::App& command, MdsArgs* args) {
                    "In a cluster with TLS: the authority's certificate (PEM)"},
         std::tuple{"--tls-cert", &args->tls.cert, "CURVEFS_TLS_CERT", "The certificate to show"},
         std::tuple{"--tls-key", &args->tls.key, "CURVEFS_TLS_KEY", "The key to it"}})
-    command.add_option(flag, *member, text)->type_name("FILE")->envname(variable);
+    OrEnvironment(command.add_option(flag, *member, text), member, variable)->type_name("FILE");
 }
 
 void AddMetaserverOptions(CLI::App& command, MdsArgs* args) {
-  command.add_option("--cluster", args->cluster, "The name that the metaservers were given, if they were")
-      ->type_name("NAME")
-      ->envname("CURVEFS_CLUSTER");
+  OrEnvironment(command.add_option("--cluster", args->cluster,
+                                   "The name that the metaservers were given, if they were"),
+                &args->cluster, "CURVEFS_CLUSTER")
+      ->type_name("NAME");
 }
 
 Result<std::unique_ptr<client::MdsClient>> ConnectMds(const MdsArgs& args) {

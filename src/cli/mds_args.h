@@ -14,7 +14,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace curvefs::cli {
 
@@ -26,6 +27,11 @@ struct MdsArgs {
   net::TlsFiles tls;    // all three, or none
   std::string cluster;  // for the commands that speak to metaservers as well
 };
+
+// What the option sets is that of the environment, unless the flag is given. (CLI11's envname is read for all
+// commands, those that are not run too, and so over a flag of one that shares the variable.) Returns the
+// option.
+CLI::Option* OrEnvironment(CLI::Option* option, std::string* value, const char* variable);
 
 // The options of a command. `args` outlives the app's parsing.
 void AddMdsOptions(CLI::App& command, MdsArgs* args);
