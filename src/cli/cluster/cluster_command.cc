@@ -296,12 +296,29 @@ Status CheckMounts(const ClusterPlan& plan, const std::string& dir) {
                                                .attempt_limit = kShort,
                                                .timeout = kShort,
                                                .silence = kShort}));
-  auto all = mds->Call<proto::ListFsInfoResponse>("MdsService/ListFsInfo", proto::ListFsInfoRequest());
-  if (!all) return {};  // it is down as far as mounts are concerned
+  char host[256] = "";
+  (void)::gethostname(host, sizeof host - 1);
+  // A mount of this machine that is out of sight has been unmounted, and its process is about to say so; or
+  // could not, and its record goes with its session.
+  constexpr Duration kGoodbye = std::chrono::seconds(5), kLookAgain = std::chrono::milliseconds(100);
   std::string where;
-  for (const auto& fs : all->fs()) {
-    for (const auto& m : fs.mountpoints())
-      where += (where.empty() ? "" : ", ") + fs.fs_name() + " at " + m.host() + ":" + m.mount_dir();
+  bool leaving = true;
+  for (Duration waited{}; leaving && waited < kGoodbye; waited += kLookAgain) {
+    if (waited > Duration()) client::PauseFor(kLookAgain);
+    auto all = mds->Call<proto::ListFsInfoResponse>("MdsService/ListFsInfo", proto::ListFsInfoRequest());
+    if (!all) return {};  // it is down as far as mounts are concerned
+    where.clear();
+    leaving = false;
+    for (const auto& fs : all->fs()) {
+      for (const auto& m : fs.mountpoints()) {
+        if (m.host() == host && !FindMount(m.mount_dir())) {
+          leaving = true;
+        } else {
+          where += (where.empty() ? "" : ", ") + fs.fs_name() + " at " + m.host() + ":" + m.mount_dir();
+        }
+      }
+    }
+    if (!where.empty()) break;
   }
   if (where.empty()) return {};
   return {Code::kBusy, "file systems of the cluster in " + dir + " are mounted (" + where +
