@@ -89,7 +89,7 @@ class MetaClient {
   // What this mount has open stays when it loses its last name elsewhere. Called for each open and each
   // close; CreateOpen makes a file (a named one or, without a name, an orphan) and opens it. kStale: it is
   // gone.
-  virtual Status NoteOpen(InodeId) { return {}; }
+  virtual Result<meta::Inode> OpenInode(InodeId inode) { return GetInode(inode); }
   virtual void NoteClosed(InodeId) {}
   virtual Result<meta::Inode> CreateOpen(const meta::CreateRequest& request) {
     return request.name.empty() ? CreateUnnamed(request) : Create(request);

@@ -12,17 +12,21 @@ namespace curvefs::client {
 namespace {
 
 thread_local uint32_t served = 0;
+thread_local const std::atomic<bool>* served_by_gone = nullptr;
 
 }  // namespace
 
-ServedCaller::ServedCaller(uint32_t tid) {
+ServedCaller::ServedCaller(uint32_t tid, const std::atomic<bool>* gone) {
   served = tid;
+  served_by_gone = gone;
 }
 ServedCaller::~ServedCaller() {
   served = 0;
+  served_by_gone = nullptr;
 }
 
 bool CallerWasKilled() {
+  if (served_by_gone != nullptr && served_by_gone->load(std::memory_order_relaxed)) return true;
   if (served == 0) return false;
   const std::string of = "/proc/" + std::to_string(served);
   std::ifstream status(of + "/status"), stat(of + "/stat");

@@ -3,23 +3,24 @@
 // lives.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 namespace curvefs::client {
 
 // While it lives, this thread works for the thread `tid` of some process (0: for nobody, or one out of
-// sight). They do not nest.
+// sight), through a mount that is `gone` or not (null: it stays). They do not nest.
 class ServedCaller {
  public:
-  explicit ServedCaller(uint32_t tid);
+  explicit ServedCaller(uint32_t tid, const std::atomic<bool>* gone = nullptr);
   ~ServedCaller();
   ServedCaller(const ServedCaller&) = delete;
   ServedCaller& operator=(const ServedCaller&) = delete;
 };
 
 // Whether whom this thread works for is ending: SIGKILL is pending for it, sent by somebody or made by the
-// kernel of any signal that ends a process; or it is closing its files. Reads /proc: for waits, not for every
-// call.
+// kernel of any signal that ends a process; or it is closing its files; or the mount is gone. Reads /proc:
+// for waits, not for every call.
 bool CallerWasKilled();
 
 }  // namespace curvefs::client

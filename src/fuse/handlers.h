@@ -47,6 +47,9 @@ class Handlers {
   // Serves a request that lies in workspace.inbox and replies to `fd`.
   void Handle(const Request& request, Workspace& workspace, int fd);
 
+  // The mount is gone: nobody waits any more for what is being served, so it need not wait for servers that
+  // are away. What files hold that nobody closed is not touched. Idempotent.
+  void MountIsGone() { gone_ = true; }
   // After this nothing is answered any more. Idempotent.
   void Stop() {
     seeker_.Stop();
@@ -117,6 +120,7 @@ class Handlers {
   LockQueue locks_;
   DirectoryAliases aliases_;  // empty unless shared
   LostWrites lost_;
+  std::atomic<bool> gone_{false};
 };
 
 }  // namespace curvefs::fuse

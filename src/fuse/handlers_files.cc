@@ -28,7 +28,7 @@ void Handlers::NameRoot(Request* request) const {
 
 void Handlers::Handle(const Request& request, Workspace& workspace, int fd) {
   Exchange x{request, workspace, Responder(fd, request.unique)};
-  const client::ServedCaller caller(options_.shared ? request.caller.pid : 0);
+  const client::ServedCaller caller(options_.shared ? request.caller.pid : 0, &gone_);
   std::visit([&](const auto& op) { On(x, op); }, request.operation);
 }
 

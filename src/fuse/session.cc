@@ -245,7 +245,8 @@ void Session::Work(Lane lane) {
     if (reading && IsLong(request)) stop_reading();
     handlers_.Handle(request, workspace, fd);
   }
-  gate_.Stop();  // the mount is gone: so are the requests that others wait for
+  handlers_.MountIsGone();
+  gate_.Stop();  // so are the requests that others wait for
   MutexLock lock(mu_);
   if (failure_.ok()) failure_ = failure;
   --running_;

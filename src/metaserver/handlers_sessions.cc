@@ -28,12 +28,13 @@ Status Renew(const MetaTarget& target, const meta::Reader&, const proto::RenewSe
 
 // Whether the session may have it open from now on. What is proposed does not count yet: a file whose last
 // name is going stays, then, until it is closed.
-Status MayOpen(const MetaTarget& target, const meta::Reader& reader, InodeId inode, bool again) {
-  if (auto found = reader.GetInode(inode); !found) return found.error();
-  CURVEFS_TRY(const bool orphan, reader.IsOrphan(inode));
+Result<meta::Inode> MayOpen(const MetaTarget& target, const meta::Reader& reader, InodeId id, bool again) {
+  CURVEFS_TRY(meta::Inode inode, reader.GetInode(id));
+  CURVEFS_TRY(const bool orphan, reader.IsOrphan(id));
   // An orphan that nobody has open is perhaps being reclaimed; not before all have said what they had open.
-  if (!orphan || target.copyset->IsOpen({target.fs, inode})) return {};
-  return again && target.copyset->settling() ? Status() : Status(Code::kNotFound);
+  if (!orphan || target.copyset->IsOpen({target.fs, id})) return inode;
+  if (again && target.copyset->settling()) return inode;
+  return Fail(Code::kNotFound);
 }
 
 Status Opening(const MetaTarget& target, const meta::Reader& reader, const proto::OpenInodeRequest& in,
@@ -43,10 +44,12 @@ Status Opening(const MetaTarget& target, const meta::Reader& reader, const proto
   if (!target.copyset->KeepAlive(session, in.header().acknowledged()))
     return {Code::kFenced, "there is no such session, or it has ended"};
   for (const uint64_t id : in.inode_id()) {
-    Status s = MayOpen(target, reader, InodeId(id), in.again());
-    if (s.ok()) s = target.copyset->NoteOpen(session, {target.fs, InodeId(id)}, in.order());
+    const Result<meta::Inode> inode = MayOpen(target, reader, InodeId(id), in.again());
+    Status s =
+        inode ? target.copyset->NoteOpen(session, {target.fs, InodeId(id)}, in.order()) : inode.error();
     if (!s.ok() && s.code() != Code::kNotFound) return s;
     out->add_status(ToWire(s.code()));
+    if (s.ok() && in.with_inodes()) ToWire(target.fs, *inode, out->add_inode());
   }
   out->set_term(target.group->status().term);
   return {};

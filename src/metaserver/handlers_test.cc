@@ -465,6 +465,22 @@ class OpenFilesTest : public HandlersTest {
   }
 };
 
+TEST_F(OpenFilesTest, AreOpenedWithTheirAttributesIfAskedFor) {
+  Open({raft::ReplicaId(1)});
+  const uint64_t session = OpenSession(), f = Make(1, "f").inode().inode_id();
+  proto::OpenInodeRequest request;
+  request.mutable_header()->set_session_id(session);
+  request.set_order(1);
+  for (const uint64_t id : {f, uint64_t{99}}) request.add_inode_id(id);
+  EXPECT_EQ(Call<proto::OpenInodeResponse>("OpenInode", request).inode_size(), 0);
+  request.set_with_inodes(true);
+  const auto response = Call<proto::OpenInodeResponse>("OpenInode", request);
+  ASSERT_EQ(response.status_size(), 2);
+  EXPECT_EQ(response.status(1), proto::NOT_FOUND);
+  ASSERT_EQ(response.inode_size(), 1) << "only of those that are there";
+  EXPECT_EQ(response.inode(0).inode_id(), f);
+}
+
 TEST_F(OpenFilesTest, StayWithoutANameUntilTheyAreClosed) {
   Open({raft::ReplicaId(1)});
   const uint64_t one = OpenSession(), two = OpenSession(), f = Make(1, "f").inode().inode_id();
@@ -556,7 +572,9 @@ TEST_F(OpenFilesTest, HideNoneThatCanGo) {
   uint64_t last = 0;
   for (int i = 0; i < 150; ++i) {
     last = Make(1, "f").inode().inode_id();
-    if (i < 149) EXPECT_EQ(OpenInode(session, last, 1), Code::kOk);
+    if (i < 149) {
+      EXPECT_EQ(OpenInode(session, last, 1), Code::kOk);
+    }
     Unlink("f");
   }
   Housekeep(2);

@@ -4,100 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <deque>
 #include <functional>
 #include <map>
 #include <thread>
 
-#include "net/listener.h"
-#include "net/server.h"
+#include "client/cluster/fake_metaserver_test.h"
 
 namespace curvefs::client {
 namespace {
 
 using namespace std::chrono_literals;
 using proto::MetaCall;
-
-struct Seen {
-  MetaCall call;
-  proto::RequestHeader header;
-};
-
-// A metaserver: sessions are granted and renewed; what a Create is answered the test says, in this order;
-// after that it succeeds. An empty answer is none at all.
-class FakeServer {
- public:
-  FakeServer()
-      : server_({.request = [this](net::Session&, const net::Request& r, net::Reply reply) {
-          Serve(r, std::move(reply));
-        }}) {
-    auto opened =
-        net::Listener::Open(loop_, {.address = {"127.0.0.1", 0}},
-                            {.connected = [this](net::ConnectionPtr c) { server_.Adopt(std::move(c)); }});
-    CURVEFS_CHECK(opened.has_value());
-    listener_ = *std::move(opened);
-    thread_ = std::thread([this] { loop_.Run(); });
-  }
-  ~FakeServer() {
-    loop_.Stop();
-    thread_.join();
-  }
-  net::Address address() const { return listener_->address(); }
-  void Script(std::deque<std::string> answers) {
-    MutexLock lock(mu_);
-    answers_ = std::move(answers);
-  }
-  std::vector<Seen> Changes() {
-    MutexLock lock(mu_);
-    return seen_;
-  }
-  uint64_t sessions() {
-    MutexLock lock(mu_);
-    return sessions_;
-  }
-
-  static std::string Failure(Code code, const std::string& leader = "") {
-    return EncodeFailure({code, "scripted"}, 0, leader);
-  }
-
- private:
-  void Serve(const net::Request& request, net::Reply reply) {
-    MutexLock lock(mu_);
-    const auto call = static_cast<MetaCall>(request.type);
-    if (call == MetaCall::kOpenSession) {
-      proto::OpenSessionResponse response;
-      response.set_session_id(++sessions_);
-      response.set_lease_ms(60'000);
-      return reply(response.SerializeAsString());
-    }
-    if (call == MetaCall::kRenewSession) {
-      proto::RenewSessionResponse response;
-      response.set_lease_ms(60'000);
-      return reply(response.SerializeAsString());
-    }
-    if (call == MetaCall::kCloseSession) return reply(proto::CloseSessionResponse().SerializeAsString());
-    proto::CreateRequest in;
-    ASSERT_TRUE(in.ParseFromArray(request.bytes.data(), static_cast<int>(request.bytes.size())));
-    seen_.push_back({call, in.header()});
-    if (answers_.empty()) {
-      proto::CreateResponse response;
-      response.mutable_inode()->set_inode_id(42);
-      return reply(response.SerializeAsString());
-    }
-    std::string answer = std::move(answers_.front());
-    answers_.pop_front();
-    if (!answer.empty()) reply(std::move(answer));
-  }
-
-  net::AsioLoop loop_;
-  net::Server server_;
-  std::unique_ptr<net::Listener> listener_;
-  Mutex mu_;
-  std::deque<std::string> answers_ CURVEFS_GUARDED_BY(mu_);
-  std::vector<Seen> seen_ CURVEFS_GUARDED_BY(mu_);
-  uint64_t sessions_ CURVEFS_GUARDED_BY(mu_) = 0;
-  std::thread thread_;
-};
 
 std::unique_ptr<CopysetClient> Open(std::vector<net::Address> servers, Duration timeout = {}) {
   CopysetClientOptions options;

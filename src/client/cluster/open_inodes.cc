@@ -14,48 +14,102 @@ constexpr size_t kAtOnce = 10'000;  // as many as a server takes
 
 using proto::MetaCall;
 
-Status OpenInodes::Open(InodeId inode) {
+OpenInodes::OpenInodes(CopysetClient& copyset, Duration linger)
+    : copyset_(copyset), linger_(linger), thread_([this] { Run(); }) {}
+
+OpenInodes::~OpenInodes() {
+  Stop();
+}
+
+Result<std::optional<meta::Inode>> OpenInodes::Open(InodeId inode) {
   {
     MutexLock lock(mu_);
     Entry& entry = open_[inode];
     ++entry.count;
-    if (entry.held) return {};
+    if (entry.held) return std::optional<meta::Inode>();
   }
-  Status said = Say(inode);
-  if (!said.ok()) Close(inode);
-  return said;
+  Result<meta::Inode> said = Say(inode);
+  if (said) return std::optional(*std::move(said));
+  Close(inode);
+  return Fail(said.error());
 }
 
-Status OpenInodes::Say(InodeId inode) {
+Result<meta::Inode> OpenInodes::Say(InodeId inode) {
   proto::OpenInodeRequest request;
   request.add_inode_id(inode.value);
+  request.set_with_inodes(true);
   {
     MutexLock lock(mu_);
     request.set_order(++order_);
   }
   CURVEFS_TRY(const auto response,
               copyset_.InSession<proto::OpenInodeResponse>(MetaCall::kOpenInode, request));
-  if (response.status_size() != 1) return {Code::kIo, "an answer for other inodes than were asked about"};
-  if (response.status(0) != proto::OK) return Code::kStale;
+  if (response.status_size() != 1) return Fail(Code::kIo, "an answer for other inodes than were asked about");
+  if (response.status(0) != proto::OK) return Fail(Code::kStale);
+  if (response.inode_size() != 1) return Fail(Code::kIo, "an answer without the attributes asked for");
+  meta::Inode found = FromWire(response.inode(0));
   MutexLock lock(mu_);
   if (auto it = open_.find(inode); it != open_.end()) it->second.held = true;
-  return {};
+  return found;
 }
 
 void OpenInodes::Close(InodeId inode) {
-  proto::CloseInodeRequest request;
+  MutexLock lock(mu_);
+  Drop(inode);
+}
+
+void OpenInodes::Drop(InodeId inode) {
+  auto it = open_.find(inode);
+  if (it == open_.end() || it->second.count == 0 || --it->second.count > 0) return;
+  closed_.push_back(inode);
+  if (closed_.size() == 1 || closed_.size() == kAtOnce) wake_.NotifyAll();
+}
+
+// Those that nobody has opened again, at most kAtOnce.
+std::vector<InodeId> OpenInodes::TakeClosed(uint64_t* order) {
+  const size_t n = std::min(closed_.size(), kAtOnce);
+  std::vector<InodeId> taken;
+  taken.reserve(n);
+  for (size_t i = 0; i < n; ++i) {
+    auto it = open_.find(closed_[i]);
+    if (it == open_.end() || it->second.count > 0) continue;
+    taken.push_back(closed_[i]);
+    open_.erase(it);
+  }
+  closed_.erase(closed_.begin(), closed_.begin() + static_cast<ptrdiff_t>(n));
+  *order = ++order_;
+  return taken;
+}
+
+void OpenInodes::Run() {
+  for (;;) {
+    proto::CloseInodeRequest request;
+    {
+      MutexLock lock(mu_);
+      while (!stop_ && closed_.empty()) wake_.Wait(mu_);
+      const SteadyTime until = Clock::System().Steady() + linger_;
+      while (!stop_ && closed_.size() < kAtOnce && Clock::System().Steady() < until)
+        wake_.WaitUntil(mu_, until);
+      if (stop_) return;
+      uint64_t order = 0;
+      for (InodeId inode : TakeClosed(&order)) request.add_inode_id(inode.value);
+      request.set_order(order);
+    }
+    if (request.inode_id_size() == 0) continue;
+    auto response = copyset_.InSession<proto::CloseInodeResponse>(MetaCall::kCloseInode, request);
+    if (!response)
+      Log(LogLevel::kWarning,
+          "closing " + std::to_string(request.inode_id_size()) + " inodes: " + response.error().ToString());
+  }
+}
+
+void OpenInodes::Stop() {
   {
     MutexLock lock(mu_);
-    auto it = open_.find(inode);
-    if (it == open_.end() || --it->second.count > 0) return;
-    open_.erase(it);
-    request.set_order(++order_);
+    stop_ = true;
+    wake_.NotifyAll();
   }
-  request.add_inode_id(inode.value);
-  auto response = copyset_.InSession<proto::CloseInodeResponse>(MetaCall::kCloseInode, request);
-  if (!response)
-    Log(LogLevel::kWarning,
-        "closing inode " + std::to_string(inode.value) + ": " + response.error().ToString());
+  if (thread_.joinable()) thread_.join();
 }
 
 OpenInodes::Creating OpenInodes::BeginCreate() {
@@ -72,12 +126,13 @@ Status OpenInodes::Created(const Creating& creating, InodeId inode) {
     entry.held = entry.held || rounds_ == creating.round;
     if (entry.held) return {};
   }
-  return Say(inode);
+  auto said = Say(inode);
+  return said ? Status() : said.error();
 }
 
 size_t OpenInodes::size() {
   MutexLock lock(mu_);
-  return open_.size();
+  return static_cast<size_t>(std::ranges::count_if(open_, [](const auto& e) { return e.second.count > 0; }));
 }
 
 void OpenInodes::SayAgain() {

@@ -4,21 +4,34 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <thread>
+#include <vector>
 
+#include "base/clock.h"
 #include "base/ids.h"
 #include "base/mutex.h"
 #include "base/status.h"
 #include "client/cluster/copyset_client.h"
+#include "meta/records.h"
 
 namespace curvefs::client {
 
 class OpenInodes {
  public:
-  // `copyset` outlives it.
-  explicit OpenInodes(CopysetClient& copyset) : copyset_(copyset) {}
+  // How long one that was closed is kept for whoever opens it next; and closings of that time are said
+  // together.
+  static constexpr Duration kLinger = std::chrono::milliseconds(100);
 
-  // Counted. kStale: it is gone.
-  Status Open(InodeId inode);
+  // `copyset` outlives it.
+  explicit OpenInodes(CopysetClient& copyset, Duration linger = kLinger);
+  // What it has not said goes with the session. Waits for a call under way.
+  ~OpenInodes();
+
+  // Counted. Asks the copyset unless the session has it open: then there are its attributes, too. kStale: it
+  // is gone.
+  Result<std::optional<meta::Inode>> Open(InodeId inode);
+  // Never waits: the copyset hears of it later.
   void Close(InodeId inode);
 
   // A request that makes an inode and opens it carries an order (metaserver.proto); once it is answered the
@@ -32,20 +45,30 @@ class OpenInodes {
 
   // For a leader, or a session, that knows nothing of them.
   void SayAgain();
-  size_t size();
+  // Nothing is said of closings any more.
+  void Stop();
+  size_t size();  // open, not counting those that linger
 
  private:
   struct Entry {
-    uint64_t count = 0;
-    bool held = false;  // the session has it
+    uint64_t count = 0;  // 0: closed, and the copyset does not know
+    bool held = false;   // the session has it
   };
-  Status Say(InodeId inode);
+  Result<meta::Inode> Say(InodeId inode);
+  void Drop(InodeId inode) CURVEFS_REQUIRES(mu_);
+  void Run();
+  std::vector<InodeId> TakeClosed(uint64_t* order) CURVEFS_REQUIRES(mu_);
 
   CopysetClient& copyset_;
+  const Duration linger_;
   Mutex mu_;  // a leaf
+  CondVar wake_;
+  bool stop_ CURVEFS_GUARDED_BY(mu_) = false;
   uint64_t order_ CURVEFS_GUARDED_BY(mu_) = 0;
   uint64_t rounds_ CURVEFS_GUARDED_BY(mu_) = 0;  // of SayAgain
   std::map<InodeId, Entry> open_ CURVEFS_GUARDED_BY(mu_);
+  std::vector<InodeId> closed_ CURVEFS_GUARDED_BY(mu_);  // may be open again, or be named twice
+  std::thread thread_;
 };
 
 }  // namespace curvefs::client

@@ -283,6 +283,14 @@ Result<ChunkId> RemoteMeta::NewChunks(uint32_t n) {
   return ChunkId(response.chunk_id());
 }
 
+Result<meta::Inode> RemoteMeta::OpenInode(InodeId inode) {
+  CURVEFS_TRY(std::optional<meta::Inode> opened, open_.Open(inode));
+  if (opened) return *std::move(opened);
+  Result<meta::Inode> found = GetInode(inode);
+  if (!found) open_.Close(inode);
+  return found;
+}
+
 Result<meta::Inode> RemoteMeta::CreateOpen(const meta::CreateRequest& in) {
   const OpenInodes::Creating creating = open_.BeginCreate();
   Result<meta::Inode> made = Fail(Code::kInvalid);

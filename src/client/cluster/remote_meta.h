@@ -51,7 +51,7 @@ class RemoteMeta final : public MetaClient {
   Result<meta::CloneReply> CloneRange(const meta::CloneRequest& request) override;
   Result<ChunkId> NewChunks(uint32_t n) override;
 
-  Status NoteOpen(InodeId inode) override { return open_.Open(inode); }
+  Result<meta::Inode> OpenInode(InodeId inode) override;
   void NoteClosed(InodeId inode) override { open_.Close(inode); }
   Result<meta::Inode> CreateOpen(const meta::CreateRequest& request) override;
   bool shared() const override { return true; }

@@ -71,19 +71,26 @@ Result<Opened> Vfs::Open(const Caller& caller, InodeId id, int flags, bool kill_
     return c.MakeOpened(id, flags);
   }
   if (c.options.read_only && (Writes(flags) || (flags & O_TRUNC) != 0)) return Fail(Code::kReadOnly);
-  CURVEFS_TRY(meta::Inode inode, c.meta.GetInode(id));
-  if (inode.is_dir() && Writes(flags)) return Fail(Code::kIsDirectory);
+  CURVEFS_TRY(meta::Inode inode, c.meta.OpenInode(id));
   bool changed = false;
-  if ((flags & O_TRUNC) != 0 && inode.is_file()) {
-    Timestamp now = c.clock.Wall();
-    CURVEFS_TRY(inode, c.Truncate({.inode = id, .size = 0, .mtime = now, .kill_suid_gid = kill_suid_gid}));
-    if (kill_suid_gid) {
-      CURVEFS_TRY(inode, c.DropForeignSetgid(caller, std::move(inode)));
+  auto prepare = [&]() -> Result<Opened> {
+    if (inode.is_dir() && Writes(flags)) return Fail(Code::kIsDirectory);
+    if ((flags & O_TRUNC) != 0 && inode.is_file()) {
+      Timestamp now = c.clock.Wall();
+      CURVEFS_TRY(inode, c.Truncate({.inode = id, .size = 0, .mtime = now, .kill_suid_gid = kill_suid_gid}));
+      if (kill_suid_gid) {
+        CURVEFS_TRY(inode, c.DropForeignSetgid(caller, std::move(inode)));
+      }
+      changed = true;
     }
-    changed = true;
+    return c.MakeOpened(id, flags);
+  };
+  Result<Opened> prepared = prepare();
+  if (!prepared) {
+    c.meta.NoteClosed(id);
+    return prepared;
   }
-  CURVEFS_CHECK_OK(c.meta.NoteOpen(id));
-  CURVEFS_TRY(Opened opened, c.MakeOpened(id, flags));
+  Opened opened = *prepared;
   // Pages that the kernel has are read without asking us, so opening only for reading counts as the access.
   // One that may also write is taken at its word when a read comes.
   if ((flags & (O_ACCMODE | O_NOATIME)) == O_RDONLY && c.Accessed(inode)) changed = true;

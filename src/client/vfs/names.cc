@@ -179,10 +179,10 @@ Result<std::string> Vfs::ReadLink(InodeId id) {
 Result<Opened> Vfs::OpenDir(InodeId id) {
   Core& c = *core_;
   c.Count(Call::kOpenDir);
-  CURVEFS_TRY(meta::Inode inode, c.Attributes(id));
-  if (!inode.is_dir()) return Fail(Code::kNotDirectory);
-  CURVEFS_CHECK_OK(c.meta.NoteOpen(id));
-  return c.MakeOpened(id, 0);
+  CURVEFS_TRY(const meta::Inode inode, c.meta.OpenInode(id));
+  if (inode.is_dir()) return c.MakeOpened(id, 0);
+  c.meta.NoteClosed(id);
+  return Fail(Code::kNotDirectory);
 }
 
 void Vfs::ReleaseDir(InodeId inode, HandleId handle) {

@@ -1,0 +1,131 @@
+// A metaserver for tests of the client: its answers are scripted.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+#include "net/listener.h"
+#include "net/server.h"
+#include "proto/meta_methods.h"
+#include "proto/meta_wire.h"
+
+namespace curvefs::client {
+
+struct Seen {
+  proto::MetaCall call;
+  proto::RequestHeader header;
+  std::vector<uint64_t> inodes;  // of OpenInode and CloseInode
+};
+
+// A metaserver: sessions are granted and renewed; what a Create is answered the test says, in this order;
+// after that it succeeds. An empty answer is none at all.
+// Inodes are opened and closed as they are asked to.
+class FakeServer {
+ public:
+  FakeServer()
+      : server_({.request = [this](net::Session&, const net::Request& r, net::Reply reply) {
+          Serve(r, std::move(reply));
+        }}) {
+    auto opened =
+        net::Listener::Open(loop_, {.address = {"127.0.0.1", 0}},
+                            {.connected = [this](net::ConnectionPtr c) { server_.Adopt(std::move(c)); }});
+    CURVEFS_CHECK(opened.has_value());
+    listener_ = *std::move(opened);
+    thread_ = std::thread([this] { loop_.Run(); });
+  }
+  ~FakeServer() {
+    loop_.Stop();
+    thread_.join();
+  }
+  net::Address address() const { return listener_->address(); }
+  void Script(std::deque<std::string> answers) {
+    MutexLock lock(mu_);
+    answers_ = std::move(answers);
+  }
+  std::vector<Seen> Changes() {
+    MutexLock lock(mu_);
+    return seen_;
+  }
+  // Nothing is answered any more.
+  void Hang() {
+    MutexLock lock(mu_);
+    hangs_ = true;
+  }
+  uint64_t sessions() {
+    MutexLock lock(mu_);
+    return sessions_;
+  }
+
+  static std::string Failure(Code code, const std::string& leader = "") {
+    return EncodeFailure({code, "scripted"}, 0, leader);
+  }
+
+ private:
+  void Serve(const net::Request& request, net::Reply reply) {
+    MutexLock lock(mu_);
+    if (hangs_) return;
+    const auto call = static_cast<proto::MetaCall>(request.type);
+    if (call == proto::MetaCall::kOpenSession) {
+      proto::OpenSessionResponse response;
+      response.set_session_id(++sessions_);
+      response.set_lease_ms(60'000);
+      return reply(response.SerializeAsString());
+    }
+    if (call == proto::MetaCall::kRenewSession) {
+      proto::RenewSessionResponse response;
+      response.set_lease_ms(60'000);
+      return reply(response.SerializeAsString());
+    }
+    if (call == proto::MetaCall::kCloseSession)
+      return reply(proto::CloseSessionResponse().SerializeAsString());
+    if (call == proto::MetaCall::kOpenInode) {
+      proto::OpenInodeResponse response;
+      for (const uint64_t inode : Note<proto::OpenInodeRequest>(call, request.bytes).inodes) {
+        response.add_status(proto::OK);
+        response.add_inode()->set_inode_id(inode);
+      }
+      return reply(response.SerializeAsString());
+    }
+    if (call == proto::MetaCall::kCloseInode) {
+      Note<proto::CloseInodeRequest>(call, request.bytes);
+      return reply(proto::CloseInodeResponse().SerializeAsString());
+    }
+    proto::CreateRequest in;
+    ASSERT_TRUE(in.ParseFromArray(request.bytes.data(), static_cast<int>(request.bytes.size())));
+    seen_.push_back({call, in.header(), {}});
+    if (answers_.empty()) {
+      proto::CreateResponse response;
+      response.mutable_inode()->set_inode_id(42);
+      return reply(response.SerializeAsString());
+    }
+    std::string answer = std::move(answers_.front());
+    answers_.pop_front();
+    if (!answer.empty()) reply(std::move(answer));
+  }
+
+  template <typename Request>
+  const Seen& Note(proto::MetaCall call, std::string_view bytes) CURVEFS_REQUIRES(mu_) {
+    Request in;
+    CURVEFS_CHECK(in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+    return seen_.emplace_back(Seen{call, in.header(), {in.inode_id().begin(), in.inode_id().end()}});
+  }
+
+  net::AsioLoop loop_;
+  net::Server server_;
+  std::unique_ptr<net::Listener> listener_;
+  Mutex mu_;
+  std::deque<std::string> answers_ CURVEFS_GUARDED_BY(mu_);
+  std::vector<Seen> seen_ CURVEFS_GUARDED_BY(mu_);
+  uint64_t sessions_ CURVEFS_GUARDED_BY(mu_) = 0;
+  bool hangs_ CURVEFS_GUARDED_BY(mu_) = false;
+  std::thread thread_;
+};
+
+}  // namespace curvefs::client
