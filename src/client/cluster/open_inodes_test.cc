@@ -43,7 +43,7 @@ struct Fixture {
   }
   void Await(MetaCall call, size_t named) {
     const SteadyTime end = Clock::System().Steady() + 30s;
-    while (Named(call).size() < named && Clock::System().Steady() < end) std::this_thread::sleep_for(1ms);
+    while (Named(call).size() < named && Clock::System().Steady() < end) std::this_thread::yield();
   }
 
   FakeServer server;
