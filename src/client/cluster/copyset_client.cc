@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/blocking.h"
 #include "base/log.h"
 #include "client/served_caller.h"
 
@@ -141,6 +142,7 @@ void CopysetClient::LookForOthers() {
 }
 
 CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string& bytes, Duration timeout) {
+  AboutToBlock();  // other requests need not wait for this one
   calls_.fetch_add(1, std::memory_order_relaxed);
   const SteadyTime begin = Clock::System().Steady();
   Asked asked{Fail(Code::kUnavailable), false, false};

@@ -8,6 +8,7 @@
 #include <map>
 #include <thread>
 
+#include "base/blocking.h"
 #include "client/cluster/fake_metaserver_test.h"
 
 namespace curvefs::client {
@@ -45,6 +46,16 @@ TEST(CopysetClient, NumbersItsChangesAndSaysWhatItHas) {
     EXPECT_EQ(seen[i].header.sequence(), i + 1);
     EXPECT_EQ(seen[i].header.acknowledged(), i + 1);  // everything below
   }
+}
+
+// Or whoever reads the kernel's requests would read no other meanwhile.
+TEST(CopysetClient, SaysThatItWillWait) {
+  FakeServer server;
+  auto client = Open({server.address()});
+  int told = 0;
+  BlockingHook hook([&] { ++told; });
+  ASSERT_TRUE(Create(*client));
+  EXPECT_EQ(told, 1);
 }
 
 TEST(CopysetClient, SendsTheSameNumberAgain) {
