@@ -201,6 +201,7 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
 
 Status ClusterFs::Shutdown() {
   CURVEFS_CHECK_OK(vfs_->Shutdown());
+  meta_->Finish();
   GiveUp();  // nothing that is left to do is worth waiting for metaservers that are away
   freed_.reset();
   if (cache_ != nullptr) {

@@ -70,6 +70,11 @@ class MetaClient {
   virtual Result<meta::RenameReply> Rename(const meta::RenameRequest& request) = 0;
 
   virtual Result<meta::Inode> SetAttributes(const meta::SetAttrRequest& request) = 0;
+  // It was read: its access time becomes `time`. May come later to other mounts, and be lost by a crash.
+  virtual Status NoteAccess(InodeId inode, Timestamp time) {
+    auto r = SetAttributes({.inode = inode, .atime = time, .touch_atime = true});
+    return r ? Status() : r.error();
+  }
   virtual Result<meta::Inode> SetXattr(const meta::SetXattrRequest& request) = 0;
   virtual Result<meta::Inode> RemoveXattr(InodeId inode, std::string_view name) = 0;
   virtual Result<std::string> GetXattr(InodeId inode, std::string_view name) = 0;

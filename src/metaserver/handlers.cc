@@ -57,6 +57,7 @@ constexpr auto kMethods = std::to_array<MetaMethod>({
     {to_underlying(MetaCall::kSayLocks), "SayLocks", false, &calls::SayLocks},
     {to_underlying(MetaCall::kListFreed), "ListFreed", false, &calls::ListFreed},
     {to_underlying(MetaCall::kDropFreed), "DropFreed", true, &calls::DropFreed},
+    {to_underlying(MetaCall::kTouchInodes), "TouchInodes", true, &Run<&calls::TouchInodes>},
 });
 
 }  // namespace

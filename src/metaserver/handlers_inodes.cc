@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint32_t kMaxCloneRecords = 4096;
 constexpr uint32_t kMaxNewChunks = 1'000'000;
+constexpr int kMaxTouched = 2'000;  // of one TouchInodes
 constexpr int kMaxFiles = 10'000;   // of one AppendChunks or ReplaceChunks
 constexpr int kMaxChunks = 10'000;  // of one file in it
 
@@ -63,6 +64,13 @@ Status UpdateInode(Txn& txn, const proto::UpdateInodeRequest& in, proto::UpdateI
   if (in.has_ctime_ns()) request.ctime = Timestamp{in.ctime_ns()};
   CURVEFS_TRY(const meta::Inode inode, meta::SetAttributes(txn, request));
   ToWire(txn.fs().fs, inode, out->mutable_inode());
+  return {};
+}
+
+Status TouchInodes(Txn& txn, const proto::TouchInodesRequest& in, proto::TouchInodesResponse*) {
+  if (in.touched_size() > kMaxTouched) return {Code::kTooBig, "too many inodes in one request"};
+  for (const auto& touched : in.touched())
+    CURVEFS_CHECK_OK(meta::Touch(txn, InodeId(touched.inode_id()), Timestamp{touched.atime_ns()}));
   return {};
 }
 

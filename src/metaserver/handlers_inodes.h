@@ -12,6 +12,7 @@ using meta::Txn;
 Status GetInode(const Reader&, const proto::GetInodeRequest&, proto::GetInodeResponse*);
 Status CreateInode(Txn&, const proto::CreateInodeRequest&, proto::CreateInodeResponse*);
 Status UpdateInode(Txn&, const proto::UpdateInodeRequest&, proto::UpdateInodeResponse*);
+Status TouchInodes(Txn&, const proto::TouchInodesRequest&, proto::TouchInodesResponse*);
 Status SetXattr(Txn&, const proto::SetXattrRequest&, proto::SetXattrResponse*);
 Status RemoveXattr(Txn&, const proto::RemoveXattrRequest&, proto::RemoveXattrResponse*);
 Status GetXattr(const Reader&, const proto::GetXattrRequest&, proto::GetXattrResponse*);

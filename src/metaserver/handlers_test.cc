@@ -465,6 +465,31 @@ class OpenFilesTest : public HandlersTest {
   }
 };
 
+TEST_F(OpenFilesTest, GetLaterAccessTimesManyAtOnce) {
+  Open({raft::ReplicaId(1)});
+  const proto::Inode made = Make(1, "f").inode();
+  auto touch = [&](uint64_t inode, int64_t atime, int times) {
+    proto::TouchInodesRequest request;
+    for (int i = 0; i < times; ++i) {
+      request.add_touched()->set_inode_id(inode);
+      request.mutable_touched(i)->set_atime_ns(atime);
+    }
+    return CodeOf(Call<proto::TouchInodesResponse>("TouchInodes", request));
+  };
+  auto get = [&] {
+    proto::GetInodeRequest request;
+    request.set_inode_id(made.inode_id());
+    return Call<proto::GetInodeResponse>("GetInode", request).inode();
+  };
+  EXPECT_EQ(touch(made.inode_id(), made.atime_ns() + 5, 1), Code::kOk);
+  EXPECT_EQ(get().atime_ns(), made.atime_ns() + 5);
+  EXPECT_EQ(get().ctime_ns(), made.ctime_ns());
+  EXPECT_EQ(touch(made.inode_id(), made.atime_ns() + 3, 1), Code::kOk);
+  EXPECT_EQ(get().atime_ns(), made.atime_ns() + 5) << "what comes late changes nothing";
+  EXPECT_EQ(touch(99, 5, 1), Code::kOk) << "gone";
+  EXPECT_EQ(touch(99, 5, 2'001), Code::kTooBig);
+}
+
 TEST_F(OpenFilesTest, AreOpenedWithTheirAttributesIfAskedFor) {
   Open({raft::ReplicaId(1)});
   const uint64_t session = OpenSession(), f = Make(1, "f").inode().inode_id();

@@ -45,6 +45,7 @@ enum class MetaCall : uint16_t {
   kSayLocks,
   kListFreed,
   kDropFreed,
+  kTouchInodes,
 };
 
 }  // namespace curvefs::proto

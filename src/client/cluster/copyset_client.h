@@ -61,15 +61,17 @@ class CopysetClient {
     Address(request.mutable_header());
     return Decode<Response>(Ask(call, request.SerializeAsString(), options_.timeout).answer);
   }
+  // `timeout`: 0 is that of the options.
   template <typename Response, typename Request>
-  Result<Response> Change(proto::MetaCall call, Request request) {
+  Result<Response> Change(proto::MetaCall call, Request request, Duration timeout = Duration()) {
+    if (timeout == Duration()) timeout = options_.timeout;
     for (;;) {
       Address(request.mutable_header());
       const Ticket ticket = Number(request.mutable_header());
-      Asked asked = Ask(call, request.SerializeAsString(), options_.timeout);
+      Asked asked = Ask(call, request.SerializeAsString(), timeout);
       Done(ticket);
       if (!asked.session_over) return Decode<Response>(std::move(asked.answer));
-      const Status renewed = Renew(ticket.session, options_.timeout);
+      const Status renewed = Renew(ticket.session, timeout);
       if (asked.unknown)
         return Fail(Code::kIo, "the session with the cluster ended; whether the change was done is unknown");
       CURVEFS_CHECK_OK(renewed);  // nothing was done: again, within the new one

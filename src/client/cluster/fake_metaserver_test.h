@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <string>
@@ -10,7 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/mutex.h"
+#include "client/cluster/copyset_client.h"
 #include "net/listener.h"
 #include "net/server.h"
 #include "proto/meta_methods.h"
@@ -21,7 +24,7 @@ namespace curvefs::client {
 struct Seen {
   proto::MetaCall call;
   proto::RequestHeader header;
-  std::vector<uint64_t> inodes;  // of OpenInode and CloseInode
+  std::vector<uint64_t> inodes;  // of OpenInode, CloseInode and TouchInodes
 };
 
 // A metaserver: sessions are granted and renewed; what a Create is answered the test says, in this order;
@@ -97,6 +100,13 @@ class FakeServer {
       Note<proto::CloseInodeRequest>(call, request.bytes);
       return reply(proto::CloseInodeResponse().SerializeAsString());
     }
+    if (call == proto::MetaCall::kTouchInodes) {
+      proto::TouchInodesRequest in;
+      CURVEFS_CHECK(in.ParseFromArray(request.bytes.data(), static_cast<int>(request.bytes.size())));
+      Seen& seen = seen_.emplace_back(Seen{call, in.header(), {}});
+      for (const auto& touched : in.touched()) seen.inodes.push_back(touched.inode_id());
+      return reply(proto::TouchInodesResponse().SerializeAsString());
+    }
     proto::CreateRequest in;
     ASSERT_TRUE(in.ParseFromArray(request.bytes.data(), static_cast<int>(request.bytes.size())));
     seen_.push_back({call, in.header(), {}});
@@ -126,6 +136,37 @@ class FakeServer {
   uint64_t sessions_ CURVEFS_GUARDED_BY(mu_) = 0;
   bool hangs_ CURVEFS_GUARDED_BY(mu_) = false;
   std::thread thread_;
+};
+
+// A copyset of one such server, and a client of it.
+struct FakeCopyset {
+  FakeCopyset() {
+    CopysetClientOptions options;
+    options.servers = {server.address()};
+    options.copyset = 7;
+    options.fs = FsId(1);
+    options.owner = "test";
+    auto opened = CopysetClient::Open(std::move(options));
+    CURVEFS_CHECK(opened.has_value());
+    copyset = *std::move(opened);
+  }
+  size_t Calls(proto::MetaCall call) {
+    return static_cast<size_t>(std::ranges::count(server.Changes(), call, &Seen::call));
+  }
+  // The inodes of all calls of this kind, one after another.
+  std::vector<uint64_t> Named(proto::MetaCall call) {
+    std::vector<uint64_t> all;
+    for (const Seen& seen : server.Changes())
+      if (seen.call == call) all.insert(all.end(), seen.inodes.begin(), seen.inodes.end());
+    return all;
+  }
+  void Await(proto::MetaCall call, size_t named) {
+    const SteadyTime end = Clock::System().Steady() + std::chrono::seconds(30);
+    while (Named(call).size() < named && Clock::System().Steady() < end) std::this_thread::yield();
+  }
+
+  FakeServer server;
+  std::unique_ptr<CopysetClient> copyset;
 };
 
 }  // namespace curvefs::client

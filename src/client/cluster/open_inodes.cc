@@ -15,11 +15,7 @@ constexpr size_t kAtOnce = 10'000;  // as many as a server takes
 using proto::MetaCall;
 
 OpenInodes::OpenInodes(CopysetClient& copyset, Duration linger)
-    : copyset_(copyset), linger_(linger), thread_([this] { Run(); }) {}
-
-OpenInodes::~OpenInodes() {
-  Stop();
-}
+    : copyset_(copyset), later_(linger, [this] { SayClosed(); }) {}
 
 Result<std::optional<meta::Inode>> OpenInodes::Open(InodeId inode) {
   {
@@ -55,14 +51,10 @@ Result<meta::Inode> OpenInodes::Say(InodeId inode) {
 
 void OpenInodes::Close(InodeId inode) {
   MutexLock lock(mu_);
-  Drop(inode);
-}
-
-void OpenInodes::Drop(InodeId inode) {
   auto it = open_.find(inode);
   if (it == open_.end() || it->second.count == 0 || --it->second.count > 0) return;
   closed_.push_back(inode);
-  if (closed_.size() == 1 || closed_.size() == kAtOnce) wake_.NotifyAll();
+  later_.Ask();
 }
 
 // Those that nobody has opened again, at most kAtOnce.
@@ -81,16 +73,12 @@ std::vector<InodeId> OpenInodes::TakeClosed(uint64_t* order) {
   return taken;
 }
 
-void OpenInodes::Run() {
+void OpenInodes::SayClosed() {
   for (;;) {
     proto::CloseInodeRequest request;
     {
       MutexLock lock(mu_);
-      while (!stop_ && closed_.empty()) wake_.Wait(mu_);
-      const SteadyTime until = Clock::System().Steady() + linger_;
-      while (!stop_ && closed_.size() < kAtOnce && Clock::System().Steady() < until)
-        wake_.WaitUntil(mu_, until);
-      if (stop_) return;
+      if (closed_.empty()) return;
       uint64_t order = 0;
       for (InodeId inode : TakeClosed(&order)) request.add_inode_id(inode.value);
       request.set_order(order);
@@ -101,15 +89,6 @@ void OpenInodes::Run() {
       Log(LogLevel::kWarning,
           "closing " + std::to_string(request.inode_id_size()) + " inodes: " + response.error().ToString());
   }
-}
-
-void OpenInodes::Stop() {
-  {
-    MutexLock lock(mu_);
-    stop_ = true;
-    wake_.NotifyAll();
-  }
-  if (thread_.joinable()) thread_.join();
 }
 
 OpenInodes::Creating OpenInodes::BeginCreate() {

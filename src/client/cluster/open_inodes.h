@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "base/clock.h"
@@ -13,6 +12,7 @@
 #include "base/mutex.h"
 #include "base/status.h"
 #include "client/cluster/copyset_client.h"
+#include "client/cluster/later.h"
 #include "meta/records.h"
 
 namespace curvefs::client {
@@ -26,7 +26,7 @@ class OpenInodes {
   // `copyset` outlives it.
   explicit OpenInodes(CopysetClient& copyset, Duration linger = kLinger);
   // What it has not said goes with the session. Waits for a call under way.
-  ~OpenInodes();
+  ~OpenInodes() { later_.Stop(); }
 
   // Counted. Asks the copyset unless the session has it open: then there are its attributes, too. kStale: it
   // is gone.
@@ -45,8 +45,6 @@ class OpenInodes {
 
   // For a leader, or a session, that knows nothing of them.
   void SayAgain();
-  // Nothing is said of closings any more.
-  void Stop();
   size_t size();  // open, not counting those that linger
 
  private:
@@ -55,20 +53,16 @@ class OpenInodes {
     bool held = false;   // the session has it
   };
   Result<meta::Inode> Say(InodeId inode);
-  void Drop(InodeId inode) CURVEFS_REQUIRES(mu_);
-  void Run();
+  void SayClosed();
   std::vector<InodeId> TakeClosed(uint64_t* order) CURVEFS_REQUIRES(mu_);
 
   CopysetClient& copyset_;
-  const Duration linger_;
-  Mutex mu_;  // a leaf
-  CondVar wake_;
-  bool stop_ CURVEFS_GUARDED_BY(mu_) = false;
+  Mutex mu_;  // before Later's own
   uint64_t order_ CURVEFS_GUARDED_BY(mu_) = 0;
   uint64_t rounds_ CURVEFS_GUARDED_BY(mu_) = 0;  // of SayAgain
   std::map<InodeId, Entry> open_ CURVEFS_GUARDED_BY(mu_);
   std::vector<InodeId> closed_ CURVEFS_GUARDED_BY(mu_);  // may be open again, or be named twice
-  std::thread thread_;
+  Later later_;
 };
 
 }  // namespace curvefs::client

@@ -15,39 +15,12 @@ using proto::MetaCall;
 
 constexpr InodeId kFile{5}, kOther{6};
 
-struct Fixture {
-  explicit Fixture(Duration linger) {
-    CopysetClientOptions options;
-    options.servers = {server.address()};
-    options.copyset = 7;
-    options.fs = FsId(1);
-    options.owner = "test";
-    auto opened = CopysetClient::Open(std::move(options));
-    CURVEFS_CHECK(opened.has_value());
-    copyset = *std::move(opened);
-    inodes = std::make_unique<OpenInodes>(*copyset, linger);
-  }
+struct Fixture : FakeCopyset {
+  explicit Fixture(Duration linger) : inodes(std::make_unique<OpenInodes>(*copyset, linger)) {}
   ~Fixture() {
     copyset->Stop();
     inodes.reset();
   }
-  size_t Calls(MetaCall call) {
-    return static_cast<size_t>(std::ranges::count(server.Changes(), call, &Seen::call));
-  }
-  // The inodes of all calls of this kind, one after another.
-  std::vector<uint64_t> Named(MetaCall call) {
-    std::vector<uint64_t> all;
-    for (const Seen& seen : server.Changes())
-      if (seen.call == call) all.insert(all.end(), seen.inodes.begin(), seen.inodes.end());
-    return all;
-  }
-  void Await(MetaCall call, size_t named) {
-    const SteadyTime end = Clock::System().Steady() + 30s;
-    while (Named(call).size() < named && Clock::System().Steady() < end) std::this_thread::yield();
-  }
-
-  FakeServer server;
-  std::unique_ptr<CopysetClient> copyset;
   std::unique_ptr<OpenInodes> inodes;
 };
 

@@ -48,7 +48,7 @@ Request OfInode(InodeId inode) {
 }  // namespace
 
 RemoteMeta::RemoteMeta(CopysetClient& copyset, FsId fs, InodeId root)
-    : copyset_(copyset), fs_(fs), root_(root), open_(copyset), locks_(copyset) {
+    : copyset_(copyset), fs_(fs), root_(root), access_(copyset), open_(copyset), locks_(copyset) {
   copyset_.OnNewLeader([this] {
     open_.SayAgain();
     if (Status s = locks_.SayAgain(); !s.ok() && s.code() != Code::kFenced)
@@ -56,14 +56,19 @@ RemoteMeta::RemoteMeta(CopysetClient& copyset, FsId fs, InodeId root)
   });
 }
 
+Result<meta::Inode> RemoteMeta::WithAccess(Result<meta::Inode> inode) {
+  if (inode) access_.Apply(&*inode);
+  return inode;
+}
+
 Result<meta::Inode> RemoteMeta::Lookup(InodeId parent, std::string_view name) {
-  return InodeOf(
-      copyset_.Read<proto::LookupResponse>(MetaCall::kLookup, Named<proto::LookupRequest>(parent, name)));
+  return WithAccess(InodeOf(
+      copyset_.Read<proto::LookupResponse>(MetaCall::kLookup, Named<proto::LookupRequest>(parent, name))));
 }
 
 Result<meta::Inode> RemoteMeta::GetInode(InodeId inode) {
-  return InodeOf(
-      copyset_.Read<proto::GetInodeResponse>(MetaCall::kGetInode, OfInode<proto::GetInodeRequest>(inode)));
+  return WithAccess(InodeOf(
+      copyset_.Read<proto::GetInodeResponse>(MetaCall::kGetInode, OfInode<proto::GetInodeRequest>(inode))));
 }
 
 Result<std::vector<MetaClient::Listed>> RemoteMeta::List(InodeId dir, uint64_t cookie, uint32_t max,
@@ -86,7 +91,9 @@ Result<std::vector<MetaClient::Listed>> RemoteMeta::List(InodeId dir, uint64_t c
       entry.dentry.inode = InodeId(d.inode_id());
       entry.dentry.type = static_cast<decltype(entry.dentry.type)>(d.type());
       entry.cookie = d.cookie();
-      if (with_inodes) entry.inode = FromWire(response.inode(i));
+      if (!with_inodes) continue;
+      entry.inode = FromWire(response.inode(i));
+      access_.Apply(&entry.inode);
     }
     // A server cuts an answer short only for its size (metaserver.proto).
     if (response.dentry_size() == 0 || response.ByteSizeLong() < kFullAnswer) break;
@@ -143,6 +150,7 @@ Result<meta::RenameReply> RemoteMeta::Rename(const meta::RenameRequest& in) {
 }
 
 Result<meta::Inode> RemoteMeta::SetAttributes(const meta::SetAttrRequest& in) {
+  if (in.atime) access_.Forget(in.inode);
   auto request = OfInode<proto::UpdateInodeRequest>(in.inode);
   if (in.mode) request.set_mode(*in.mode);
   if (in.uid) request.set_uid(*in.uid);
@@ -154,7 +162,8 @@ Result<meta::Inode> RemoteMeta::SetAttributes(const meta::SetAttrRequest& in) {
   request.set_kill_suid_gid(in.kill_suid_gid);
   request.set_caller_not_in_group(!in.caller_in_group);
   request.set_touch_atime(in.touch_atime);
-  return InodeOf(copyset_.Change<proto::UpdateInodeResponse>(MetaCall::kUpdateInode, std::move(request)));
+  return WithAccess(
+      InodeOf(copyset_.Change<proto::UpdateInodeResponse>(MetaCall::kUpdateInode, std::move(request))));
 }
 
 Result<meta::Inode> RemoteMeta::SetXattr(const meta::SetXattrRequest& in) {
@@ -285,7 +294,7 @@ Result<ChunkId> RemoteMeta::NewChunks(uint32_t n) {
 
 Result<meta::Inode> RemoteMeta::OpenInode(InodeId inode) {
   CURVEFS_TRY(std::optional<meta::Inode> opened, open_.Open(inode));
-  if (opened) return *std::move(opened);
+  if (opened) return WithAccess(*std::move(opened));
   Result<meta::Inode> found = GetInode(inode);
   if (!found) open_.Close(inode);
   return found;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "client/cluster/access_times.h"
 #include "client/cluster/copyset_client.h"
 #include "client/cluster/held_locks.h"
 #include "client/cluster/open_inodes.h"
@@ -35,6 +36,10 @@ class RemoteMeta final : public MetaClient {
   Result<meta::RenameReply> Rename(const meta::RenameRequest& request) override;
 
   Result<meta::Inode> SetAttributes(const meta::SetAttrRequest& request) override;
+  Status NoteAccess(InodeId inode, Timestamp time) override {
+    access_.Note(inode, time);
+    return {};
+  }
   Result<meta::Inode> SetXattr(const meta::SetXattrRequest& request) override;
   Result<meta::Inode> RemoveXattr(InodeId inode, std::string_view name) override;
   Result<std::string> GetXattr(InodeId inode, std::string_view name) override;
@@ -78,10 +83,16 @@ class RemoteMeta final : public MetaClient {
   void SetLimits(const meta::Quota& limits);  // what they are, for LimitsAbove; the copyset knows by itself
   std::string StatsText() override;
 
+  // Says what can be said later, if the copyset answers soon: at the end of a mount.
+  void Finish() { access_.Finish(); }
+
  private:
+  Result<meta::Inode> WithAccess(Result<meta::Inode> inode);
+
   CopysetClient& copyset_;
   const FsId fs_;
   const InodeId root_;
+  AccessTimes access_;
   OpenInodes open_;
   HeldLocks locks_;
   std::atomic<uint64_t> limit_bytes_{0}, limit_inodes_{0};

@@ -130,7 +130,7 @@ bool Vfs::Core::Accessed(const meta::Inode& inode) {
     if (!due) return false;
   }
   if (now == inode.atime) return false;
-  return meta.SetAttributes({.inode = inode.id, .atime = now, .touch_atime = true}).has_value();
+  return meta.NoteAccess(inode.id, now).ok();
 }
 
 Status Vfs::Core::CheckWritable(InodeId inode) const {

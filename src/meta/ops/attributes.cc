@@ -93,6 +93,15 @@ Result<Inode> SetAttributes(Txn& txn, const SetAttrRequest& request) {
   return inode;
 }
 
+Status Touch(Txn& txn, InodeId id, Timestamp time) {
+  Result<Inode> inode = txn.GetInode(id);
+  if (!inode) return inode.error().code() == Code::kNotFound ? Status() : inode.error();
+  if (inode->atime >= time) return {};
+  inode->atime = time;
+  txn.PutInode(*inode);
+  return {};
+}
+
 Result<Inode> SetXattr(Txn& txn, const SetXattrRequest& request) {
   CURVEFS_CHECK_OK(CheckXattrRequest(request));
   CURVEFS_TRY(Inode inode, txn.GetInode(request.inode));

@@ -26,6 +26,9 @@ struct SetAttrRequest {
 // size of something not a file. kFileTooBig.
 Result<Inode> SetAttributes(Txn& txn, const SetAttrRequest& request);
 
+// It was read: its atime becomes at least `time`. Of one that is gone nothing is said.
+Status Touch(Txn& txn, InodeId inode, Timestamp time);
+
 struct SetXattrRequest {
   InodeId inode;
   std::string_view name;
