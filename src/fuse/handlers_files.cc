@@ -100,7 +100,7 @@ void Handlers::On(Exchange& x, const Open& op) {
   if (!opened) return Fail(x, opened.error());
   // Before the reply: a stat after this open(2) must see the new times.
   if (opened->attributes_changed) InvalidateAttributes(x.reply.fd(), x.request.inode);
-  if (!x.reply.Structs(EncodeOpen(*opened, options_.shared))) vfs_.Release(x.request.inode, opened->handle);
+  if (!x.reply.Structs(EncodeOpen(*opened))) vfs_.Release(x.request.inode, opened->handle);
 }
 
 void Handlers::On(Exchange& x, const Read& op) {

@@ -95,9 +95,7 @@ void Handlers::On(Exchange& x, const Create& op) {
     const bool lost = created.error().code() == Code::kExists && !op.exclusive;
     return Fail(x, lost ? Status(Code::kStale) : created.error());
   }
-  if (x.reply.Structs(EncodeEntry(created->entry, options_.times),
-                      EncodeOpen(created->opened, options_.shared)))
-    return;
+  if (x.reply.Structs(EncodeEntry(created->entry, options_.times), EncodeOpen(created->opened))) return;
   InodeId inode = created->entry.inode.id;
   vfs_.Release(inode, created->opened.handle);
   vfs_.Forget(inode, 1);

@@ -96,13 +96,13 @@ fuse_entry_out EncodeNegativeEntry(const CacheTimes& times) {
   return out;
 }
 
-fuse_open_out EncodeOpen(const client::Opened& opened, bool shared) {
+fuse_open_out EncodeOpen(const client::Opened& opened) {
   fuse_open_out out{};
   out.fh = opened.handle;
   // Parallel direct writes have a meaning for direct files only; newer kernels drop the flag on others.
   if (opened.direct)
     out.open_flags |= FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
-  else if (opened.keep_cache && !shared)
+  else if (opened.keep_cache)
     out.open_flags |= FOPEN_KEEP_CACHE;
   return out;
 }

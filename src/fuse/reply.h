@@ -33,7 +33,7 @@ fuse_attr_out EncodeAttrOut(const meta::Inode& inode, const CacheTimes& times);
 fuse_entry_out EncodeEntry(const client::Entry& entry, const CacheTimes& times);
 // "No such name".
 fuse_entry_out EncodeNegativeEntry(const CacheTimes& times);
-fuse_open_out EncodeOpen(const client::Opened& opened, bool shared);
+fuse_open_out EncodeOpen(const client::Opened& opened);
 fuse_statfs_out EncodeStatFs(const client::StatFs& stat);
 
 // Collects directory entries for READDIR or READDIRPLUS in at most `limit` bytes.

@@ -93,6 +93,19 @@ part_shared() {
   rm "$mnt/d/g"; ! stat "$other/d/g" 2>/dev/null || fail "the other still has what was removed"
   cp -r /usr/include/linux "$mnt/tree"; diff -r /usr/include/linux "$other/tree" || fail "the other has another tree"
   head -c 30000000 /dev/urandom >"$base/large"; cp "$base/large" "$mnt/large"; cmp "$base/large" "$other/large" || fail "a large file differs"
+  # What the kernel has of a file is read again only when somebody has changed it, and then even if its time says no.
+  bytes_read() { sed -n 's/^vfs_bytes_read //p' "$other/.stats"; }
+  head -c 1000000 /dev/urandom >"$mnt/pages"; cmp "$mnt/pages" "$other/pages" || fail "a file differs"
+  read_before=$(bytes_read); cmp "$mnt/pages" "$other/pages"; [ "$(bytes_read)" = "$read_before" ] || fail "an unchanged file was read again"
+  touch -r "$mnt/pages" "$base/date"; head -c 1000000 /dev/urandom >"$base/pages"
+  cp "$base/pages" "$mnt/pages"; touch -r "$base/date" "$mnt/pages"
+  cmp "$base/pages" "$other/pages" || fail "the other reads the old pages of a file that was changed"
+  [ "$(bytes_read)" -gt "$read_before" ] || fail "nothing was read though the file was changed"
+  # Access times come to the other within a second or so, and at once here.
+  echo x >"$mnt/read"; sleep 0.01; cat "$mnt/read" >/dev/null; at=$(stat -c %x "$mnt/read"); [ "$at" != "$(stat -c %y "$mnt/read")" ] || fail "reading leaves no access time"
+  same_time() { [ "$(stat -c %x "$other/read")" = "$at" ]; }
+  wait_for 20 same_time || fail "the other never sees an access time"
+  cat "$mnt/read" >/dev/null; touch -a -d 2001-01-01 "$mnt/read"; sleep 2; [ "$(stat -c %X "$other/read")" = "$(date -d 2001-01-01 +%s)" ] || fail "an access time that was set did not stay"
   # One of two that make the same name succeeds.
   won=0
   for i in 1 2 3 4 5 6 7 8 9 10; do

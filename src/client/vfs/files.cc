@@ -30,7 +30,7 @@ Result<Vfs::Created> Vfs::Create(const Caller& caller, InodeId parent, std::stri
                                                     .uid = caller.uid,
                                                     .gid = caller.gid,
                                                     .umask = caller.umask}));
-  CURVEFS_TRY(Opened opened, c.MakeOpened(inode.id, flags));
+  CURVEFS_TRY(Opened opened, c.MakeOpenedFile(inode, flags));
   return Created{c.MakeEntry(std::move(inode), false), opened};
 }
 
@@ -83,7 +83,7 @@ Result<Opened> Vfs::Open(const Caller& caller, InodeId id, int flags, bool kill_
       }
       changed = true;
     }
-    return c.MakeOpened(id, flags);
+    return c.MakeOpenedFile(inode, flags);
   };
   Result<Opened> prepared = prepare();
   if (!prepared) {
@@ -142,6 +142,7 @@ Result<size_t> Vfs::Write(InodeId id, HandleId handle, uint64_t offset, BufferSl
   if (flags.append) {
     MutexLock appending(c.append_mu[id.value % c.append_mu.size()]);
     if (c.meta.shared()) {
+      c.pages.Forget(id);
       CURVEFS_CHECK_OK(c.AppendShared(id, [&](uint64_t end) { return take(end, std::move(data)); }));
     } else {
       CURVEFS_TRY(meta::Inode inode, c.Attributes(id));
@@ -161,8 +162,9 @@ Result<size_t> Vfs::Write(InodeId id, HandleId handle, uint64_t offset, BufferSl
   return n;
 }
 
-Status Vfs::Flush(InodeId inode, HandleId) {
+Status Vfs::Flush(InodeId inode, HandleId handle) {
   Core& c = *core_;
+  if (c.meta.shared()) c.pages.Seen(inode, handle);
   if (!c.options.sync_close || c.options.read_only || VirtualFiles::IsVirtual(inode)) return Status();
   return Fsync(inode, false);
 }

@@ -197,4 +197,10 @@ Result<Opened> Vfs::Core::MakeOpened(InodeId inode, int flags) {
   return opened;
 }
 
+Result<Opened> Vfs::Core::MakeOpenedFile(const meta::Inode& inode, int flags) {
+  CURVEFS_TRY(Opened opened, MakeOpened(inode.id, flags));
+  if (meta.shared()) opened.keep_cache = pages.Open(inode.id, inode.version, opened.handle);
+  return opened;
+}
+
 }  // namespace curvefs::client

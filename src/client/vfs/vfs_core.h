@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/mutex.h"
+#include "client/vfs/kept_pages.h"
 #include "client/vfs/trash.h"
 #include "client/vfs/vfs.h"
 
@@ -253,6 +254,7 @@ struct Vfs::Core {
   InodeRefs refs;
   OpenFiles files;
   VirtualFiles virtuals;
+  KeptPages pages;  // where others change files too
   Trash trash;
   Mutex watcher_mu;  // held while the watcher is called: when Watch has returned, the old one is not
   std::function<void(InodeId)> watcher CURVEFS_GUARDED_BY(watcher_mu);
@@ -271,6 +273,7 @@ struct Vfs::Core {
     inode->bytes = std::max(inode->bytes, std::min(inode->bytes + data.DirtyBytes(inode->id), inode->length));
   }
   Result<meta::Inode> Attributes(InodeId inode);
+  Result<Opened> MakeOpenedFile(const meta::Inode& inode, int flags);  // whose attributes are of now
   // Calls `append` with where the file ends, and stores what it wrote, while no other mount appends.
   Status AppendShared(InodeId inode, const std::function<Status(uint64_t end)>& append);
   // Tells the watcher.
