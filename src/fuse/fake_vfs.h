@@ -26,7 +26,8 @@ struct FakeVfs {
   std::vector<std::string> names;  // in every directory; with cookies 1, 2, …
   uint64_t number = 0;             // of bytes copied, of an offset found
   bool has_writers = false;
-  std::optional<meta::FileLock> lock;  // in the way
+  std::optional<meta::FileLock> lock;      // in the way
+  std::atomic<bool> crossed_locks{false};  // owners 5 and 6 are in each other's way
 
   // What was called: "name argument argument …", in order.
   std::vector<std::string> TakeCalls();

@@ -48,6 +48,7 @@ void LockQueue::Interrupt(uint64_t unique) {
 void LockQueue::Wake() {
   MutexLock lock(mu_);
   for (Job& job : jobs_) {
+    job.blocked_by = kUnknown;
     job.next = SteadyTime();
     job.pause = kFirstPause;
   }
@@ -61,6 +62,20 @@ void LockQueue::Stop() {
     wake_.NotifyOne();
   }
   if (thread_.joinable()) thread_.join();
+}
+
+bool LockQueue::IsDeadlocked(const Job& job) const {
+  const uint64_t owner = job.op.lock.owner;
+  uint64_t next = job.blocked_by;
+  for (size_t i = 0; i < jobs_.size() && next != kUnknown && next != kElsewhere; ++i) {
+    if (next == owner) return true;
+    auto it = std::ranges::find_if(jobs_, [next](const Job& other) {
+      return other.op.lock.kind == meta::LockKind::kRange && other.op.lock.owner == next;
+    });
+    if (it == jobs_.end()) return false;
+    next = it->blocked_by;
+  }
+  return next == owner;
 }
 
 void LockQueue::Main() {
@@ -78,12 +93,22 @@ void LockQueue::Main() {
     first->pause = std::min(first->pause * 2, kLongestPause);
     first->next = Now() + first->pause;  // Wake may say sooner while it is tried
     tried_ = &*first;
+    // Whole-file locks (flock) have no owner that could be waiting, but a file.
+    const bool ask = first->blocked_by == kUnknown && first->op.lock.kind == meta::LockKind::kRange;
     lock.Unlock();
     const Status s = vfs_.SetLock(first->inode, first->op.handle, first->op.lock);
+    uint64_t blocked_by = kUnknown;
+    if (s.code() == Code::kWouldBlock && ask) {
+      auto conflict = vfs_.LockConflict(first->inode, first->op.lock);
+      blocked_by = conflict && *conflict && (*conflict)->pid != 0 ? (*conflict)->owner : kElsewhere;
+    }
     lock.Lock();
     tried_ = nullptr;
-    if (s.code() == Code::kWouldBlock && !first->called_off) continue;
-    first->reply.Error(s.code() == Code::kWouldBlock ? EINTR : LockErrno(s));  // 0: it has the lock
+    // Unless a lock was given back meanwhile.
+    if (blocked_by != kUnknown && first->next != SteadyTime()) first->blocked_by = blocked_by;
+    const bool blocked = s.code() == Code::kWouldBlock, deadlocked = blocked && IsDeadlocked(*first);
+    if (blocked && !deadlocked && !first->called_off) continue;
+    first->reply.Error(deadlocked ? EDEADLK : blocked ? EINTR : LockErrno(s));  // 0: it has the lock
     jobs_.erase(first);
   }
 }

@@ -2,7 +2,8 @@
 //
 // Nobody may wait in a worker: with all of them waiting, the request that gives the lock back would not be
 // served. So one thread asks for all who wait, again and again, with pauses that grow to 50 ms; at once when
-// a lock is given back here. Also knows which requests the kernel has called off.
+// a lock is given back here. Also knows which requests the kernel has called off, and finds those who wait
+// for one another, as far as all of them are on this mount: one of them gets EDEADLK.
 #pragma once
 
 #include <deque>
@@ -42,8 +43,12 @@ class LockQueue {
     SteadyTime next;
     Duration pause;
     bool called_off = false;
+    uint64_t blocked_by = kUnknown;  // the owner of a lock in the way, if it is one of this mount
   };
+  static constexpr uint64_t kUnknown = 0, kElsewhere = ~uint64_t{0};
   void Main();
+  // Whether it waits for somebody who waits, perhaps for others who wait, for its own owner.
+  bool IsDeadlocked(const Job& job) const CURVEFS_REQUIRES(mu_);
 
   client::Vfs& vfs_;
   Mutex mu_;

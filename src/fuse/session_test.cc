@@ -578,6 +578,33 @@ TEST_F(SessionTest, WhoWaitsForALockHoldsUpNobodyAndCanBeCalledOff) {
   Send(FUSE_SETLKW, 42, Bytes(LockOf(F_WRLCK, 0, 1)));  // is dropped at the end
 }
 
+TEST_F(SessionTest, OfTwoWhoWaitForEachOtherOneIsToldSo) {
+  Start({.shared = true});
+  fake().fail = Code::kWouldBlock;
+  fake().crossed_locks = true;
+  const uint64_t one = Send(FUSE_SETLKW, 42, Bytes(LockOf(F_WRLCK, 0, 1)));
+  fuse_lk_in other = LockOf(F_WRLCK, 2, 3);
+  other.owner = 6;
+  const uint64_t two = Send(FUSE_SETLKW, 42, Bytes(other));
+  Reply reply = Receive();
+  EXPECT_TRUE(reply.unique == one || reply.unique == two);
+  EXPECT_EQ(reply.error, EDEADLK);
+  fake().fail = Code::kOk;
+  const uint64_t rest = reply.unique == one ? two : one;
+  reply = Receive();
+  EXPECT_EQ(reply.unique, rest);
+  EXPECT_EQ(reply.error, 0);
+  // Whole files are locked by open files, which wait for nobody.
+  fake().fail = Code::kWouldBlock;
+  const uint64_t whole = Send(FUSE_SETLKW, 42, Bytes(LockOf(F_WRLCK, 0, 1, FUSE_LK_FLOCK)));
+  other.lk_flags = FUSE_LK_FLOCK;
+  Send(FUSE_SETLKW, 42, Bytes(other));
+  Send(FUSE_INTERRUPT, 0, Bytes(fuse_interrupt_in{whole}));
+  reply = Receive();
+  EXPECT_EQ(reply.unique, whole);
+  EXPECT_EQ(reply.error, EINTR);
+}
+
 TEST_F(SessionTest, AbortEndsWaitingWorkers) {
   Start();
   Call(FUSE_STATFS, 1, "");

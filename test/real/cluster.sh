@@ -133,6 +133,8 @@ part_shared() {
 # Locks of one mount hold at the other; appends, counters and databases of both.
 part_locks() {
   python3 "$here/locks.py" "$mnt" "$other" || { fail "see above"; return; }
+  mkdir -p "$mnt/fcntl"; chmod 755 "$mnt/fcntl"
+  "$bin/test/posix/posix_conformance" "$mnt/fcntl" --filter fcntl >"$base/fcntl" || { fail "locks within one mount"; grep FAIL "$base/fcntl"; }
   # A lock survives the leader.
   : >"$mnt/survives"
   exec 9>"$mnt/survives"; flock 9
