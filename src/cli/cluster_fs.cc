@@ -9,7 +9,6 @@
 #include "cli/cluster_data.h"
 #include "cli/control_commands.h"
 #include "cli/mount_identity.h"
-#include "client/cluster/pause.h"
 
 namespace curvefs::cli {
 namespace {
@@ -17,7 +16,6 @@ namespace {
 constexpr Duration kLookForFreed = std::chrono::seconds(5);
 constexpr Duration kLook = std::chrono::seconds(2);
 constexpr Duration kTokenSpreads = std::chrono::seconds(20);
-constexpr Duration kTokenPause = std::chrono::milliseconds(200);
 constexpr Duration kFind = std::chrono::seconds(4);  // to ask the MDS again, while a call waits
 
 // What the copyset says of itself, whichever replica answers first.
@@ -57,12 +55,11 @@ Result<ClusterFs::Found> ClusterFs::FindCopyset(Disk& disk, const ClusterFsOptio
   }
   // Object names have the file system's id and chunk ids in them that are handed out once.
   objects_ = object::MakeDirectoryStore(disk, path);
-  const InodeId root = kRootInode;
-  return Found{.fs = FsId(status.fs_id()),
-               .root = {.copyset = options.place.copyset,
-                        .partition = PartitionOf(root),
-                        .servers = options.place.servers},
-               .data = data};
+  client::Routes routes;
+  routes.partitions.push_back({.id = PartitionId(0), .copyset = options.place.copyset, .grows = true});
+  routes.copysets[options.place.copyset] = options.place.servers;
+  return Found{
+      .fs = FsId(status.fs_id()), .routes = std::move(routes), .find = nullptr, .data = data, .far = false};
 }
 
 Result<ClusterFs::Found> ClusterFs::FindByName(Disk& disk, const ClusterFsOptions& options) {
@@ -90,15 +87,12 @@ Result<ClusterFs::Found> ClusterFs::FindByName(Disk& disk, const ClusterFsOption
   objects_ = std::move(opened_.store);
   if (!options.stack.cache_dirs.empty()) CURVEFS_CHECK_OK(OpenCache(disk, options, fs.uuid()));
   Found found{.fs = FsId(fs.fs_id()), .data = DataText(fs), .far = fs.has_s3()};
-  CURVEFS_TRY(found.root, client::FindRoot(*mds_, fs.fs_id()));
+  CURVEFS_TRY(found.routes, client::FindRoutes(*mds_, fs.fs_id()));
   // Calls that wait for the copyset ask with a short patience of their own.
   CURVEFS_TRY(
       mds_, client::MdsClient::To(
                 {.servers = options.place.servers, .tls = options.tls, .timeout = kFind, .silence = kFind}));
-  found.find_servers = [this, id = fs.fs_id()] {
-    auto root = client::FindRoot(*mds_, id);
-    return root ? root->servers : std::vector<net::Address>();
-  };
+  found.find = [this, id = fs.fs_id()] { return client::FindRoutes(*mds_, id); };
   return found;
 }
 
@@ -121,13 +115,12 @@ void ClusterFs::SetLimits(const proto::FsInfo& fs) {
 }
 
 // The directory that a token is for.
-Result<InodeId> ClusterFs::FindRootOf(const std::string& subdir, FsId fs) {
+Result<InodeId> ClusterFs::FindRootOf(const std::string& subdir) {
   InodeId at = kRootInode;
-  client::RemoteMeta meta(*copyset_, fs, at);
   for (size_t begin = 1; begin < subdir.size();) {
     const std::string name = subdir.substr(begin, subdir.find('/', begin) - begin);
     begin += name.size() + 1;
-    auto inode = meta.Lookup(at, name);
+    auto inode = meta_->Lookup(at, name);
     if (inode && !inode->is_dir()) inode = Fail(Code::kNotDirectory);
     if (!inode)
       return Fail(inode.error().code(), "the token is for the directory " + subdir + ", and '" + name +
@@ -143,34 +136,22 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
   CURVEFS_TRY(Found found, by_name ? fs->FindByName(disk, options) : fs->FindCopyset(disk, options));
   options.vfs.read_only |= fs->session_ && fs->session_->read_only();
   fs->read_only_ = options.vfs.read_only;
-  client::CopysetClientOptions to;
-  to.servers = std::move(found.root.servers);
-  to.copyset = found.root.copyset;
-  to.cluster = options.cluster;
-  CURVEFS_TRY(to.connection.tls, net::LoadTls(options.tls));
-  to.fs = found.fs;
-  to.partition = found.root.partition;
-  to.find_servers = std::move(found.find_servers);
-  to.owner = options.owner;
-  to.token = options.token;
-  to.timeout = options.timeout;
-  // A token that is new to the MDS is so to metaservers until their next heartbeat.
-  const SteadyTime end = Clock::System().Steady() + kTokenSpreads;
-  for (;;) {
-    auto opened = client::CopysetClient::Open(to);
-    if (opened) {
-      fs->copyset_ = *std::move(opened);
-      break;
-    }
-    const bool soon = by_name && !options.token.empty() && opened.error().code() == Code::kNotPermitted;
-    if (!soon || Clock::System().Steady() > end) return Fail(opened.error());
-    client::PauseFor(kTokenPause);
-  }
+  client::ClusterMetaOptions to;
+  to.client.cluster = options.cluster;
+  CURVEFS_TRY(to.client.connection.tls, net::LoadTls(options.tls));
+  to.client.fs = found.fs;
+  to.client.owner = options.owner;
+  to.client.token = options.token;
+  to.client.timeout = options.timeout;
+  to.routes = std::move(found.routes);
+  to.find = std::move(found.find);
+  if (by_name) to.token_spreads = kTokenSpreads;
+  CURVEFS_TRY(fs->meta_, client::ClusterMeta::Open(std::move(to)));
   InodeId root = kRootInode;
   if (fs->session_) {
-    CURVEFS_TRY(root, fs->FindRootOf(fs->session_->subdir(), found.fs));
+    CURVEFS_TRY(root, fs->FindRootOf(fs->session_->subdir()));
   }
-  fs->meta_ = std::make_unique<client::RemoteMeta>(*fs->copyset_, found.fs, root);
+  fs->meta_->SetRoot(root);
   if (auto found = fs->meta_->GetInode(root); !found) {
     return Fail(found.error().code(), "the root directory of " + options.place.ToString() +
                                           " cannot be read: " + found.error().ToString());
@@ -194,8 +175,7 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
   fs->vfs_ =
       std::make_unique<client::Vfs>(*fs->meta_, *fs->objects_, options.cache, options.vfs, Clock::System());
   if (!options.vfs.read_only)
-    fs->freed_ =
-        std::make_unique<client::FreedObjects>(*fs->copyset_, *fs->objects_, found.fs, kLookForFreed);
+    fs->freed_ = std::make_unique<client::FreedObjects>(*fs->meta_, *fs->objects_, found.fs, kLookForFreed);
   return fs;
 }
 

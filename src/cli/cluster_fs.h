@@ -1,8 +1,8 @@
-// ClusterFs: a mount of a cluster's file system, whose metadata are in one copyset, and whose data are in a
+// ClusterFs: a mount of a cluster's file system, whose metadata are in copysets, and whose data are in a
 // directory that all its mounts reach, or in S3.
 //
-// By name (mds://) the MDS says where everything is, and keeps a record of the mount while it lasts. Only the
-// partition with the root is used: all names and inodes are in it.
+// By name (mds://) the MDS says where everything is, and keeps a record of the mount while it lasts. By
+// metaservers (meta://) it is a file system of one copyset.
 #pragma once
 
 #include <memory>
@@ -16,11 +16,10 @@
 #include "cli/control_server.h"
 #include "cli/data_stack.h"
 #include "cli/objects.h"
-#include "client/cluster/copyset_client.h"
+#include "client/cluster/cluster_meta.h"
 #include "client/cluster/freed_objects.h"
 #include "client/cluster/mds_routes.h"
 #include "client/cluster/mds_session.h"
-#include "client/cluster/remote_meta.h"
 #include "client/vfs/vfs.h"
 #include "object/object_store.h"
 
@@ -51,7 +50,10 @@ class ClusterFs {
   // Stores what is dirty. On failure it may be called again.
   Status Shutdown();
   // Calls that wait for the cluster fail from now on.
-  void GiveUp() { copyset_->Stop(); }
+  void GiveUp() {
+    meta_->Stop();
+    if (mds_) mds_->Stop();
+  }
 
   client::Vfs& vfs() { return *vfs_; }
   client::MetaClient& meta() { return *meta_; }
@@ -63,28 +65,27 @@ class ClusterFs {
   ClusterFs() = default;
   struct Found {
     FsId fs;
-    client::CopysetRoute root;
-    std::function<std::vector<net::Address>()> find_servers;
+    client::Routes routes;
+    std::function<Result<client::Routes>()> find;
     std::string data;  // for people
     bool far = false;  // it is in S3
   };
   Result<Found> FindCopyset(Disk& disk, const ClusterFsOptions& options);
   Result<Found> FindByName(Disk& disk, const ClusterFsOptions& options);
-  Result<InodeId> FindRootOf(const std::string& subdir, FsId fs);
+  Result<InodeId> FindRootOf(const std::string& subdir);
   Status OpenCache(Disk& disk, const ClusterFsOptions& options, const std::string& uuid);
   void SetLimits(const proto::FsInfo& fs);
 
   Mutex limits_mu_;  // a leaf
-  client::RemoteMeta* limits_to_ CURVEFS_GUARDED_BY(limits_mu_) = nullptr;
+  client::ClusterMeta* limits_to_ CURVEFS_GUARDED_BY(limits_mu_) = nullptr;
   bool read_only_ = false;
   // In the order of construction; each uses those before it.
   ControlServer control_;
-  std::unique_ptr<client::MdsClient> mds_;  // to ask again where the copyset is
+  std::unique_ptr<client::MdsClient> mds_;  // to ask again where copysets are
   OpenedObjects opened_;                    // `store` has moved to objects_
   std::unique_ptr<object::ObjectStore> objects_;
   object::DiskCacheStore* cache_ = nullptr;  // within objects_
-  std::unique_ptr<client::CopysetClient> copyset_;
-  std::unique_ptr<client::RemoteMeta> meta_;
+  std::unique_ptr<client::ClusterMeta> meta_;
   std::unique_ptr<client::Vfs> vfs_;
   std::unique_ptr<client::MdsSession> session_;
   std::unique_ptr<client::FreedObjects> freed_;

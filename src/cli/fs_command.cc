@@ -123,7 +123,7 @@ Result<proto::CreateFsRequest> CreateRequest(const FsArgs& args, const ObjectsOp
   proto::CreateFsRequest request;
   request.set_fs_name(args.name);
   request.set_uuid(NewUuid());
-  request.set_partitions(args.partitions);
+  request.set_partitions(args.partitions != 0 ? args.partitions : 1);
   request.set_require_token(args.require_token);
   if (!args.capacity.empty()) {
     CURVEFS_TRY(const uint64_t bytes, Size(args.capacity, "--capacity"));
@@ -359,7 +359,9 @@ void AddFs(CLI::App& app, int* exit_code) {
       ->type_name("SIZE");
   create->add_option("--chunk-size", args->chunk_size, "Of the index: 64MiB; this version has no other")
       ->type_name("SIZE");
-  create->add_option("--partitions", args->partitions, "Of its metadata, to begin with; 0: three")
+  create
+      ->add_option("--partitions", args->partitions,
+                   "Of its metadata, to begin with; several are in as many copysets; 0: one")
       ->type_name("N");
   create->add_flag("--require-token", args->require_token,
                    "It is mounted with a token only ('fs token create'), from the beginning");

@@ -36,7 +36,8 @@ void DataCache::Core::TakeSmallDue(std::vector<FilePtr>* group) {
     if ((!pressed && it->first > until) || ++looked_at > kMaxLookedAt) return;
     const FilePtr& file = it->second;
     const uint64_t waiting = file->waiting;
-    if (waiting > kMaxWaiting || file->failures != 0) {
+    if (waiting > kMaxWaiting || file->failures != 0 ||
+        PartitionOf(file->inode) != PartitionOf(group->front()->inode)) {
       ++it;
       continue;
     }
@@ -121,7 +122,10 @@ void DataCache::Core::StoreTogether(std::vector<Member> members, std::vector<Fil
 
 // Flushes those of the files that are small; returns those that are left to be flushed alone, because they
 // are large, or just being flushed, or because it failed.
-std::vector<DataCache::Core::FilePtr> DataCache::Core::FlushTogether(const std::vector<FilePtr>& files) {
+// Files of different partitions have nothing to do with one another: their records are not in one place.
+std::vector<DataCache::Core::FilePtr> DataCache::Core::FlushTogether(const std::vector<FilePtr>& all) {
+  std::vector<FilePtr> files = all;
+  std::ranges::stable_sort(files, {}, [](const FilePtr& file) { return PartitionOf(file->inode); });
   std::vector<FilePtr> left;
   std::vector<Member> members;
   uint64_t bytes = 0;
@@ -137,7 +141,9 @@ std::vector<DataCache::Core::FilePtr> DataCache::Core::FlushTogether(const std::
     if (!joined) left.push_back(file);
     if (!joined || !*joined) continue;
     const size_t more = m.parts.size() + m.stored.records.size();
-    if (bytes + m.bytes > kBlockSize || records + more > kMaxRecords) {
+    const bool other =
+        !members.empty() && PartitionOf(members.back().file->inode) != PartitionOf(file->inode);
+    if (other || bytes + m.bytes > kBlockSize || records + more > kMaxRecords) {
       StoreTogether(std::exchange(members, {}), &left);
       bytes = records = 0;
     }

@@ -1,5 +1,6 @@
 #include "mds/builder.h"
 
+#include <map>
 #include <utility>
 
 #include "base/log.h"
@@ -17,13 +18,22 @@ Plans PlansOf(const State& state) {
     if (copyset.state() == proto::COPYSET_PLANNED) plans.copysets.push_back(copyset);
   }
   for (const auto& [key, fs] : state.All<proto::FsInfo>()) {
-    if (fs.state() != proto::FS_NEW) continue;
-    bool ready = true;
+    if (fs.state() == proto::FS_DELETING) continue;
+    const auto* root = state.Find<proto::Partition>(PartitionKey(fs.fs_id(), 0));
+    const auto* first =
+        root == nullptr ? nullptr : state.Find<proto::Copyset>(CopysetKey(root->copyset_id()));
+    if (first == nullptr) continue;
+    std::map<uint32_t, std::vector<uint32_t>> missing;
     state.ForEach<proto::Partition>(PartitionPrefix(fs.fs_id()), [&](const proto::Partition& partition) {
-      const auto* copyset = state.Find<proto::Copyset>(CopysetKey(partition.copyset_id()));
-      ready &= copyset != nullptr && copyset->state() == proto::COPYSET_READY;
+      if (!partition.formatted()) missing[partition.copyset_id()].push_back(partition.partition_id());
     });
-    if (ready) plans.file_systems.push_back(fs);
+    for (auto& [id, partitions] : missing) {
+      const auto* copyset = state.Find<proto::Copyset>(CopysetKey(id));
+      if (copyset == nullptr || copyset->state() != proto::COPYSET_READY ||
+          copyset->hash_seed() != first->hash_seed())
+        continue;
+      plans.formats.push_back({fs, *copyset, std::move(partitions)});
+    }
   }
   return plans;
 }
@@ -39,8 +49,8 @@ void Builder::Look() {
     if (copysets_.size() >= kMostAtOnce) break;
     if (copysets_.insert(copyset.copyset_id()).second) Make(copyset);
   }
-  for (const proto::FsInfo& fs : plans.file_systems) {
-    if (file_systems_.insert(fs.fs_id()).second) Format(fs, 0);
+  for (const Plans::Format& format : plans.formats) {
+    if (formats_.insert(format.copyset.copyset_id()).second) Format(format, 0);
   }
   loop_.After(kPause, IfAlive([this] { Look(); }));
 }
@@ -101,25 +111,26 @@ void Builder::Make(const proto::Copyset& copyset) {
 }
 
 // At the replica that leads: one after another is asked.
-void Builder::Format(const proto::FsInfo& fs, size_t peer) {
-  const auto* root = state_.Find<proto::Partition>(PartitionKey(fs.fs_id(), 0));
-  const auto* copyset =
-      root == nullptr ? nullptr : state_.Find<proto::Copyset>(CopysetKey(root->copyset_id()));
-  if (copyset == nullptr || peer >= static_cast<size_t>(copyset->peer_size())) {
-    file_systems_.erase(fs.fs_id());
+void Builder::Format(const Plans::Format& plan, int peer) {
+  const uint32_t id = plan.copyset.copyset_id();
+  if (peer >= plan.copyset.peer_size()) {
+    formats_.erase(id);  // the next look tries again
     return;
   }
   proto::FormatCopysetRequest request;
-  request.mutable_header()->set_copyset_id(copyset->copyset_id());
+  request.mutable_header()->set_copyset_id(id);
   request.mutable_header()->set_office_term(term_);
-  request.set_fs_id(fs.fs_id());
-  request.set_fs_name(fs.fs_name());
-  metaservers_.Format(GrpcAddress(copyset->peer(static_cast<int>(peer))), request,
-                      IfAlive([=, this](const Status& s) {
+  request.set_fs_id(plan.fs.fs_id());
+  request.set_fs_name(plan.fs.fs_name());
+  for (const uint32_t partition : plan.partitions) request.add_partition_id(partition);
+  metaservers_.Format(GrpcAddress(plan.copyset.peer(peer)), request, IfAlive([=, this](const Status& s) {
                         // EXISTS: it was written, and the answer lost.
-                        if (!s.ok() && s.code() != Code::kExists) return Format(fs, peer + 1);
-                        change_([id = fs.fs_id()](Draft& draft, Volatile&) { return FsIsReady(draft, id); },
-                                IfAlive([this, id = fs.fs_id()](const Status&) { file_systems_.erase(id); }));
+                        if (!s.ok() && s.code() != Code::kExists) return Format(plan, peer + 1);
+                        change_(
+                            [fs = plan.fs.fs_id(), partitions = plan.partitions](Draft& draft, Volatile&) {
+                              return PartitionsAreKnown(draft, fs, partitions);
+                            },
+                            IfAlive([this, id](const Status&) { formats_.erase(id); }));
                       }));
 }
 

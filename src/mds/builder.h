@@ -1,6 +1,7 @@
 // Builder: makes what the state says is planned. A copyset is made on each of its metaservers, then it is
-// READY; when all copysets of a new file system are, its root is written, and it is INITED (SPEC M5).
-// Everything may be done twice, so whoever is elected next goes on.
+// READY; it is told which partitions it has, the one with the root among them; when all partitions of a new
+// file system are known to their copysets, it is INITED (SPEC M5). Partitions that are added later are told
+// likewise. Everything may be done twice, so whoever is elected next goes on.
 //
 // On the loop, of one office: thrown away with it.
 #pragma once
@@ -19,8 +20,15 @@ namespace curvefs::mds {
 
 // What is to be done next; pure.
 struct Plans {
-  std::vector<proto::Copyset> copysets;     // PLANNED
-  std::vector<proto::FsInfo> file_systems;  // NEW, with all copysets READY
+  std::vector<proto::Copyset> copysets;  // PLANNED
+  // A READY copyset, and the partitions that it does not know of. One that would order directories otherwise
+  // than the root's is left alone: it is of a time when only the root's was used.
+  struct Format {
+    proto::FsInfo fs;
+    proto::Copyset copyset;
+    std::vector<uint32_t> partitions;
+  };
+  std::vector<Format> formats;
 };
 Plans PlansOf(const State& state);
 
@@ -36,7 +44,7 @@ class Builder {
  private:
   void Look();
   void Make(const proto::Copyset& copyset);
-  void Format(const proto::FsInfo& fs, size_t peer);
+  void Format(const Plans::Format& plan, int peer);
   std::string GrpcAddress(const proto::CopysetPeer& peer) const;
 
   template <typename F>
@@ -52,8 +60,8 @@ class Builder {
   const uint64_t term_;
   const Change change_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  std::set<uint32_t> copysets_, file_systems_;  // under way
-  std::set<std::string> told_;                  // failures that the log knows
+  std::set<uint32_t> copysets_, formats_;  // under way: copysets
+  std::set<std::string> told_;             // failures that the log knows
 };
 
 }  // namespace curvefs::mds

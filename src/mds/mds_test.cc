@@ -502,11 +502,14 @@ class FakeMetaservers final : public Metaservers {
     Answer(address, request.header().office_term(), std::move(done), [=, this]() -> Status {
       EXPECT_TRUE(copysets.contains({address, request.header().copyset_id()}));
       if (address != "grpc2-1") return Code::kNotLeader;
-      return formatted.insert(request.fs_id()).second ? Status() : Status(Code::kExists);
+      bool any = false;
+      for (const uint32_t id : request.partition_id())
+        any |= formatted[{request.fs_id(), id}].insert(request.header().copyset_id()).second;
+      return any ? Status() : Status(Code::kExists);
     });
   }
   std::map<std::pair<std::string, uint64_t>, uint64_t> copysets;
-  std::set<uint32_t> formatted;
+  std::map<std::pair<uint32_t, uint32_t>, std::set<uint64_t>> formatted;  // (fs, partition), and where
   std::set<uint64_t> terms;
   std::function<bool()> lose = [] { return false; };  // the answer
 
@@ -542,7 +545,31 @@ TEST(Mds, WhatIsPlannedIsMade) {
   c.loop_.Advance(10s);
   EXPECT_EQ(Info(c, "data").state(), proto::FS_INITED);
   EXPECT_EQ(fake.copysets.size(), 9u) << "three copysets, each on three metaservers";
-  EXPECT_EQ(fake.formatted, std::set<uint32_t>{fs->fs_id()});
+  ASSERT_EQ(fake.formatted.size(), 3u);
+  auto check = [&](uint32_t partitions) {
+    uint64_t seed = 0;
+    uint32_t found = 0;
+    c.Leader()->state().ForEach<proto::Partition>(PartitionPrefix(fs->fs_id()), [&](const auto& p) {
+      ++found;
+      EXPECT_TRUE(p.formatted()) << p.partition_id();
+      const std::pair key{fs->fs_id(), p.partition_id()};
+      EXPECT_EQ(fake.formatted[key], std::set<uint64_t>{p.copyset_id()});
+      const auto* copyset = c.Leader()->state().template Find<proto::Copyset>(CopysetKey(p.copyset_id()));
+      ASSERT_NE(copyset, nullptr);
+      if (p.partition_id() == 0) seed = copyset->hash_seed();
+      EXPECT_EQ(copyset->hash_seed(), seed) << "directories are in one order";
+    });
+    EXPECT_EQ(found, partitions);
+  };
+  check(3);
+  // Those that come later are told, too.
+  proto::CreatePartitionRequest more;
+  more.set_fs_id(fs->fs_id());
+  more.set_count(5);
+  ASSERT_TRUE(c.Do<proto::CreatePartitionResponse>(
+      [&](Draft& d, Volatile& v, auto* r) { return CreatePartition(d, v, more, r); }));
+  c.loop_.Advance(10s);
+  check(5);
   ASSERT_EQ(fake.terms.size(), 2u);
   EXPECT_EQ(*fake.terms.rbegin(), static_cast<uint64_t>(c.At(2).term()));
   for (const auto& [key, copyset] : c.Leader()->state().All<proto::Copyset>())

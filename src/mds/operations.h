@@ -49,6 +49,8 @@ Status CreateFs(Draft& draft, Volatile& v, const proto::CreateFsRequest& request
                 proto::CreateFsResponse* response);
 // NEW → INITED: its copysets are made and its root is written. kInvalid: it is not NEW.
 Status FsIsReady(Draft& draft, uint32_t fs);
+// Their copysets know of them; a new file system of which that is so of all is ready.
+Status PartitionsAreKnown(Draft& draft, uint32_t fs, const std::vector<uint32_t>& partitions);
 Status MountFs(Draft& draft, Volatile& v, const proto::MountFsRequest& request,
                proto::MountFsResponse* response);
 // ---- Tokens (operations_token.cc)

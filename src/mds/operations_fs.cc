@@ -1,4 +1,5 @@
 // File systems, their mounts, and the ids of chunks.
+#include <algorithm>
 #include <utility>
 
 #include "base/limits.h"
@@ -98,6 +99,24 @@ Status FsIsReady(Draft& draft, uint32_t id) {
   ready.set_state(proto::FS_INITED);
   draft.Put(std::move(ready));
   return {};
+}
+
+Status PartitionsAreKnown(Draft& draft, uint32_t id, const std::vector<uint32_t>& partitions) {
+  std::vector<proto::Partition> known;
+  size_t missing = 0;
+  draft.state().ForEach<proto::Partition>(PartitionPrefix(id), [&](const proto::Partition& partition) {
+    if (partition.formatted()) return;
+    if (std::ranges::find(partitions, partition.partition_id()) == partitions.end()) {
+      ++missing;
+      return;
+    }
+    known.push_back(partition);
+    known.back().set_formatted(true);
+  });
+  for (proto::Partition& partition : known) draft.Put(std::move(partition));
+  const proto::FsInfo* fs = draft.state().Find<proto::FsInfo>(FsKey(id));
+  if (fs == nullptr) return Code::kNotFound;
+  return missing == 0 && fs->state() == proto::FS_NEW ? FsIsReady(draft, id) : Status();
 }
 
 Status MountFs(Draft& draft, Volatile& v, const proto::MountFsRequest& request,

@@ -49,7 +49,11 @@ Result<uint32_t> NewCopyset(Draft& draft, Volatile& v, uint32_t fs) {
   copyset.set_pool_id(place.pool);
   copyset.set_state(proto::COPYSET_PLANNED);
   copyset.set_fs_id(fs);
-  copyset.set_hash_seed(v.random());
+  // Directories are in one order in all partitions: clients write entries of several in one transaction.
+  const auto* root = draft.state().Find<proto::Partition>(PartitionKey(fs, 0));
+  const auto* first =
+      root == nullptr ? nullptr : draft.state().Find<proto::Copyset>(CopysetKey(root->copyset_id()));
+  copyset.set_hash_seed(first != nullptr ? first->hash_seed() : v.random());
   for (uint32_t id : place.metaservers) {
     auto* peer = copyset.add_peer();
     // The first replica of this copyset there; a later one would get another id (copyset.proto).

@@ -11,9 +11,38 @@ PartitionId PartitionOfKey(std::string_view key) {
 
 }  // namespace
 
+Status CheckHere(const kv::View& view, FsId fs, PartitionId partition) {
+  std::string value;
+  Status s = view.Get(PartitionKey(fs, partition), &value);
+  if (s.code() != Code::kNotFound) return s;
+  if (partition != PartitionId(0)) return Code::kElsewhere;
+  s = view.Get(InodeKey(fs, kRootInode), &value);
+  if (s.code() != Code::kNotFound) return s;
+  s = view.Get(SuperBlockKey(fs), &value);
+  if (s.ok()) return Code::kElsewhere;
+  return s.code() == Code::kNotFound ? Status() : s;
+}
+
+bool LockGuard::OfFs(std::string_view key) const {
+  return key.size() >= kKeyHeader && GetBe(key.data(), 4) == fs_.fs.value;
+}
+
+Status LockGuard::Here(std::string_view key) const {
+  if (partitions_ == Partitions::kAll || !OfFs(key) ||
+      static_cast<KeyKind>(key[kKeyHeader - 1]) == KeyKind::kSuperBlock)
+    return {};
+  const PartitionId partition = PartitionOfKey(key);
+  for (const PartitionId known : here_) {
+    if (known == partition) return {};
+  }
+  CURVEFS_CHECK_OK(CheckHere(view_, fs_.fs, partition));
+  here_.push_back(partition);
+  return {};
+}
+
 // Sessions, and the records of transactions themselves, are nobody's to lock.
 bool LockGuard::Guarded(std::string_view key) const {
-  if (key.size() < kKeyHeader || GetBe(key.data(), 4) != fs_.fs.value) return false;
+  if (!OfFs(key)) return false;
   switch (static_cast<KeyKind>(key[kKeyHeader - 1])) {
     case KeyKind::kLock:
     case KeyKind::kIntent:
@@ -66,11 +95,13 @@ Status LockGuard::CheckKey(std::string_view key, bool writing) const {
 }
 
 Status LockGuard::Get(std::string_view key, std::string* value) const {
+  CURVEFS_CHECK_OK(Here(key));
   CURVEFS_CHECK_OK(CheckKey(key, false));
   return view_.Get(key, value);
 }
 
 Status LockGuard::Scan(std::string_view begin, std::string_view end, const Visitor& visit) const {
+  CURVEFS_CHECK_OK(Here(begin));
   if (!Guarded(begin) || !AnyLocks(begin)) return view_.Scan(begin, end, visit);
   // Up to where the caller has looked; an entry that a lock announces may not be there yet.
   std::string last;
@@ -107,6 +138,7 @@ Status LockGuard::CheckWrites(const kv::WriteBatch& batch) const {
   Status conflict;
   kv::WriteBatch::ForEachTrusted(batch.encoded(),
                                  [&](kv::RecordType, std::string_view key, std::string_view) {
+                                   if (conflict.ok()) conflict = Here(key);
                                    if (conflict.ok()) conflict = CheckKey(key, true);
                                  });
   return conflict;

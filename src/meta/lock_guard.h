@@ -9,7 +9,9 @@
 //   ... the operation ...
 //   CURVEFS_CHECK_OK(guard.CheckWrites(batch));
 //
-// Where there is no lock it costs one look per partition. Not thread-safe.
+// With Partitions::kSome it also refuses, by kElsewhere, keys of partitions that are not in the view at all.
+//
+// Where there is no lock it costs one look per partition, or two. Not thread-safe.
 #pragma once
 
 #include <optional>
@@ -22,12 +24,17 @@
 
 namespace curvefs::meta {
 
+// Whether the view has the partition: its record, or, of partition 0, the root directory, which may be there
+// without; a view without any file system has it, too. kElsewhere: it has not.
+Status CheckHere(const kv::View& view, FsId fs, PartitionId partition);
+
 class LockGuard final : public kv::View {
  public:
+  enum class Partitions { kAll, kSome };
   // `self`: whose own locks are no obstacle.
   LockGuard(const kv::View& view, const FsContext& fs, Timestamp now,
-            std::optional<TransactionId> self = std::nullopt)
-      : view_(view), fs_(fs), now_(now), self_(self) {}
+            std::optional<TransactionId> self = std::nullopt, Partitions partitions = Partitions::kAll)
+      : view_(view), fs_(fs), now_(now), self_(self), partitions_(partitions) {}
 
   Status Get(std::string_view key, std::string* value) const override;
   // kLocked comes after the visits: what they saw is worthless then.
@@ -44,19 +51,23 @@ class LockGuard final : public kv::View {
   const LockedBy& by() const { return by_; }
 
  private:
+  bool OfFs(std::string_view key) const;
   bool Guarded(std::string_view key) const;
   bool AnyLocks(std::string_view key) const;
+  Status Here(std::string_view key) const;
   Status Judge(std::string_view key, const std::string& lock, bool writing) const;
 
   const kv::View& view_;
   const FsContext& fs_;
   const Timestamp now_;
   const std::optional<TransactionId> self_;
+  const Partitions partitions_;
   struct Known {
     PartitionId partition;
     bool locks = false;
   };
   mutable std::vector<Known> known_;
+  mutable std::vector<PartitionId> here_;
   mutable LockedBy by_;
 };
 

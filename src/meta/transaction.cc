@@ -55,6 +55,20 @@ bool IsValue(const ParsedKey& key, std::string_view value) {
   }
 }
 
+bool IsOfNames(KeyKind kind) {
+  switch (kind) {
+    case KeyKind::kInode:
+    case KeyKind::kDentry:
+    case KeyKind::kXattr:
+    case KeyKind::kOrphan:
+    case KeyKind::kLink:
+    case KeyKind::kQuota:
+      return true;
+    default:
+      return false;
+  }
+}
+
 struct Checker {
   FsId fs;
   PartitionId partition;
@@ -65,19 +79,9 @@ struct Checker {
     bytes += key.size() + value_bytes;
     if (!ParseKey(key, parsed)) return Invalid("a malformed key");
     if (parsed->fs != fs || parsed->partition != partition) return Invalid("a key of another partition");
-    switch (parsed->kind) {
-      case KeyKind::kInode:
-      case KeyKind::kDentry:
-      case KeyKind::kXattr:
-      case KeyKind::kOrphan:
-      case KeyKind::kLink:
-      case KeyKind::kQuota:
-        return {};
-      case KeyKind::kMutex:
-        return partition == PartitionId(0) ? Status() : Invalid("a mutex outside partition 0");
-      default:
-        return Invalid("a key of a kind that names are not made of");
-    }
+    if (IsOfNames(parsed->kind)) return {};
+    if (parsed->kind != KeyKind::kMutex) return Invalid("a key of a kind that names are not made of");
+    return partition == PartitionId(0) ? Status() : Invalid("a mutex outside partition 0");
   }
 };
 
@@ -195,6 +199,21 @@ Status Release(Txn& txn, PartitionId partition, const TransactionId& id, const I
 }
 
 }  // namespace
+
+Result<PartitionId> CheckReadable(FsId fs, std::string_view key) {
+  ParsedKey parsed;
+  if (!ParseKey(key, &parsed) || parsed.fs != fs || !IsOfNames(parsed.kind))
+    return Fail(Invalid("a read of what names are not made of"));
+  return parsed.partition;
+}
+
+Result<PartitionId> CheckReadable(FsId fs, std::string_view begin, std::string_view end) {
+  const std::string_view prefix = begin.substr(0, std::min(begin.size(), kInodePrefix));
+  if (prefix.size() < kInodePrefix || GetBe(begin.data(), 4) != fs.value || begin.size() > kMaxKey ||
+      !IsOfNames(static_cast<KeyKind>(begin[kKeyHeader - 1])) || end <= begin || end > kv::PrefixEnd(prefix))
+    return Fail(Invalid("a read of a range that is not of one inode"));
+  return PartitionId(static_cast<uint32_t>(GetBe(begin.data() + 4, 3)));
+}
 
 Status Prepare(Txn& txn, PartitionId partition, const TransactionId& id, PartitionId coordinator,
                const TransactionPart& part, LockedBy* by) {

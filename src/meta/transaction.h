@@ -83,6 +83,11 @@ inline constexpr size_t kMaxParticipants = 64;             // partitions
 static_assert(kMaxTransactionBytes + 2 * kMaxTransactionKeys * kMaxKey < kMaxValue);
 inline constexpr Duration kAbortedIsKept = Duration(3600'000'000'000);  // an hour
 
+// Whether a client may read the key, or the range, for a transaction: of the kinds that names are made of,
+// and of this file system; its partition then. kInvalid.
+Result<PartitionId> CheckReadable(FsId fs, std::string_view key);
+Result<PartitionId> CheckReadable(FsId fs, std::string_view begin, std::string_view end);
+
 // The lock that is in the way, for whoever waits for it.
 struct LockedBy {
   TransactionId txn;

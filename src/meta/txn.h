@@ -131,6 +131,10 @@ class Txn : public Reader {
   void PassQuotas() { pass_quotas_ = true; }
   bool passes_quotas() const { return pass_quotas_; }
 
+  // A directory moves into another directory: no other may do so at the same time (meta/lock_guard.h).
+  void NoteDirectoryMove() { moves_directory_ = true; }
+  bool moves_directory() const { return moves_directory_; }
+
   // What the operation did.
   bool empty() const { return overlay_.empty() && counters_.empty(); }
   kv::WriteBatch ToBatch();
@@ -165,6 +169,7 @@ class Txn : public Reader {
   std::vector<ObjectRef> new_objects_, freed_objects_;
   mutable std::vector<UsageChange> shares_;  // of each inode looked at, in the order of looking
   bool pass_quotas_ = false;
+  bool moves_directory_ = false;
   std::vector<ChunkId> sparse_objects_;
 };
 

@@ -139,23 +139,22 @@ void Copyset::FindSparse() {
   size_t looked_at = 0;
   std::string next;
   Status s = Read([&, from = sparse_next_](const meta::Reader& reader) {
-    return reader.view().Scan(
-        from, kv::PrefixEnd(all), [&](std::string_view key, std::string_view value) {
-          if (looked_at++ == kSparseSlice) {
-            next = key;
-            return false;
-          }
-          meta::ParsedKey parsed;
-          auto refs = meta::DecodeRefs(value);
-          std::string shared;
-          // What is malformed is for fsck to say.
-          if (!refs || refs->live == 0 || !meta::ParseKey(key, &parsed)) return true;
-          if (!reader.view().Get(meta::SharedKey(fs_.fs, parsed.partition, parsed.chunk), &shared).ok())
-            return true;
-          auto object = meta::DecodeShared(parsed.chunk, shared);
-          if (object && refs->live < object->size / 2) found.push_back(parsed.chunk);
-          return true;
-        });
+    return reader.view().Scan(from, kv::PrefixEnd(all), [&](std::string_view key, std::string_view value) {
+      if (looked_at++ == kSparseSlice) {
+        next = key;
+        return false;
+      }
+      meta::ParsedKey parsed;
+      auto refs = meta::DecodeRefs(value);
+      std::string shared;
+      // What is malformed is for fsck to say.
+      if (!refs || refs->live == 0 || !meta::ParseKey(key, &parsed)) return true;
+      if (!reader.view().Get(meta::SharedKey(fs_.fs, parsed.partition, parsed.chunk), &shared).ok())
+        return true;
+      auto object = meta::DecodeShared(parsed.chunk, shared);
+      if (object && refs->live < object->size / 2) found.push_back(parsed.chunk);
+      return true;
+    });
   });
   if (!s.ok()) return;  // again with the next call
   sparse_next_ = std::move(next);

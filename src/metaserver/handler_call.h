@@ -62,7 +62,7 @@ void RunCall(Status (*f)(const meta::Reader&, const Request&, Response*), MetaTa
 // not know it yet, must neither say that there is no such session nor take an open file down.
 template <typename Request, typename Response>
 void AtLeader(Status (*f)(const MetaTarget&, const meta::Reader&, const Request&, Response*),
-              MetaTarget target, std::string_view bytes, Answer answer) {
+              MetaTarget target, std::string_view bytes, Answer answer, Locks locks = Locks::kKept) {
   auto request = Decode<Request>(target, bytes, answer);
   if (!request) return;
   target.copyset->Read(
@@ -72,7 +72,7 @@ void AtLeader(Status (*f)(const MetaTarget&, const meta::Reader&, const Request&
         CURVEFS_CHECK_OK(f(target, reader, *request, &response));
         return response.SerializeAsString();
       },
-      Deliver(target, std::move(answer)));
+      Deliver(target, std::move(answer)), locks);
 }
 
 // What was made with an order (CreateRequest.open_order) is open in the session; also when the answer is a
@@ -91,7 +91,7 @@ Status NoteMade(const MetaTarget& target, const Request& request, const std::str
 
 template <typename Request, typename Response>
 void RunChange(std::function<Status(meta::Txn&, const Request&, Response*)> f, MetaTarget target,
-               std::string_view bytes, Answer answer) {
+               std::string_view bytes, Answer answer, Locks locks = Locks::kKept) {
   auto request = Decode<Request>(target, bytes, answer);
   if (!request) return;
   auto evaluate = [f = std::move(f), request](meta::Txn& txn) -> Result<std::string> {
@@ -105,7 +105,7 @@ void RunChange(std::function<Status(meta::Txn&, const Request&, Response*)> f, M
       if (request->open_order() != 0)
         return answer(FailureOf(target, {Code::kInvalid, "only a session has files open"}));
     }
-    return target.copyset->Change(target.fs, evaluate, Deliver(target, std::move(answer)));
+    return target.copyset->Change(target.fs, evaluate, Deliver(target, std::move(answer)), locks);
   }
   auto deliver = [target, request, answer = std::move(answer)](Result<std::string> encoded) {
     const Status s = encoded ? NoteMade<Request, Response>(target, *request, *encoded) : encoded.error();
@@ -114,7 +114,7 @@ void RunChange(std::function<Status(meta::Txn&, const Request&, Response*)> f, M
   target.copyset->ChangeOnce(
       target.fs,
       {.session = header.session_id(), .sequence = header.sequence(), .acknowledged = header.acknowledged()},
-      std::move(evaluate), std::move(deliver));
+      std::move(evaluate), std::move(deliver), locks);
 }
 
 template <typename Request, typename Response>

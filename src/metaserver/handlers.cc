@@ -10,6 +10,7 @@
 #include "metaserver/handlers_locks.h"
 #include "metaserver/handlers_names.h"
 #include "metaserver/handlers_sessions.h"
+#include "metaserver/handlers_transactions.h"
 #include "proto/meta_methods.h"
 
 namespace curvefs::metaserver {
@@ -58,6 +59,14 @@ constexpr auto kMethods = std::to_array<MetaMethod>({
     {to_underlying(MetaCall::kListFreed), "ListFreed", false, &calls::ListFreed},
     {to_underlying(MetaCall::kDropFreed), "DropFreed", true, &calls::DropFreed},
     {to_underlying(MetaCall::kTouchInodes), "TouchInodes", true, &Run<&calls::TouchInodes>},
+    {to_underlying(MetaCall::kGetInodes), "GetInodes", false, &Run<&calls::GetInodes>},
+    {to_underlying(MetaCall::kGetRecords), "GetRecords", false, &calls::GetRecords},
+    {to_underlying(MetaCall::kPrepareTransaction), "PrepareTransaction", true, &calls::PrepareTransaction},
+    {to_underlying(MetaCall::kCommitTransaction), "CommitTransaction", true, &calls::CommitTransaction},
+    {to_underlying(MetaCall::kFinishTransaction), "FinishTransaction", true, &calls::FinishTransaction},
+    {to_underlying(MetaCall::kResolveTransaction), "ResolveTransaction", true, &calls::ResolveTransaction},
+    {to_underlying(MetaCall::kForgetTransaction), "ForgetTransaction", true, &calls::ForgetTransaction},
+    {to_underlying(MetaCall::kListTransactions), "ListTransactions", false, &calls::ListTransactions},
 });
 
 }  // namespace
@@ -79,6 +88,7 @@ const MetaMethod* FindMetaMethod(std::string_view name) {
 }
 
 std::string FailureOf(const MetaTarget& target, const Status& status) {
+  if (status.code() == Code::kLocked) return EncodeLocked(status, target.copyset->locked_by());
   if (status.code() != Code::kNotLeader) return EncodeFailure(status, 0, "");
   const raft::ReplicaId leader = target.group->status().leader;
   return EncodeFailure(status, leader.value, leader ? target.address_of(leader) : std::string());

@@ -11,6 +11,7 @@ namespace curvefs::metaserver::calls {
 namespace {
 
 constexpr uint32_t kMaxCloneRecords = 4096;
+constexpr int kMaxInodes = 1'000;  // of one GetInodes
 constexpr uint32_t kMaxNewChunks = 1'000'000;
 constexpr int kMaxTouched = 2'000;  // of one TouchInodes
 constexpr int kMaxFiles = 10'000;   // of one AppendChunks or ReplaceChunks
@@ -34,7 +35,25 @@ Status GetInode(const Reader& reader, const proto::GetInodeRequest& in, proto::G
   return {};
 }
 
+Status GetInodes(const Reader& reader, const proto::GetInodesRequest& in, proto::GetInodesResponse* out) {
+  if (in.inode_id_size() > kMaxInodes) return {Code::kTooBig, "too many inodes in one request"};
+  for (const uint64_t id : in.inode_id()) {
+    proto::Inode* answer = out->add_inode();
+    auto inode = reader.GetInode(InodeId(id));
+    if (inode) ToWire(reader.fs().fs, *inode, answer);
+    if (!inode && inode.error().code() != Code::kNotFound && inode.error().code() != Code::kElsewhere)
+      return inode.error();
+  }
+  return {};
+}
+
 Status CreateInode(Txn& txn, const proto::CreateInodeRequest& in, proto::CreateInodeResponse* out) {
+  if (in.reserve()) {
+    CURVEFS_TRY(const meta::Inode inode,
+                meta::ReserveInode(txn, PartitionId(in.header().partition_id()), in.mode()));
+    ToWire(txn.fs().fs, inode, out->mutable_inode());
+    return {};
+  }
   if (S_ISDIR(in.mode())) {
     // Its parent's link count, and its own way up, would not hold without a name.
     return {Code::kNotSupported, "a directory is made together with its name: Create"};

@@ -10,6 +10,7 @@ using meta::Reader;
 using meta::Txn;
 
 Status GetInode(const Reader&, const proto::GetInodeRequest&, proto::GetInodeResponse*);
+Status GetInodes(const Reader&, const proto::GetInodesRequest&, proto::GetInodesResponse*);
 Status CreateInode(Txn&, const proto::CreateInodeRequest&, proto::CreateInodeResponse*);
 Status UpdateInode(Txn&, const proto::UpdateInodeRequest&, proto::UpdateInodeResponse*);
 Status TouchInodes(Txn&, const proto::TouchInodesRequest&, proto::TouchInodesResponse*);

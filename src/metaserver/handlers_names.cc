@@ -89,8 +89,16 @@ Status DeleteDentry(Txn& txn, const proto::DeleteDentryRequest& in, proto::Delet
 }
 
 Status Lookup(const Reader& reader, const proto::LookupRequest& in, proto::LookupResponse* out) {
-  CURVEFS_TRY(const meta::Inode inode, meta::Lookup(reader, InodeId(in.parent_inode_id()), in.name()));
-  ToWire(reader.fs().fs, inode, out->mutable_inode());
+  if (in.name().size() > kMaxName) return Code::kNameTooLong;
+  CURVEFS_TRY(const meta::Dentry dentry, reader.GetDentry(InodeId(in.parent_inode_id()), in.name()));
+  auto inode = reader.GetInode(dentry.inode);
+  if (inode) {
+    ToWire(reader.fs().fs, *inode, out->mutable_inode());
+  } else if (inode.error().code() == Code::kElsewhere) {
+    out->set_elsewhere_inode_id(dentry.inode.value);
+  } else {
+    return inode.error();
+  }
   return {};
 }
 
@@ -108,8 +116,10 @@ Status ReadDir(const Reader& reader, const proto::ReadDirRequest& in, proto::Rea
   }));
   if (!in.with_inodes()) return {};
   for (const proto::Dentry& dentry : out->dentry()) {
-    CURVEFS_TRY(const meta::Inode inode, reader.GetInode(InodeId(dentry.inode_id())));
-    ToWire(reader.fs().fs, inode, out->add_inode());
+    proto::Inode* answer = out->add_inode();
+    auto inode = reader.GetInode(InodeId(dentry.inode_id()));
+    if (!inode && inode.error().code() != Code::kElsewhere) return inode.error();
+    if (inode) ToWire(reader.fs().fs, *inode, answer);
   }
   return {};
 }

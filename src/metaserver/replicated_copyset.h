@@ -13,7 +13,7 @@
 // leader (meta/session.h). Definite failures are remembered as successes are: a copy of a request that was
 // answered "exists" must not find the name gone and create it, after the client was told and went on. Not
 // remembered, because nothing has happened and the client goes on with the same request: kNotLeader,
-// kUnavailable, kTimedOut (unknown), kIo, kCorrupt, kNoMemory, kInterrupted.
+// kUnavailable, kTimedOut (unknown), kIo, kCorrupt, kNoMemory, kInterrupted, kElsewhere, kLocked.
 //
 // All functions on the loop of the group. Blocking work (saving, verifying) goes through Background.
 #pragma once
@@ -36,6 +36,7 @@
 #include "base/metrics.h"
 #include "kv/overlay.h"
 #include "kv/store.h"
+#include "meta/lock_guard.h"
 #include "meta/session.h"
 #include "meta/txn.h"
 #include "metaserver/engine.h"
@@ -63,6 +64,10 @@ struct ReplicatedOptions {
   Duration session_timeout = std::chrono::seconds(30);  // a client not heard of for so long is fenced
 };
 
+// Whether a call keeps to the locks of transactions between partitions, and to the partitions that are here,
+// or looks after both itself (meta/lock_guard.h).
+enum class Locks { kKept, kOwn };
+
 class ReplicatedCopyset final : public raft::StateMachine {
  public:
   ~ReplicatedCopyset() override;
@@ -80,20 +85,23 @@ class ReplicatedCopyset final : public raft::StateMachine {
 
   // Evaluates f(Txn&) -> Result<T> or Status, replicates what it left in the transaction if it succeeded, and
   // calls done(result) once: its value is committed, or its failure is that of a state that was committed; or
-  // kNotLeader, kUnavailable (nothing happened), kTimedOut (unknown).
+  // kNotLeader, kUnavailable, kElsewhere, kLocked (nothing happened), kTimedOut (unknown).
   template <typename F, typename Done>
   void Change(F&& f, Done done) {
     Change(fs_.fs, std::forward<F>(f), std::move(done));
   }
   template <typename F, typename Done>
-  void Change(FsId fs, F&& f, Done done) {
+  void Change(FsId fs, F&& f, Done done, Locks locks = Locks::kKept) {
     using R = decltype(f(std::declval<meta::Txn&>()));
     if (!group_->leads()) return Finish<R>(std::move(done), Status(Code::kNotLeader));
-    meta::Txn txn(*overlay_, ContextOf(fs), clock_.Wall());
+    const meta::LockGuard guard = GuardOf(*overlay_, fs);
+    meta::Txn txn(locks == Locks::kKept ? static_cast<const kv::View&>(guard) : *overlay_, ContextOf(fs),
+                  clock_.Wall());
     R result = f(txn);
+    if (!Good(result) && MeetsAnother(StatusOf(result), locks, guard)) return done(std::move(result));
     if (!Good(result) || txn.empty()) return AfterAll<R>(std::move(result), std::move(done));
     auto shared = std::make_shared<std::pair<R, Done>>(std::move(result), std::move(done));
-    Status refused = Commit(txn, [shared](const Status& s) {
+    Status refused = Commit(txn, locks == Locks::kKept ? &guard : nullptr, [shared](const Status& s) {
       shared->second(s.ok() ? std::move(shared->first) : R(Convert<R>(s)));
     });
     if (!refused.ok()) shared->second(R(Convert<R>(refused)));
@@ -105,12 +113,22 @@ class ReplicatedCopyset final : public raft::StateMachine {
     Read(fs_.fs, std::move(f), std::move(done));
   }
   template <typename F, typename Done>
-  void Read(FsId fs, F f, Done done) {
+  void Read(FsId fs, F f, Done done, Locks locks = Locks::kKept) {
     using R = decltype(f(std::declval<const meta::Reader&>()));
-    group_->Read([this, fs, f = std::move(f), done = std::move(done)](const Status& s) {
-      done(s.ok() ? R(f(meta::Reader(*store_, ContextOf(fs)))) : R(Convert<R>(s)));
+    group_->Read([this, fs, locks, f = std::move(f), done = std::move(done)](const Status& s) {
+      if (!s.ok()) return done(R(Convert<R>(s)));
+      const meta::LockGuard guard = GuardOf(*store_, fs);
+      R result = f(
+          meta::Reader(locks == Locks::kKept ? static_cast<const kv::View&>(guard) : *store_, ContextOf(fs)));
+      if (!Good(result)) (void)MeetsAnother(StatusOf(result), locks, guard);
+      done(std::move(result));
     });
   }
+
+  // Of the last call that ended in kLocked: good within its `done`.
+  const meta::LockedBy& locked_by() const { return locked_by_; }
+  void NoteLockedBy(const meta::LockedBy& by) { locked_by_ = by; }
+  Timestamp now() const { return clock_.Wall(); }
 
   // ---- Clients (replicated_requests.cc)
 
@@ -121,11 +139,11 @@ class ReplicatedCopyset final : public raft::StateMachine {
   using Evaluate = std::function<Result<std::string>(meta::Txn&)>;
   template <typename F>
   void ChangeOnce(const RequestId& id, F f, Replied done) {
-    Once(fs_.fs, id, Evaluate(std::move(f)), std::move(done));
+    ChangeOnce(fs_.fs, id, std::move(f), std::move(done));
   }
   template <typename F>
-  void ChangeOnce(FsId fs, const RequestId& id, F f, Replied done) {
-    Once(fs, id, Evaluate(std::move(f)), std::move(done));
+  void ChangeOnce(FsId fs, const RequestId& id, F f, Replied done, Locks locks = Locks::kKept) {
+    Once(fs, id, {Evaluate(std::move(f)), locks}, std::move(done));
   }
 
   // `owner` says whose it is, for people; at most kMaxSessionOwner bytes. kUnavailable: there are
@@ -164,11 +182,11 @@ class ReplicatedCopyset final : public raft::StateMachine {
 
   // ---- File systems and space (replicated_space.cc)
 
-  // A file system, or its part in this copyset: super.fs says which; with its root directory, if super.root
-  // is of partition 0 and `mode`, `uid`, `gid` are its. Ok also if the same (by uuid) is there already;
-  // kExists: another.
-  void Format(meta::SuperBlock super, uint32_t mode, uint32_t uid, uint32_t gid,
-              std::function<void(Status)> done);
+  // A file system, or its partitions in this copyset: super.fs says which; partition 0 comes with the root
+  // directory, of which `mode`, `uid`, `gid` are. Where it is already, partitions are added. Ok also if the
+  // same (by uuid) is there already; kExists: another, or the same made again, and nothing was to be added.
+  void Format(meta::SuperBlock super, const std::vector<PartitionId>& partitions, uint32_t mode, uint32_t uid,
+              uint32_t gid, std::function<void(Status)> done);
   // Whether it is here, as the leader knows: with a change that is applied.
   bool Holds(FsId fs) const { return file_systems_.contains(fs); }
   // Freed objects are deleted there, by `deleting`, which may take its time. Without: they wait in the state.
@@ -212,8 +230,21 @@ class ReplicatedCopyset final : public raft::StateMachine {
  private:
   ReplicatedCopyset(Disk& disk, std::string dir, const meta::FsContext& fs, const Clock& clock,
                     Background& background, ReplicatedOptions options);
-  void Once(FsId fs, const RequestId& id, Evaluate f, Replied done);
-  void EvaluateOnce(FsId fs, const RequestId& id, const Evaluate& f, Replied done);
+  struct Evaluation {
+    Evaluate f;
+    Locks locks;
+  };
+  void Once(FsId fs, const RequestId& id, Evaluation evaluation, Replied done);
+  void EvaluateOnce(FsId fs, const RequestId& id, const Evaluation& evaluation, Replied done);
+  meta::LockGuard GuardOf(const kv::View& view, FsId fs) const {
+    return {view, ContextOf(fs), clock_.Wall(), std::nullopt, meta::LockGuard::Partitions::kSome};
+  }
+  // The failure of an evaluation that a transaction, or the lack of a partition, is in the way of. It is told
+  // at once: nothing has happened, and locked_by() says whose lock it is.
+  bool MeetsAnother(const Status& s, Locks locks, const meta::LockGuard& guard) {
+    if (s.code() == Code::kLocked && locks == Locks::kKept) locked_by_ = guard.by();
+    return s.code() == Code::kLocked || s.code() == Code::kElsewhere;
+  }
 
   struct FileSystem {
     meta::SuperBlock super;
@@ -230,8 +261,9 @@ class ReplicatedCopyset final : public raft::StateMachine {
   void DeleteFreed();
   void ForgetFreed(const std::vector<object::ObjectName>& names);
   Status ApplyAll(std::span<const raft::Entry> entries);
-  // Proposes what the transaction did. Refused: `done` never runs.
-  Status Commit(meta::Txn& txn, std::function<void(const Status&)> done);
+  // Proposes what the transaction did, unless it would pass a lock that `guard` knows (null: it looks after
+  // locks itself). Refused: `done` never runs.
+  Status Commit(meta::Txn& txn, const meta::LockGuard* guard, std::function<void(const Status&)> done);
   Status Propose(const kv::WriteBatch& batch, std::function<void(const Status&)> done);
   void WhenSettled(std::function<void(const Status&)> done);
 
@@ -240,6 +272,11 @@ class ReplicatedCopyset final : public raft::StateMachine {
   template <typename T>
   static bool Good(const Result<T>& r) {
     return r.has_value();
+  }
+  static const Status& StatusOf(const Status& s) { return s; }
+  template <typename T>
+  static const Status& StatusOf(const Result<T>& r) {
+    return r.error();
   }
   template <typename R>
   static auto Convert(const Status& s) {
@@ -300,6 +337,7 @@ class ReplicatedCopyset final : public raft::StateMachine {
   SessionTable sessions_;  // filled while this leads
   size_t opening_ = 0;
   uint64_t last_proposal_ = 0;
+  meta::LockedBy locked_by_;
   // Without an outcome, by number, each with what waits for the same because it saw the change in the
   // overlay.
   std::map<uint64_t, std::vector<std::function<void(const Status&)>>> proposals_;

@@ -19,6 +19,8 @@ bool IsPassing(Code code) {
     case Code::kCorrupt:
     case Code::kNoMemory:
     case Code::kInterrupted:
+    case Code::kElsewhere:
+    case Code::kLocked:
       return true;
     default:
       return false;
@@ -30,12 +32,12 @@ constexpr size_t kMaxMessage = 1 << 10;  // of a failure that is remembered
 
 }  // namespace
 
-void ReplicatedCopyset::Once(FsId fs, const RequestId& id, Evaluate f, Replied done) {
+void ReplicatedCopyset::Once(FsId fs, const RequestId& id, Evaluation evaluation, Replied done) {
   if (!group_->leads()) return done(Fail(Code::kNotLeader));
   Status why;
   switch (sessions_.Admit(id, clock_.Steady(), &done, &why)) {
     case SessionTable::Verdict::kNew:
-      return EvaluateOnce(fs, id, f, std::move(done));
+      return EvaluateOnce(fs, id, evaluation, std::move(done));
     case SessionTable::Verdict::kJoined:
       return;
     case SessionTable::Verdict::kRefused:
@@ -54,21 +56,29 @@ void ReplicatedCopyset::Once(FsId fs, const RequestId& id, Evaluate f, Replied d
       break;
   }
   // Perhaps another replica leads, and has opened it.
-  WhenSettled([this, fs, id, f = std::move(f), done = std::move(done)](const Status& s) mutable {
-    if (!s.ok()) return done(Fail(s.code() == Code::kTimedOut ? Status(Code::kNotLeader) : s));
-    if (!sessions_.Hear(id.session, 0, clock_.Steady()))
-      return done(Fail(Code::kFenced, "session " + std::to_string(id.session) + " is over"));
-    Once(fs, id, std::move(f), std::move(done));
-  });
+  WhenSettled(
+      [this, fs, id, evaluation = std::move(evaluation), done = std::move(done)](const Status& s) mutable {
+        if (!s.ok()) return done(Fail(s.code() == Code::kTimedOut ? Status(Code::kNotLeader) : s));
+        if (!sessions_.Hear(id.session, 0, clock_.Steady()))
+          return done(Fail(Code::kFenced, "session " + std::to_string(id.session) + " is over"));
+        Once(fs, id, std::move(evaluation), std::move(done));
+      });
 }
 
-void ReplicatedCopyset::EvaluateOnce(FsId fs, const RequestId& id, const Evaluate& f, Replied done) {
-  auto txn = std::make_unique<meta::Txn>(*overlay_, ContextOf(fs), clock_.Wall());
-  Result<std::string> result = f(*txn);
+void ReplicatedCopyset::EvaluateOnce(FsId fs, const RequestId& id, const Evaluation& evaluation,
+                                     Replied done) {
+  const meta::LockGuard guard = GuardOf(*overlay_, fs);
+  const bool kept = evaluation.locks == Locks::kKept;
+  auto txn = std::make_unique<meta::Txn>(kept ? static_cast<const kv::View&>(guard) : *overlay_,
+                                         ContextOf(fs), clock_.Wall());
+  Result<std::string> result = evaluation.f(*txn);
   if (result && result->size() > kMaxReply) {
     result = Fail(Code::kTooBig, "a reply of " + std::to_string(result->size()) + " bytes");
   }
-  if (!result && IsPassing(result.error().code())) return done(std::move(result));
+  if (!result && IsPassing(result.error().code())) {
+    (void)MeetsAnother(result.error(), evaluation.locks, guard);
+    return done(std::move(result));
+  }
   for (int attempt = 0;; ++attempt) {
     if (!result) txn = std::make_unique<meta::Txn>(*overlay_, ContextOf(fs), clock_.Wall());
     meta::Outcome outcome;
@@ -85,7 +95,7 @@ void ReplicatedCopyset::EvaluateOnce(FsId fs, const RequestId& id, const Evaluat
     outcome.acknowledged = acknowledged;
     txn->Set(meta::OutcomeKey(id.session, id.sequence), meta::EncodeOutcome(outcome));
     auto shared = std::make_shared<std::pair<Result<std::string>, Replied>>(result, done);
-    Status refused = Commit(*txn, [this, id, acknowledged, shared](const Status& s) {
+    Status refused = Commit(*txn, kept ? &guard : nullptr, [this, id, acknowledged, shared](const Status& s) {
       Result<std::string> reply = s.ok() ? std::move(shared->first) : Fail(s);
       auto joined = s.ok() ? sessions_.Committed(id, acknowledged) : sessions_.Failed(id);
       for (Replied& other : joined) other(reply);

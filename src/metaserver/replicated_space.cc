@@ -59,25 +59,36 @@ Status ReplicatedCopyset::LoadFileSystems() {
   return {};
 }
 
-void ReplicatedCopyset::Format(meta::SuperBlock super, uint32_t mode, uint32_t uid, uint32_t gid,
-                               std::function<void(Status)> done) {
+void ReplicatedCopyset::Format(meta::SuperBlock super, const std::vector<PartitionId>& partitions,
+                               uint32_t mode, uint32_t uid, uint32_t gid, std::function<void(Status)> done) {
   if (!group_->leads()) return done(Code::kNotLeader);
   super.homes = true;
-  if (!super.fs || super.chunk_size == 0 || super.block_size == 0 || super.uuid.empty())
-    return done({Code::kInvalid, "a super block without id, uuid or sizes of chunks and blocks"});
+  if (!super.fs || super.chunk_size == 0 || super.block_size == 0 || super.uuid.empty() || partitions.empty())
+    return done(
+        {Code::kInvalid, "a super block without id, uuid, sizes of chunks and blocks, or partitions"});
   const meta::FsContext context = ContextFor(super);
   auto evaluate = [&](meta::Txn& txn) -> Status {
     std::string value;
     Status there = txn.view().Get(meta::SuperBlockKey(super.fs), &value);
-    if (there.ok()) {
-      CURVEFS_TRY(meta::SuperBlock old, meta::DecodeSuperBlock(value));
-      if (old.uuid == super.uuid) return {};
-      return {Code::kExists, "file system " + std::to_string(super.fs.value) + " is here already"};
+    if (!there.ok() && there.code() != Code::kNotFound) return there;
+    const bool known = there.ok();
+    for (const PartitionId partition : partitions) {
+      if (known) {
+        const Status here = meta::CheckHere(txn.view(), super.fs, partition);
+        if (here.ok()) continue;
+        if (here.code() != Code::kElsewhere) return here;
+      }
+      txn.Set(meta::PartitionKey(super.fs, partition), meta::EncodePartition({}));
+      if (partition == PartitionId(0)) meta::MakeRoot(txn, mode, uid, gid);
     }
-    if (there.code() != Code::kNotFound) return there;
-    txn.Set(meta::SuperBlockKey(super.fs), meta::EncodeSuperBlock(super));
-    if (super.root == kRootInode) meta::MakeRoot(txn, mode, uid, gid);
-    return {};
+    if (!known) {
+      txn.Set(meta::SuperBlockKey(super.fs), meta::EncodeSuperBlock(super));
+      return {};
+    }
+    if (!txn.empty()) return {};
+    CURVEFS_TRY(meta::SuperBlock old, meta::DecodeSuperBlock(value));
+    if (old.uuid == super.uuid) return {};
+    return {Code::kExists, "file system " + std::to_string(super.fs.value) + " is here already"};
   };
   // Its own context, which this copyset does not know yet.
   meta::Txn txn(*overlay_, context, clock_.Wall());
@@ -86,13 +97,23 @@ void ReplicatedCopyset::Format(meta::SuperBlock super, uint32_t mode, uint32_t u
   if (!s.ok() || txn.empty()) {
     return AfterAll<Status>(std::move(s), std::move(known));
   }
-  Status refused = Commit(txn, known);
+  Status refused = Commit(txn, nullptr, known);
   if (!refused.ok()) done(refused);
 }
 
 // ---- Every change
 
-Status ReplicatedCopyset::Commit(meta::Txn& txn, std::function<void(const Status&)> done) {
+Status ReplicatedCopyset::Commit(meta::Txn& txn, const meta::LockGuard* guard,
+                                 std::function<void(const Status&)> done) {
+  const kv::WriteBatch batch = txn.ToBatch();
+  if (guard != nullptr) {
+    Status s = txn.moves_directory() ? guard->CheckDirectoryRename() : Status();
+    if (s.ok()) s = guard->CheckWrites(batch);
+    if (!s.ok()) {
+      (void)MeetsAnother(s, Locks::kKept, *guard);
+      return s;
+    }
+  }
   const FsId id = txn.fs().fs;
   auto found = file_systems_.find(id);
   UsageTree* usage = found == file_systems_.end() ? nullptr : found->second.usage.get();
@@ -103,8 +124,8 @@ Status ReplicatedCopyset::Commit(meta::Txn& txn, std::function<void(const Status
   }
   std::vector<object::ObjectName> freed;
   for (const meta::ObjectRef& o : txn.freed_objects()) freed.push_back(NameOf(id, o));
-  CURVEFS_CHECK_OK(Propose(txn.ToBatch(), [this, id, changed = !changes.empty(), freed = std::move(freed),
-                                           done = std::move(done)](const Status& s) {
+  CURVEFS_CHECK_OK(Propose(batch, [this, id, changed = !changes.empty(), freed = std::move(freed),
+                                   done = std::move(done)](const Status& s) {
     if (s.ok()) freed_.insert(freed_.end(), freed.begin(), freed.end());
     // The figures have it already. Seldom enough to count anew.
     auto fs = file_systems_.find(id);

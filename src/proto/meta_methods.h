@@ -46,6 +46,14 @@ enum class MetaCall : uint16_t {
   kListFreed,
   kDropFreed,
   kTouchInodes,
+  kGetInodes,
+  kGetRecords,
+  kPrepareTransaction,
+  kCommitTransaction,
+  kFinishTransaction,
+  kResolveTransaction,
+  kForgetTransaction,
+  kListTransactions,
 };
 
 }  // namespace curvefs::proto

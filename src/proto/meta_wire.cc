@@ -1,5 +1,9 @@
 #include "proto/meta_wire.h"
 
+#include <algorithm>
+
+#include "base/bytes.h"
+
 namespace curvefs {
 
 proto::MetaStatusCode ToWire(Code code) {
@@ -25,6 +29,68 @@ std::string EncodeFailure(const Status& status, uint64_t leader, const std::stri
     header.mutable_leader()->set_address(leader_address);
   }
   return response.SerializeAsString();
+}
+
+std::string EncodeLocked(const Status& status, const meta::LockedBy& by) {
+  proto::CloseSessionResponse response;
+  proto::ResponseHeader& header = *response.mutable_header();
+  header.set_status(ToWire(status.code()));
+  header.set_message(status.message());
+  header.mutable_locked_by()->set_transaction(ToWire(by.txn));
+  header.mutable_locked_by()->set_coordinator(by.coordinator.value);
+  header.mutable_locked_by()->set_partition(by.partition.value);
+  header.mutable_locked_by()->set_age_ns(static_cast<uint64_t>(std::max<int64_t>(by.age.count(), 0)));
+  return response.SerializeAsString();
+}
+
+std::string ToWire(const meta::TransactionId& id) {
+  std::string bytes;
+  PutBe(&bytes, id.high, 8);
+  PutBe(&bytes, id.low, 8);
+  return bytes;
+}
+
+Result<meta::TransactionId> TransactionIdOf(std::string_view bytes) {
+  if (bytes.size() != 16) return Fail(Code::kInvalid, "a transaction's id has 16 bytes");
+  return meta::TransactionId{GetBe(bytes.data(), 8), GetBe(bytes.data() + 8, 8)};
+}
+
+meta::LockedBy FromWire(const proto::LockedBy& by) {
+  return {.txn = TransactionIdOf(by.transaction()).value_or(meta::TransactionId()),
+          .coordinator = PartitionId(by.coordinator()),
+          .partition = PartitionId(by.partition()),
+          .age = Duration(static_cast<int64_t>(std::min<uint64_t>(by.age_ns(), INT64_MAX)))};
+}
+
+void ToWire(const meta::TransactionPart& part, proto::TransactionPart* out) {
+  for (const meta::Expectation& e : part.expected) {
+    auto* expected = out->add_expected();
+    expected->set_key(e.key);
+    expected->set_present(e.value.has_value());
+    if (e.value) expected->set_value(*e.value);
+  }
+  for (const std::string& prefix : part.empty) out->add_empty(prefix);
+  for (const std::string& key : part.locked) out->add_locked(key);
+  out->set_writes(std::string(part.writes.encoded()));
+}
+
+Result<meta::TransactionPart> FromWire(const proto::TransactionPart& in) {
+  meta::TransactionPart part;
+  for (const auto& e : in.expected())
+    part.expected.push_back({e.key(), e.present() ? std::optional(e.value()) : std::nullopt});
+  part.empty.assign(in.empty().begin(), in.empty().end());
+  part.locked.assign(in.locked().begin(), in.locked().end());
+  if (auto verified = kv::WriteBatch::Verify(in.writes()); !verified)
+    return Fail(Code::kInvalid, "writes of a transaction that are none: " + verified.error().message());
+  kv::WriteBatch::ForEachTrusted(in.writes(),
+                                 [&](kv::RecordType type, std::string_view key, std::string_view value) {
+                                   if (type == kv::RecordType::kSet) {
+                                     part.writes.Set(key, value);
+                                   } else {
+                                     part.writes.Del(key);
+                                   }
+                                 });
+  return part;
 }
 
 void ToWire(FsId fs, const meta::Inode& inode, proto::Inode* out) {

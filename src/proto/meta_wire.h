@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "meta/records.h"
+#include "meta/transaction.h"
 #include "proto/metaserver.pb.h"
 
 namespace curvefs {
@@ -18,6 +19,16 @@ Code FromWire(proto::MetaStatusCode code);
 Status StatusOf(const proto::ResponseHeader& header);
 // An encoded response, of whatever call, that has a header and nothing else.
 std::string EncodeFailure(const Status& status, uint64_t leader, const std::string& leader_address);
+
+// The same, of a call that met a lock (kLocked).
+std::string EncodeLocked(const Status& status, const meta::LockedBy& by);
+
+// 16 bytes. kInvalid: another number of them.
+std::string ToWire(const meta::TransactionId& id);
+Result<meta::TransactionId> TransactionIdOf(std::string_view bytes);
+meta::LockedBy FromWire(const proto::LockedBy& by);
+void ToWire(const meta::TransactionPart& part, proto::TransactionPart* out);
+Result<meta::TransactionPart> FromWire(const proto::TransactionPart& part);  // kInvalid
 
 void ToWire(FsId fs, const meta::Inode& inode, proto::Inode* out);
 meta::Inode FromWire(const proto::Inode& in);

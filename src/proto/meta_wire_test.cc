@@ -9,7 +9,7 @@ namespace {
 
 // "NOT_FOUND" for kNotFound, "not found": the numbers are the same, and so are the names.
 TEST(MetaWire, CodesHaveTheSameNumbers) {
-  EXPECT_EQ(proto::MetaStatusCode_ARRAYSIZE, static_cast<int>(Code::kFenced) + 1);
+  EXPECT_EQ(proto::MetaStatusCode_ARRAYSIZE, static_cast<int>(Code::kLocked) + 1);
   for (int code = 0; code < proto::MetaStatusCode_ARRAYSIZE; ++code) {
     ASSERT_TRUE(proto::MetaStatusCode_IsValid(code)) << code;
     EXPECT_EQ(FromWire(ToWire(static_cast<Code>(code))), static_cast<Code>(code));

@@ -78,7 +78,7 @@ const std::string& TopDirectory() {
 int main(int argc, char** argv) {
   using namespace posix;
   std::string dir, filter;
-  bool list = false, verbose = false, canary = false;
+  bool list = false, verbose = false, canary = false, here = false;
   for (int i = 1; i < argc; i++) {
     const std::string arg = argv[i];
     if (arg == "--list") {
@@ -87,6 +87,8 @@ int main(int argc, char** argv) {
       verbose = true;
     } else if (arg == "--canary") {
       canary = true;
+    } else if (arg == "--here") {
+      here = true;
     } else if (arg == "--filter" && i + 1 < argc) {
       filter = argv[++i];
     } else if (arg[0] != '-' && dir.empty()) {
@@ -98,8 +100,9 @@ int main(int argc, char** argv) {
   }
   if (dir.empty() && !list) {
     fprintf(stderr,
-            "usage: posix_conformance DIR [--filter TEXT] [--list] [--verbose] [--canary]\n"
+            "usage: posix_conformance DIR [--here] [--filter TEXT] [--list] [--verbose] [--canary]\n"
             "  DIR       a directory on the file system to test\n"
+            "  --here    works in DIR itself, not in a directory of its own in it\n"
             "  --filter  only tests whose area.name contains TEXT\n"
             "  --canary  adds one check that must fail: the exit code must be 1\n");
     return 2;
@@ -117,8 +120,8 @@ int main(int argc, char** argv) {
   setrlimit(RLIMIT_NOFILE, &files);
   signal(SIGXFSZ, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
-  top = dir + Fmt("/posix.%d", getpid());
-  if (mkdir(top.c_str(), 0755) != 0) {
+  top = here ? dir : dir + Fmt("/posix.%d", getpid());
+  if (!here && mkdir(top.c_str(), 0755) != 0) {
     fprintf(stderr, "posix_conformance: cannot make %s: %s\n", top.c_str(), strerror(errno));
     return 2;
   }
@@ -130,7 +133,7 @@ int main(int argc, char** argv) {
     SetCurrentTest("canary");
     EXPECT_ERRNO(ENOENT, 0);
   }
-  rmdir(top.c_str());
+  if (!here) rmdir(top.c_str());
   const Counters& c = SharedCounters();
   printf("%ld tests skipped\n%ld passed, %ld failed\n", c.skipped.load(), c.passed.load(), c.failed.load());
   return c.failed.load() == 0 ? 0 : 1;

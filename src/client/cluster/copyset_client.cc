@@ -68,7 +68,7 @@ CopysetClientCounters CopysetClient::counters() const {
 void CopysetClient::Address(proto::RequestHeader* header) const {
   header->set_fs_id(options_.fs.value);
   header->set_copyset_id(options_.copyset);
-  header->set_partition_id(options_.partition.value);
+  if (header->partition_id() == 0) header->set_partition_id(options_.partition.value);
   if (!options_.token.empty()) header->set_token(options_.token);
 }
 
@@ -193,6 +193,7 @@ CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string&
           break;
         default:
           asked.session_over = last.code() == Code::kFenced;
+          if (last.code() == Code::kLocked) asked.locked = FromWire(header.locked_by());
           return asked;
       }
     }
@@ -204,6 +205,18 @@ CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string&
       return asked;
     }
   }
+}
+
+bool CopysetClient::WaitForLock(Asked* asked, meta::LockedBy* by, int round) {
+  if (!asked->locked) return false;
+  if (by != nullptr) {
+    *by = *asked->locked;
+    return false;
+  }
+  if (!options_.when_locked) return false;
+  Status s = options_.when_locked(*asked->locked, round);
+  if (!s.ok()) asked->answer = Fail(std::move(s));
+  return asked->answer.has_value();
 }
 
 Status CopysetClient::Renew(uint64_t ended, Duration timeout) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -18,6 +19,7 @@
 #include "base/ids.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "meta/transaction.h"
 #include "net/blocking_client.h"
 #include "proto/meta_methods.h"
 #include "proto/meta_wire.h"
@@ -34,6 +36,9 @@ struct CopysetClientOptions {
   // Where the replicas are now, for when nobody answers of those that are known: members change. May block
   // for some seconds, and is called by one thread at a time. Null: nobody knows more.
   std::function<std::vector<net::Address>()> find_servers;
+  // A transaction between partitions is in the way, for the `round`th time: waits for a while, or settles it.
+  // Ok: the call is made again. Any thread. Null: the call fails by kLocked.
+  std::function<Status(const meta::LockedBy& by, int round)> when_locked;
   std::string owner;                                 // of the session, for people
   std::string token;                                 // of the file system, if it needs one
   Duration attempt_limit = std::chrono::seconds(2);  // of one attempt at one server
@@ -53,23 +58,30 @@ class CopysetClient {
   // Ends the session, if the cluster answers soon.
   ~CopysetClient();
 
-  // `request` has everything but its header. The errors of the call itself, and:
+  // `request` has everything but its header, of which it may have the partition. The errors of the call
+  // itself, and:
   // kUnavailable: nobody answered, and nothing was done. kIo: nobody answered, or the session ended
   // meanwhile, and a change may have been done or not.
+  // With `by` a lock that is in the way is not waited for: kLocked.
   template <typename Response, typename Request>
-  Result<Response> Read(proto::MetaCall call, Request request) {
+  Result<Response> Read(proto::MetaCall call, Request request, meta::LockedBy* by = nullptr) {
     Address(request.mutable_header());
-    return Decode<Response>(Ask(call, request.SerializeAsString(), options_.timeout).answer);
+    for (int round = 0;; ++round) {
+      Asked asked = Ask(call, request.SerializeAsString(), options_.timeout);
+      if (!WaitForLock(&asked, by, round)) return Decode<Response>(std::move(asked.answer));
+    }
   }
   // `timeout`: 0 is that of the options.
   template <typename Response, typename Request>
-  Result<Response> Change(proto::MetaCall call, Request request, Duration timeout = Duration()) {
+  Result<Response> Change(proto::MetaCall call, Request request, Duration timeout = Duration(),
+                          meta::LockedBy* by = nullptr) {
     if (timeout == Duration()) timeout = options_.timeout;
-    for (;;) {
-      Address(request.mutable_header());
+    Address(request.mutable_header());
+    for (int round = 0;; ++round) {
       const Ticket ticket = Number(request.mutable_header());
       Asked asked = Ask(call, request.SerializeAsString(), timeout);
       Done(ticket);
+      if (WaitForLock(&asked, by, round)) continue;
       if (!asked.session_over) return Decode<Response>(std::move(asked.answer));
       const Status renewed = Renew(ticket.session, timeout);
       if (asked.unknown)
@@ -81,10 +93,11 @@ class CopysetClient {
   // What the leader keeps in its memory for the session, and that may be said twice.
   template <typename Response, typename Request>
   Result<Response> InSession(proto::MetaCall call, Request request) {
-    for (;;) {
-      Address(request.mutable_header());
+    Address(request.mutable_header());
+    for (int round = 0;; ++round) {
       const uint64_t session = Enter(request.mutable_header());
       Asked asked = Ask(call, request.SerializeAsString(), options_.timeout);
+      if (WaitForLock(&asked, nullptr, round)) continue;
       if (!asked.session_over) return Decode<Response>(std::move(asked.answer));
       CURVEFS_CHECK_OK(Renew(session, options_.timeout));
     }
@@ -94,7 +107,10 @@ class CopysetClient {
   Result<Response> Within(uint64_t session, proto::MetaCall call, Request request) {
     Address(request.mutable_header());
     request.mutable_header()->set_session_id(session);
-    return Decode<Response>(Ask(call, request.SerializeAsString(), options_.timeout).answer);
+    for (int round = 0;; ++round) {
+      Asked asked = Ask(call, request.SerializeAsString(), options_.timeout);
+      if (!WaitForLock(&asked, nullptr, round)) return Decode<Response>(std::move(asked.answer));
+    }
   }
   uint64_t session();
   // Opens another in the place of one that is over.
@@ -115,6 +131,7 @@ class CopysetClient {
     Result<std::string> answer;
     bool unknown = false;       // an attempt may have been carried out though its answer did not come
     bool session_over = false;  // the answer was kFenced
+    std::optional<meta::LockedBy> locked = std::nullopt;  // it was kLocked
   };
   explicit CopysetClient(CopysetClientOptions options);
 
@@ -124,6 +141,8 @@ class CopysetClient {
   uint64_t Enter(proto::RequestHeader* header);  // the session, without a number
   // `timeout`: 0 is none.
   Asked Ask(proto::MetaCall call, const std::string& bytes, Duration timeout);
+  // Whether there was a lock, and the call is to be made again.
+  bool WaitForLock(Asked* asked, meta::LockedBy* by, int round);
   Status Renew(uint64_t ended, Duration timeout);  // opens a session in the place of that one
   Status KeepAlive();
   void RunKeepAlive();

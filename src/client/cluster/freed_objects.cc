@@ -9,8 +9,8 @@ namespace curvefs::client {
 
 using proto::MetaCall;
 
-FreedObjects::FreedObjects(CopysetClient& copyset, object::ObjectStore& objects, FsId fs, Duration interval)
-    : copyset_(copyset), objects_(objects), fs_(fs), interval_(interval) {
+FreedObjects::FreedObjects(ClusterMeta& meta, object::ObjectStore& objects, FsId fs, Duration interval)
+    : meta_(meta), objects_(objects), fs_(fs), interval_(interval) {
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -24,8 +24,20 @@ FreedObjects::~FreedObjects() {
 }
 
 Result<size_t> FreedObjects::DeleteSome() {
+  size_t deleted = 0;
+  Status failure;
+  for (const auto& copyset : meta_.Copysets()) {
+    auto some = DeleteSome(*copyset);
+    if (some) deleted += *some;
+    if (!some && failure.ok()) failure = some.error();
+  }
+  if (!failure.ok()) return Fail(std::move(failure));
+  return deleted;
+}
+
+Result<size_t> FreedObjects::DeleteSome(CopysetClient& copyset) {
   CURVEFS_TRY(const auto listed,
-              copyset_.InSession<proto::ListFreedResponse>(MetaCall::kListFreed, proto::ListFreedRequest()));
+              copyset.InSession<proto::ListFreedResponse>(MetaCall::kListFreed, proto::ListFreedRequest()));
   if (listed.object_size() == 0) return size_t{0};
   std::vector<object::ObjectName> names;
   for (const proto::FreedObject& object : listed.object()) {
@@ -36,7 +48,7 @@ Result<size_t> FreedObjects::DeleteSome() {
   proto::DropFreedRequest drop;
   *drop.mutable_object() = listed.object();
   CURVEFS_TRY(const auto dropped,
-              copyset_.Change<proto::DropFreedResponse>(MetaCall::kDropFreed, std::move(drop)));
+              copyset.Change<proto::DropFreedResponse>(MetaCall::kDropFreed, std::move(drop)));
   (void)dropped;
   return names.size();
 }
@@ -45,6 +57,7 @@ void FreedObjects::Run() {
   bool fails = false;
   for (;;) {
     const Result<size_t> deleted = DeleteSome();
+    meta_.Upkeep();
     if (!deleted && !std::exchange(fails, true))
       Log(LogLevel::kWarning,
           "objects cannot be deleted, which is tried again: " + deleted.error().ToString());

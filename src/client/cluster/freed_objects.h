@@ -1,5 +1,6 @@
 // FreedObjects: deletes objects of a cluster's file system that nothing names any more. The metaservers know
 // them, but have neither the store nor its keys; so one of the mounts does it (metaserver.proto, ListFreed).
+// On the way it finishes what other mounts have left of transactions between partitions.
 #pragma once
 
 #include <cstdint>
@@ -8,25 +9,26 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
-#include "client/cluster/copyset_client.h"
+#include "client/cluster/cluster_meta.h"
 #include "object/object_store.h"
 
 namespace curvefs::client {
 
 class FreedObjects {
  public:
-  // Looks for them on a thread of its own, every `interval`. `copyset` and `objects` outlive it.
-  FreedObjects(CopysetClient& copyset, object::ObjectStore& objects, FsId fs, Duration interval);
+  // Looks for them on a thread of its own, every `interval`. `meta` and `objects` outlive it.
+  FreedObjects(ClusterMeta& meta, object::ObjectStore& objects, FsId fs, Duration interval);
   // Waits for a deletion under way.
   ~FreedObjects();
 
-  // Deletes some; how many. The error of the store, or of the call.
+  // Deletes some, of each copyset; how many. The first error of the store, or of a call.
   Result<size_t> DeleteSome();
 
  private:
+  Result<size_t> DeleteSome(CopysetClient& copyset);
   void Run();
 
-  CopysetClient& copyset_;
+  ClusterMeta& meta_;
   object::ObjectStore& objects_;
   const FsId fs_;
   const Duration interval_;

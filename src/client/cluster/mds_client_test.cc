@@ -220,5 +220,37 @@ TEST(MdsRoutesTest, TheRootAndWhereItIsNow) {
   EXPECT_FALSE(RootRoute({}, {}));
 }
 
+TEST(Routes, PartitionsWhoseCopysetKnowsThem) {
+  proto::ListPartitionResponse partitions;
+  proto::ListTopologyResponse topology;
+  for (uint32_t id : {0u, 1u, 2u, 3u}) {
+    auto* p = partitions.add_partition();
+    p->set_partition_id(id);
+    p->set_copyset_id(10 + id % 2);
+    p->set_formatted(id == 1 || id == 3);
+    if (id == 3) p->set_state(proto::PARTITION_READ_ONLY);
+  }
+  for (uint32_t id : {10u, 11u}) {
+    auto* c = partitions.add_copyset();
+    c->set_copyset_id(id);
+    c->set_hash_seed(77);
+    auto* peer = c->add_peer();
+    peer->set_replica_id(id);
+    peer->set_address("10.0.0.1:" + std::to_string(id));
+  }
+  auto routes = RoutesOf(partitions, topology);
+  ASSERT_TRUE(routes.has_value()) << routes.error().ToString();
+  ASSERT_EQ(routes->partitions.size(), 3u) << "of an older program partition 0, and those that are known";
+  EXPECT_EQ(routes->partitions[0].copyset, 10u);
+  EXPECT_EQ(routes->partitions[1].copyset, 11u);
+  EXPECT_TRUE(routes->partitions[1].grows);
+  EXPECT_EQ(routes->partitions[2].id, PartitionId(3));
+  EXPECT_FALSE(routes->partitions[2].grows);
+  EXPECT_EQ(routes->copysets[11], (std::vector<net::Address>{{"10.0.0.1", 11}}));
+  EXPECT_EQ(routes->hash_seed, 77u);
+  partitions.mutable_copyset()->RemoveLast();
+  EXPECT_EQ(RoutesOf(partitions, topology).error().code(), Code::kNotFound);
+}
+
 }  // namespace
 }  // namespace curvefs::client

@@ -28,8 +28,7 @@ class MdsTlsTest : public testing::Test {
 
   static Status Ask(const std::vector<net::Address>& servers, const net::TlsFiles& tls,
                     Duration patience = 3s) {
-    auto mds =
-        MdsClient::To({.servers = servers, .tls = tls, .timeout = 4 * patience, .silence = patience});
+    auto mds = MdsClient::To({.servers = servers, .tls = tls, .timeout = 4 * patience, .silence = patience});
     if (!mds) return mds.error();
     auto all = (*mds)->Call<proto::ListFsInfoResponse>("MdsService/ListFsInfo", proto::ListFsInfoRequest());
     return all ? Status() : all.error();

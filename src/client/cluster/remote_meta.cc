@@ -47,8 +47,8 @@ Request OfInode(InodeId inode) {
 
 }  // namespace
 
-RemoteMeta::RemoteMeta(CopysetClient& copyset, FsId fs, InodeId root)
-    : copyset_(copyset), fs_(fs), root_(root), access_(copyset), open_(copyset), locks_(copyset) {
+RemoteMeta::RemoteMeta(CopysetClient& copyset)
+    : copyset_(copyset), access_(copyset), open_(copyset), locks_(copyset) {
   copyset_.OnNewLeader([this] {
     open_.SayAgain();
     if (Status s = locks_.SayAgain(); !s.ok() && s.code() != Code::kFenced)
@@ -61,9 +61,39 @@ Result<meta::Inode> RemoteMeta::WithAccess(Result<meta::Inode> inode) {
   return inode;
 }
 
-Result<meta::Inode> RemoteMeta::Lookup(InodeId parent, std::string_view name) {
-  return WithAccess(InodeOf(
-      copyset_.Read<proto::LookupResponse>(MetaCall::kLookup, Named<proto::LookupRequest>(parent, name))));
+Result<meta::Inode> RemoteMeta::LookupHere(InodeId parent, std::string_view name, InodeId* elsewhere) {
+  CURVEFS_TRY(const auto response, copyset_.Read<proto::LookupResponse>(
+                                       MetaCall::kLookup, Named<proto::LookupRequest>(parent, name)));
+  *elsewhere = InodeId(response.elsewhere_inode_id());
+  return WithAccess(FromWire(response.inode()));
+}
+
+Result<std::vector<meta::Inode>> RemoteMeta::GetInodes(const std::vector<InodeId>& inodes) {
+  proto::GetInodesRequest request;
+  for (const InodeId inode : inodes) request.add_inode_id(inode.value);
+  CURVEFS_TRY(const auto response, copyset_.Read<proto::GetInodesResponse>(MetaCall::kGetInodes, request));
+  if (static_cast<size_t>(response.inode_size()) != inodes.size())
+    return Fail(Code::kIo, "an answer for other inodes than were asked about");
+  std::vector<meta::Inode> found;
+  found.reserve(inodes.size());
+  for (const proto::Inode& inode : response.inode()) {
+    found.push_back(FromWire(inode));
+    access_.Apply(&found.back());
+  }
+  return found;
+}
+
+Result<InodeId> RemoteMeta::Reserve(PartitionId partition, uint32_t mode) {
+  const OpenInodes::Creating creating = open_.BeginCreate();
+  proto::CreateInodeRequest request;
+  request.mutable_header()->set_partition_id(partition.value);
+  request.set_mode(mode & S_IFMT);
+  request.set_reserve(true);
+  request.set_open_order(creating.order);
+  CURVEFS_TRY(const meta::Inode made, InodeOf(copyset_.Change<proto::CreateInodeResponse>(
+                                          MetaCall::kCreateInode, std::move(request))));
+  CURVEFS_CHECK_OK(open_.Created(creating, made.id));
+  return made.id;
 }
 
 Result<meta::Inode> RemoteMeta::GetInode(InodeId inode) {
@@ -319,34 +349,12 @@ Result<meta::Inode> RemoteMeta::CreateOpen(const meta::CreateRequest& in) {
   return made;
 }
 
-Result<MetaUsage> RemoteMeta::Usage() {
+Result<MetaUsage> RemoteMeta::UsageOf(PartitionId partition) {
+  proto::GetUsageRequest request;
+  request.mutable_header()->set_partition_id(partition.value);
   CURVEFS_TRY(const proto::GetUsageResponse response,
-              copyset_.Read<proto::GetUsageResponse>(MetaCall::kGetUsage, proto::GetUsageRequest()));
+              copyset_.Read<proto::GetUsageResponse>(MetaCall::kGetUsage, request));
   return MetaUsage{.inodes = response.inodes(), .bytes = response.bytes()};
-}
-
-void RemoteMeta::SetLimits(const meta::Quota& limits) {
-  limit_bytes_ = limits.bytes;
-  limit_inodes_ = limits.inodes;
-}
-
-std::vector<Limit> RemoteMeta::LimitsAbove(InodeId) {
-  const meta::Quota limits{limit_bytes_, limit_inodes_};
-  if (!limits.any()) return {};
-  auto usage = Usage();
-  if (!usage) return {};
-  // The root itself counts for nothing.
-  return {{root_,
-           limits,
-           {.files = usage->inodes - std::min<uint64_t>(usage->inodes, 1), .bytes = usage->bytes}}};
-}
-
-std::string RemoteMeta::StatsText() {
-  const CopysetClientCounters c = copyset_.counters();
-  return "meta_calls " + std::to_string(c.calls) + "\nmeta_attempts " + std::to_string(c.attempts) +
-         "\nmeta_not_leader " + std::to_string(c.not_leader) + "\nmeta_unavailable " +
-         std::to_string(c.unavailable) + "\nmeta_unknown " + std::to_string(c.unknown) + "\nmeta_sessions " +
-         std::to_string(c.sessions) + "\nmeta_open_inodes " + std::to_string(open_.size()) + "\n";
 }
 
 }  // namespace curvefs::client

@@ -1,9 +1,10 @@
-// RemoteMeta: the metadata service of a file system whose metadata are in one copyset of a cluster.
+// RemoteMeta: the metadata of a file system that are in one copyset of a cluster; what needs others fails by
+// kElsewhere (ClusterMeta puts them together).
 // Everything is durable when it is acknowledged: a majority of replicas has it on disk.
 #pragma once
 
-#include <atomic>
-#include <memory>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,73 +16,62 @@
 
 namespace curvefs::client {
 
-class RemoteMeta final : public MetaClient {
+class RemoteMeta final {
  public:
   // `copyset` outlives it.
-  explicit RemoteMeta(CopysetClient& copyset, FsId fs, InodeId root);
-  ~RemoteMeta() override { copyset_.OnNewLeader(nullptr); }
+  explicit RemoteMeta(CopysetClient& copyset);
+  ~RemoteMeta() { copyset_.OnNewLeader(nullptr); }
 
-  FsId fs() const override { return fs_; }
-  InodeId root() const override { return root_; }
+  Result<meta::Inode> GetInode(InodeId inode);
+  using Listed = MetaClient::Listed;
+  Result<std::vector<Listed>> List(InodeId dir, uint64_t cookie, uint32_t max, bool with_inodes);
 
-  Result<meta::Inode> Lookup(InodeId parent, std::string_view name) override;
-  Result<meta::Inode> GetInode(InodeId inode) override;
-  Result<std::vector<Listed>> List(InodeId dir, uint64_t cookie, uint32_t max, bool with_inodes) override;
+  Result<meta::Inode> Create(const meta::CreateRequest& request);
+  Result<meta::Inode> CreateUnnamed(const meta::CreateRequest& request);
+  Result<meta::Inode> Link(InodeId inode, InodeId parent, std::string_view name);
+  Result<meta::Inode> Unlink(InodeId parent, std::string_view name, InodeId trash);
+  Result<meta::Inode> RemoveDirectory(InodeId parent, std::string_view name, InodeId trash);
+  Result<meta::RenameReply> Rename(const meta::RenameRequest& request);
 
-  Result<meta::Inode> Create(const meta::CreateRequest& request) override;
-  Result<meta::Inode> CreateUnnamed(const meta::CreateRequest& request) override;
-  Result<meta::Inode> Link(InodeId inode, InodeId parent, std::string_view name) override;
-  Result<meta::Inode> Unlink(InodeId parent, std::string_view name, InodeId trash) override;
-  Result<meta::Inode> RemoveDirectory(InodeId parent, std::string_view name, InodeId trash) override;
-  Result<meta::RenameReply> Rename(const meta::RenameRequest& request) override;
-
-  Result<meta::Inode> SetAttributes(const meta::SetAttrRequest& request) override;
-  Status NoteAccess(InodeId inode, Timestamp time) override {
+  Result<meta::Inode> SetAttributes(const meta::SetAttrRequest& request);
+  Status NoteAccess(InodeId inode, Timestamp time) {
     access_.Note(inode, time);
     return {};
   }
-  Result<meta::Inode> SetXattr(const meta::SetXattrRequest& request) override;
-  Result<meta::Inode> RemoveXattr(InodeId inode, std::string_view name) override;
-  Result<std::string> GetXattr(InodeId inode, std::string_view name) override;
-  Result<std::string> ListXattrs(InodeId inode) override;
+  Result<meta::Inode> SetXattr(const meta::SetXattrRequest& request);
+  Result<meta::Inode> RemoveXattr(InodeId inode, std::string_view name);
+  Result<std::string> GetXattr(InodeId inode, std::string_view name);
+  Result<std::string> ListXattrs(InodeId inode);
 
-  Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len) override;
+  Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len);
   Result<std::vector<Result<meta::AppendReply>>> AppendChunks(
-      const std::vector<meta::AppendRequest>& requests) override;
-  Result<std::vector<Status>> ReplaceChunks(const std::vector<meta::ReplaceRequest>& requests) override;
-  // Objects shared by files are rewritten by whoever owns the copyset's space: none here.
-  std::vector<meta::SharedObject> TakeSparse(uint32_t) override { return {}; }
-  Result<meta::Inode> ZeroRange(InodeId inode, uint64_t offset, uint64_t len, bool kill_suid_gid) override;
-  Result<meta::Inode> Allocate(InodeId inode, uint64_t end, bool extend, bool kill_suid_gid) override;
-  Result<meta::CloneReply> CloneRange(const meta::CloneRequest& request) override;
-  Result<ChunkId> NewChunks(uint32_t n) override;
+      const std::vector<meta::AppendRequest>& requests);
+  Result<std::vector<Status>> ReplaceChunks(const std::vector<meta::ReplaceRequest>& requests);
+  Result<meta::Inode> ZeroRange(InodeId inode, uint64_t offset, uint64_t len, bool kill_suid_gid);
+  Result<meta::Inode> Allocate(InodeId inode, uint64_t end, bool extend, bool kill_suid_gid);
+  Result<meta::CloneReply> CloneRange(const meta::CloneRequest& request);
+  Result<ChunkId> NewChunks(uint32_t n);
 
-  Result<meta::Inode> OpenInode(InodeId inode) override;
-  void NoteClosed(InodeId inode) override { open_.Close(inode); }
-  Result<meta::Inode> CreateOpen(const meta::CreateRequest& request) override;
-  bool shared() const override { return true; }
-  Status SetLock(InodeId inode, const meta::FileLock& lock) override { return locks_.Set(inode, lock); }
-  Result<std::optional<meta::FileLock>> LockConflict(InodeId inode, const meta::FileLock& wanted) override {
+  Result<meta::Inode> OpenInode(InodeId inode);
+  void NoteClosed(InodeId inode) { open_.Close(inode); }
+  Result<meta::Inode> CreateOpen(const meta::CreateRequest& request);
+  Status SetLock(InodeId inode, const meta::FileLock& lock) { return locks_.Set(inode, lock); }
+  Result<std::optional<meta::FileLock>> LockConflict(InodeId inode, const meta::FileLock& wanted) {
     return locks_.Conflict(inode, wanted);
   }
-  bool ReleaseLocks(InodeId inode, const std::function<bool(const meta::FileLock&)>& which) override {
+  bool ReleaseLocks(InodeId inode, const std::function<bool(const meta::FileLock&)>& which) {
     return locks_.Release(inode, which);
   }
-  void ReleaseOrphan(InodeId) override {}  // the copyset's leader looks for what nobody has open
-  Status Sync() override { return {}; }
-  Result<MetaUsage> Usage() override;
 
-  // Usage and limits of directories are not told over the wire.
-  Status TrackUsage() override {
-    return {Code::kNotSupported, "usage of directories is not kept by this mount"};
-  }
-  bool tracks_usage() const override { return false; }
-  Result<DirUsage> UsageBelow(InodeId) override { return Fail(TrackUsage()); }
-  Status AnnounceLength(InodeId, uint64_t, bool) override { return {}; }
-  // Those of the whole file system, with what is used of it.
-  std::vector<Limit> LimitsAbove(InodeId) override;
-  void SetLimits(const meta::Quota& limits);  // what they are, for LimitsAbove; the copyset knows by itself
-  std::string StatsText() override;
+  // `*elsewhere` is not 0 if another copyset has the inode: then nothing else is said.
+  Result<meta::Inode> LookupHere(InodeId parent, std::string_view name, InodeId* elsewhere);
+  // At most 1,000; in the place of one that is not here one with id 0. (List has such, too.)
+  Result<std::vector<meta::Inode>> GetInodes(const std::vector<InodeId>& inodes);
+  Result<MetaUsage> UsageOf(PartitionId partition);
+  // meta::ReserveInode; it is open until NoteClosed.
+  Result<InodeId> Reserve(PartitionId partition, uint32_t mode);
+
+  size_t open_inodes() { return open_.size(); }
 
   // Says what can be said later, if the copyset answers soon: at the end of a mount.
   void Finish() { access_.Finish(); }
@@ -90,12 +80,9 @@ class RemoteMeta final : public MetaClient {
   Result<meta::Inode> WithAccess(Result<meta::Inode> inode);
 
   CopysetClient& copyset_;
-  const FsId fs_;
-  const InodeId root_;
   AccessTimes access_;
   OpenInodes open_;
   HeldLocks locks_;
-  std::atomic<uint64_t> limit_bytes_{0}, limit_inodes_{0};
 };
 
 }  // namespace curvefs::client

@@ -74,6 +74,7 @@ Result<RenameReply> Rename(Txn& txn, const RenameRequest& request) {
   std::optional<Inode> replaced;  // to the trash
   // No loops: neither may end up below itself.
   if (!parents.same) {
+    if (moved.is_dir() || (exchange && target->is_dir())) txn.NoteDirectoryMove();
     if (moved.is_dir()) {
       CURVEFS_TRY(bool below, IsBelow(txn, request.new_parent, moved.id));
       if (below) return Fail(Code::kInvalid);

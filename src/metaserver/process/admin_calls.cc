@@ -235,7 +235,10 @@ void Format(Site site, HeldCopyset& held, const proto::FormatCopysetRequest& in,
                          .hash_seed = d.hash_seed,
                          .homes = true};
   const uint32_t mode = in.root_mode() != 0 ? in.root_mode() : 0755;
-  held.copyset->Format(super, mode, in.root_uid(), in.root_gid(),
+  std::vector<PartitionId> partitions;
+  for (const uint32_t id : in.partition_id()) partitions.emplace_back(id);
+  if (partitions.empty()) partitions.emplace_back(0);
+  held.copyset->Format(super, partitions, mode, in.root_uid(), in.root_gid(),
                        [site, id = d.id, answer = std::move(answer)](const Status& s) {
                          answer(Outcome(site.server, site.loop.Find(id), s));
                        });
