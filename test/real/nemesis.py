@@ -18,6 +18,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -287,12 +288,10 @@ class Nemesis:
 def tree(root):
     """path: (type, size, links, inode) of all below root."""
     found = {}
-    for where, dirs, files in os.walk(root):
+    for where, dirs, files, fd in os.fwalk(root):
         for name in dirs + files:
-            path = os.path.join(where, name)
-            st = os.lstat(path)
-            is_dir = os.path.isdir(path) and not os.path.islink(path)
-            found[os.path.relpath(path, root)] = (st.st_mode, 0 if is_dir else st.st_size, st.st_nlink, st.st_ino)
+            s = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            found[os.path.relpath(f"{where}/{name}", root)] = (s.st_mode, 0 if stat.S_ISDIR(s.st_mode) else s.st_size, s.st_nlink, s.st_ino)
     return found
 
 
@@ -304,12 +303,12 @@ def wrong_trees(one, two):
             wrong.append(f"{path}: {one.get(path)} on one mount, {two.get(path)} on the other")
     names, below = {}, {}
     for path, (mode, _, _, inode) in one.items():
-        is_dir = mode & 0o170000 == 0o040000
+        is_dir = stat.S_ISDIR(mode)
         names.setdefault(inode, []).append(path)
         if is_dir:
             below[os.path.dirname(path)] = below.get(os.path.dirname(path), 0) + 1
     for path, (mode, _, links, inode) in one.items():
-        is_dir = mode & 0o170000 == 0o040000
+        is_dir = stat.S_ISDIR(mode)
         want = 2 + below.get(path, 0) if is_dir else len(names[inode])
         if links != want:
             wrong.append(f"{path}: {links} links, not {want}")
@@ -399,6 +398,7 @@ def main():
     for need in ("ip", "ss"):
         if not shutil.which(need):
             skip(f"no '{need}' here (Debian: iproute2)")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # cleans up, too
     enter_namespaces()
     base = tempfile.mkdtemp(prefix="curvefs-nemesis-", dir=args.work)
     print(f"nemesis: --seed {args.seed}, {args.seconds:.0f} s, in {base}", flush=True)
