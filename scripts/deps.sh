@@ -11,7 +11,7 @@ build=(g++ cmake ninja-build ccache pkg-config libabsl-dev librocksdb-dev libxxh
        libcurl4-openssl-dev libssl-dev libpugixml-dev golang-go liblz4-dev libzstd-dev libasio-dev libgrpc++-dev libcpp-httplib-dev)
 run=(fuse3)
 demo=(etcd-server)
-test=(python3 attr acl rsync sqlite3 git util-linux curl etcd-server)
+test=(python3 attr acl rsync sqlite3 git util-linux curl etcd-server iproute2)
 full=(clang-19 clang-tidy-19 libclang-rt-19-dev fio dbench stress-ng gcc make
       ceph-mon ceph-osd ceph-common radosgw)
 

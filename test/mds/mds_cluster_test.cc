@@ -1,15 +1,11 @@
 // Three MDS processes on a real etcd of three: one leads, it is killed, it is stopped, and what was done is
 // there.
-#include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/grpcpp.h>
-#include <grpcpp/impl/codegen/proto_utils.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <future>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,6 +16,7 @@
 #include "proto/mds.pb.h"
 #include "proto/topology.pb.h"
 #include "test/mds/processes.h"
+#include "test/mds/rpc.h"
 #include "test/support/etcd/etcd_cluster.h"
 
 namespace curvefs::test {
@@ -27,23 +24,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::shared_ptr<grpc::Channel> To(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
-
 template <typename Request, typename Response>
 grpc::Status Raw(const std::string& address, const std::string& method, const Request& request,
                  Response* response) {
-  grpc::TemplatedGenericStub<Request, Response> stub(To(address));
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + 5s);
-  std::promise<grpc::Status> done;
-  stub.UnaryCall(&context, method, {}, &request, response,
-                 [&](grpc::Status s) { done.set_value(std::move(s)); });
-  return done.get_future().get();
+  return Ask(To(address), method, request, response);
 }
 
 class MdsCluster : public testing::Test {
