@@ -227,8 +227,9 @@ TEST_F(TransactionCallsTest, NothingElseIsReadOrWritten) {
     auto range = Of<proto::GetRecordsRequest>(0);
     range.set_begin(bad);
     range.set_end(kv::PrefixEnd(bad));
-    if (bad != key.substr(0, 9))
+    if (bad != key.substr(0, 9)) {
       EXPECT_EQ(CodeOf(Call<proto::GetRecordsResponse>("GetRecords", range)), Code::kInvalid);
+    }
   }
   // A range past what is of one inode.
   auto range = Of<proto::GetRecordsRequest>(0);
