@@ -23,8 +23,8 @@
 namespace curvefs::mds {
 
 struct LedgerOptions {
-  std::string prefix;  // of all keys of the state, with a '/' at its end
-  Duration commit_limit = std::chrono::seconds(3);
+  std::string prefix;                               // of all keys of the state, with a '/' at its end
+  Duration commit_limit = std::chrono::seconds(1);  // of one attempt; what became of it is looked up then
   Duration read_limit = std::chrono::seconds(10);
   size_t page = 500;             // entries that are read at a time
   bool canary_unfenced = false;  // for tests that show that they would notice

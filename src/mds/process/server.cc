@@ -1,5 +1,6 @@
 #include "mds/process/server.h"
 
+#include <algorithm>
 #include <future>
 #include <random>
 #include <utility>
@@ -34,7 +35,10 @@ Status MdsServer::Open() {
   mds.random = [random = std::make_shared<std::mt19937_64>(std::random_device()())] { return (*random)(); };
   mds.serves = [this](bool serves) { grpc_->SetLeads(serves); };
   CURVEFS_CHECK_OK(mds.election.Check());
-  CURVEFS_TRY(coordinator_, ConnectEtcd(loop_, options_.etcd));
+  // All members of etcd can be asked while the lease lasts: it is kept alive every third of it.
+  EtcdOptions etcd = options_.etcd;
+  etcd.attempt = std::min(etcd.attempt, mds.election.lease_time / 6);
+  CURVEFS_TRY(coordinator_, ConnectEtcd(loop_, std::move(etcd)));
   CURVEFS_TRY(metaservers_, ConnectMetaservers(loop_, options_.metaserver_limit, options_.tls));
   OnLoop([&] {
     mds_ = std::make_unique<Mds>(loop_, *coordinator_, metaservers_.get(), std::move(mds));
