@@ -1,8 +1,5 @@
 #include "cli/server/mds_program.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "cli/log.h"
+#include "cli/server/end_signals.h"
 #include "mds/process/server.h"
 #include "net/hello.h"
 
@@ -84,13 +82,7 @@ int Serve(const Flags& flags) {
   if (!config) return Complain("mds", config.error(), kExitUsage);
   if (Status s = StartLog(config->log_file, config->log_level); !s.ok())
     return Complain("mds", s, kExitFailed);
-  // Before any thread, so that all inherit it: the signals are for sigwait below.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
+  CatchEndSignals();
 
   auto begun = Begin(*config);
   if (!begun)
@@ -102,8 +94,7 @@ int Serve(const Flags& flags) {
   std::printf("\n");
   std::fflush(stdout);
 
-  int signal_number = 0;
-  sigwait(&signals, &signal_number);
+  AwaitEndSignal();
   Log(LogLevel::kInfo, "mds ends");
   server.Shutdown();
   begun->reset();

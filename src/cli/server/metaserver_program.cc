@@ -1,7 +1,5 @@
 #include "cli/server/metaserver_program.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -15,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "cli/log.h"
+#include "cli/server/end_signals.h"
 #include "cli/server/recover.h"
 #include "cli/server/state_dump.h"
 #include "metaserver/process/grpc_service.h"
@@ -175,13 +174,7 @@ int Serve(const Args& args, const EngineParts& engine) {
   if (!config) return Complain("metaserver", config.error(), kExitUsage);
   if (Status s = StartLog(config->log_file, config->log_level); !s.ok())
     return Complain("metaserver", s, kExitFailed);
-  // Before any thread, so that all inherit it: the signals are for sigwait below.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
+  CatchEndSignals();
 
   auto services = StartAll(*config, engine);
   if (!services) {
@@ -195,8 +188,7 @@ int Serve(const Args& args, const EngineParts& engine) {
               s.server->address().ToString().c_str());
   std::fflush(stdout);
 
-  int signal_number = 0;
-  sigwait(&signals, &signal_number);
+  AwaitEndSignal();
   Log(LogLevel::kInfo, "metaserver " + std::to_string(s.server->id()) + " ends");
   s.heartbeats.reset();
   if (s.grpc) s.grpc->SetServing(false);
