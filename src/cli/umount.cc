@@ -124,10 +124,55 @@ Status AwaitEnd(int process, int64_t pid, const std::string& dir, Duration timeo
   }
 }
 
+// The process that serves the mount of a cluster's file system, as the mount itself says; 0: it does not say,
+// or cannot soon, since its servers are away.
+int64_t ServingProcess(const std::string& mount_point) {
+  constexpr int kPatienceMs = 2000;
+  constexpr std::string_view kKey = "\nmount.pid = ";
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return 0;
+  const pid_t reader = ::fork();
+  if (reader == 0) {
+    char bytes[1 << 14];
+    const int config = ::open((mount_point + "/.config").c_str(), O_RDONLY | O_CLOEXEC);
+    const ssize_t n = config < 0 ? 0 : ::read(config, bytes, sizeof bytes);
+    std::_Exit(n > 0 && ::write(ends[1], bytes, static_cast<size_t>(n)) == n ? 0 : 1);
+  }
+  ::close(ends[1]);
+  std::string text;
+  pollfd p{ends[0], POLLIN, 0};
+  while (reader > 0 && ::poll(&p, 1, kPatienceMs) > 0) {
+    char bytes[1 << 12];
+    const ssize_t n = ::read(ends[0], bytes, sizeof bytes);
+    if (n <= 0) break;
+    text.append(bytes, static_cast<size_t>(n));
+  }
+  ::close(ends[0]);
+  if (reader > 0) {
+    ::kill(reader, SIGKILL);
+    while (::waitpid(reader, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  const size_t at = text.find(kKey);
+  return at == text.npos ? 0 : std::strtoll(text.c_str() + at + kKey.size(), nullptr, 10);
+}
+
+// Its metadata are durable already; but it tells the cluster that it is gone, and its last data may be on
+// their way.
+Status UmountOfCluster(const UmountArgs& args, const std::string& mount_point, Duration timeout) {
+  const int64_t pid = args.lazy || args.no_wait ? 0 : ServingProcess(mount_point);
+  const int process = pid > 0 ? OpenProcess(pid) : -1;
+  Status status = Detach(mount_point, args.lazy);
+  if (status.ok() && process >= 0) status = AwaitEnd(process, pid, "", timeout);
+  if (process >= 0) ::close(process);
+  return status;
+}
+
 Status Umount(const UmountArgs& args) {
   CURVEFS_TRY(Duration timeout, ParseDuration(args.timeout));
   const std::string mount_point = AbsolutePath(args.mount_point);
   CURVEFS_TRY(MountEntry mount, FindMount(mount_point));
+  if (mount.source.find("://") != mount.source.npos) return UmountOfCluster(args, mount_point, timeout);
   auto user = FsDir::LastUser(Disk::Posix(), mount.source);
   // A read-only directory cannot say who uses it; then there is also nothing to be stored.
   const bool known = user && user->mount_point == mount_point;
