@@ -56,6 +56,31 @@ void Row(Cluster& cluster, const char* what, LoadKind kind, size_t copysets, siz
   std::fflush(stdout);
 }
 
+// How far behind followers are: what the leader has applied when a moment of creates ends, and how long it
+// takes until both others say that they have, too. Their answers take a while themselves.
+void MeasureFollowers(Cluster& cluster) {
+  constexpr int kRounds = 50;
+  std::vector<int64_t> micros;
+  const Clock& clock = Clock::System();
+  for (int round = 0; round < kRounds; ++round) {
+    (void)RunLoad(cluster, LoadKind::kCreate, 1, 8, std::chrono::milliseconds(50));
+    const SteadyTime begin = clock.Steady();
+    const auto leader = cluster.Leader(1);
+    CURVEFS_CHECK(leader.has_value());
+    const auto ahead = cluster.Find(*leader, 1);
+    CURVEFS_CHECK(ahead.has_value());
+    for (size_t i = 0; i < 3; ++i) {
+      for (auto behind = cluster.Find(i, 1); !behind || behind->applied() < ahead->applied();)
+        behind = cluster.Find(i, 1);
+    }
+    micros.push_back((clock.Steady() - begin).count() / 1000);
+  }
+  std::ranges::sort(micros);
+  std::printf("followers have what the leader has after %.1f ms (median), %.1f ms (worst of %d)\n",
+              static_cast<double>(micros[kRounds / 2]) / 1e3, static_cast<double>(micros.back()) / 1e3,
+              kRounds);
+}
+
 int Main(int argc, char** argv) {
   if (argc < 3) {
     std::fprintf(stderr, "usage: cluster_bench CURVEFS-METASERVER DIR [SECONDS [FLAG...]]\n");
@@ -84,6 +109,7 @@ int Main(int argc, char** argv) {
   for (size_t copysets : {1, 10}) {
     for (size_t outstanding : {1, 64}) Row(cluster, "read", LoadKind::kRead, copysets, outstanding, duration);
   }
+  MeasureFollowers(cluster);
   // Failover: the longest pause of a stream of creates in which the leader dies.
   for (int round = 0; round < 3; ++round) {
     auto leader = cluster.Leader(1);
