@@ -161,8 +161,25 @@ void Group::OnProgress(const std::vector<Progress>& progress) {
 Status Group::TransferLeadership(ReplicaId to) {
   if (dead() || !leads_) return Code::kNotLeader;
   if (!members_.IsVoter(to)) return {Code::kInvalid, "no voter: replica " + std::to_string(to.value)};
-  if (to != self_) host_.engine_.TransferLeader(id_, to);
+  if (to == self_) return {};
+  transfer_ = {.to = to};
+  GoOnWithTransfer();
   return {};
+}
+
+bool Group::Promised() const {
+  const Clock* clock = host_.options_.lease.clock;
+  return clock && clock->Steady() < promised_until_;
+}
+
+// It begins when nothing is promised any more, and the engine gives it up after an election timeout.
+void Group::GoOnWithTransfer() {
+  if (!transfer_->begun && !Promised()) {
+    transfer_->begun = true;
+    host_.engine_.TransferLeader(id_, transfer_->to);
+  } else if (transfer_->begun && ++transfer_->ticks > host_.options_.election_ticks) {
+    transfer_.reset();
+  }
 }
 
 void Group::Campaign() {
@@ -219,6 +236,7 @@ void Group::Tick() {
   }
   // The engine forgets a round when the members change under it so that nobody is left to answer.
   if (asking_ && ++asking_->ticks >= host_.options_.election_ticks) AskReadIndex();
+  if (transfer_) GoOnWithTransfer();
   if (handing_over_ > 0) HandOver();
   // Rule 2: a replica that installs a snapshot is busy, not deserted: it must not stand for election
   // before the log begins behind it.
@@ -283,6 +301,7 @@ void Group::LoseLeadership() {
   was_leader_ = false;
   const bool led = std::exchange(leads_, false);
   EndLease();
+  transfer_.reset();
   senders_.clear();
   // Neither done nor not done: a later leader may still commit what some replica has in its log.
   FailAll(Code::kTimedOut, "leadership was lost before the outcome was known");
@@ -481,6 +500,8 @@ void Group::SendMessages(std::vector<EngineMessage> messages) {
     }
     // The target stands at once and gets votes though this leader may hold a lease. The message may be late,
     // so there are no more leases in this term of office.
+    // Not while clients rely on it: whoever leaves its group by itself tries again.
+    if (m.type == MessageType::kTimeoutNow && Promised()) continue;
     if (m.type == MessageType::kTimeoutNow && host_.options_.canary != Canary::kLeaseOverTransfer) {
       lease_off_ = true;
       EndLease();

@@ -97,8 +97,18 @@ class Group {
   // One change at a time (kBusy), only such that mean something (kInvalid), and a learner only becomes a
   // voter when it has caught up (kBusy). A leader does not remove itself: transfer first (kInvalid).
   void ChangeMembers(const MemberChange& change, Proposed done);
-  // Starts it; whether it has come about shows in status(). kNotLeader, kInvalid.
+  // Starts it, behind what was promised; whether it has come about shows in status(). kNotLeader, kInvalid.
   Status TransferLeadership(ReplicaId to);
+  // What may be promised to clients: that no other replica leads before `until`, by this one's clock, and
+  // within `time`, by theirs, from any moment before now; whatever becomes of this one, and whichever members
+  // come and go. A promise keeps transfers waiting. Nothing without a lease, or while the leadership is being
+  // transferred. docs/adr/0013-read-leases.md.
+  struct Promise {
+    SteadyTime until{};
+    Duration time{};
+  };
+  Promise Promisable() const;
+  void NotePromise(SteadyTime until) { promised_until_ = std::max(promised_until_, until); }
   // Stands for election now; with leases, not while the leader it knows may hold one.
   void Campaign();
   // Takes a snapshot now unless one is being taken.
@@ -154,6 +164,8 @@ class Group {
   void AnswerReads();
   Duration lease_time() const;
   bool LeaseHolds() const;
+  bool Promised() const;
+  void GoOnWithTransfer();
   void EndLease() { lease_until_ = {}; }
   void AnswerProposals(std::span<const Entry> entries);
   void TakeHandles(const std::vector<EngineEntry>& entries);
@@ -225,6 +237,13 @@ class Group {
   bool lease_used_ = false;   // since it was asked for
   bool lease_off_ = false;    // for the rest of the term of office
   uint64_t lease_reads_ = 0, read_rounds_ = 0;
+  struct Transfer {
+    ReplicaId to;
+    bool begun = false;
+    uint32_t ticks = 0;  // since then
+  };
+  std::optional<Transfer> transfer_;
+  SteadyTime promised_until_{};
   uint64_t member_changes_ = 0;        // applied
   uint64_t ticks_ = 0, heard_at_ = 0;  // since the start; when a leader was last heard of
 

@@ -84,6 +84,16 @@ Duration Group::lease_time() const {
   return Duration(static_cast<Duration::rep>(static_cast<double>(lease.tick.count()) * intervals * share));
 }
 
+// Their clocks may be slow, and ours fast.
+Group::Promise Group::Promisable() const {
+  if (!LeaseHolds() || transfer_) return {};
+  const LeaseOptions& lease = host_.options_.lease;
+  const double share = (1 - lease.max_drift) / (1 + lease.max_drift);
+  const Duration left = lease_until_ - lease.clock->Steady();
+  return {.until = lease_until_,
+          .time = Duration(static_cast<Duration::rep>(static_cast<double>(left.count()) * share))};
+}
+
 bool Group::LeaseHolds() const {
   const Clock* clock = host_.options_.lease.clock;
   return clock && leads_ && !lease_off_ && clock->Steady() < lease_until_;

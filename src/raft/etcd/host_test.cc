@@ -156,6 +156,36 @@ TEST_F(LeaseTest, EndsWhenMembersChangeAndWhenLeadershipIsGivenAway) {
   EXPECT_FALSE(AtOnce(group));
 }
 
+// What clients rely on keeps the leadership here, and they are given no more of it.
+TEST_F(LeaseTest, ATransferWaitsForWhatWasPromised) {
+  FakeMachine machine(First({k1, k2, k3}));
+  Group* group;
+  Lead(machine, &group);
+  EXPECT_EQ(group->Promisable().until, SteadyTime());
+  (void)AtOnce(group);
+  Confirm();
+  const Group::Promise promise = group->Promisable();
+  EXPECT_EQ(promise.until, SteadyTime(clock.now + Duration(736'363'636)));
+  // A client's clock may be slow by a tenth, and this one fast.
+  EXPECT_EQ(promise.time, Duration(602'479'338));
+  group->NotePromise(promise.until);
+  Ack(k3, 2);
+  ASSERT_TRUE(group->TransferLeadership(k3).ok());
+  for (int i = 0; i < 7; ++i) {
+    clock.now += std::chrono::milliseconds(100);
+    host->Tick();
+    Settle();
+    EXPECT_EQ(transport.Count(MessageType::kTimeoutNow), 0u);
+    EXPECT_EQ(group->Promisable().until, SteadyTime());
+  }
+  Ack(k2, 2);
+  clock.now += std::chrono::milliseconds(100);
+  host->Tick();
+  Settle();
+  EXPECT_EQ(transport.Count(MessageType::kTimeoutNow), 1u);
+  EXPECT_EQ(group->Promisable().until, SteadyTime());
+}
+
 TEST_F(LeaseTest, WhoWasRestartedVotesLater) {
   FakeMachine machine(First({k1, k2, k3}));
   Create(kGroup, machine);
