@@ -642,6 +642,34 @@ TEST_F(Content, CompactionKeepsNewerWritesAndLosesToChangesOfWhatItRead) {
   EXPECT_EQ(ReadFile(a), newer);
 }
 
+TEST_F(Content, TheTimeOfAWriteComesWithIt) {
+  std::mt19937_64 rng(1);
+  auto append = [&](std::optional<Timestamp> written) {
+    std::string bytes;
+    auto r = Change([&](Txn& t) {
+      return AppendChunks(t, {.inode = a, .records = {Record(rng, 0, 10, &bytes)}, .written = written});
+    });
+    EXPECT_TRUE(r);
+  };
+  const Timestamp made = Get(a).mtime;
+  append(std::nullopt);
+  EXPECT_EQ(Get(a).mtime, made);
+  append(Timestamp{1'500});
+  EXPECT_EQ(Get(a).mtime, Timestamp{1'500});
+  EXPECT_EQ(Get(a).ctime, Timestamp{1'500});
+  // Set to what it never was, and written again.
+  now = 2'000;
+  ASSERT_TRUE(Change([&](Txn& t) { return SetAttributes(t, {.inode = a, .mtime = Timestamp{9'000}}); }));
+  append(Timestamp{3'000});
+  EXPECT_EQ(Get(a).mtime, Timestamp{3'000});
+  // The mode was changed after the write, by somebody else: no time goes back.
+  now = 5'000;
+  ASSERT_TRUE(Change([&](Txn& t) { return SetAttributes(t, {.inode = a, .mode = 0600}); }));
+  append(Timestamp{4'000});
+  EXPECT_EQ(Get(a).mtime, Timestamp{4'000});
+  EXPECT_EQ(Get(a).ctime, Timestamp{5'001});
+}
+
 TEST_F(Content, TruncateUpAfterDownReadsZeros) {
   std::mt19937_64 rng(1);
   std::string bytes;

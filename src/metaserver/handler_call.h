@@ -10,9 +10,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "metaserver/handlers.h"
+#include "metaserver/handlers_leases.h"
 #include "proto/meta_wire.h"
 
 namespace curvefs::metaserver {
@@ -43,6 +45,26 @@ inline auto Deliver(const MetaTarget& target, Answer answer) {
   };
 }
 
+// The encoded answer of a read, with leases if its client keeps any: also on that there is no such name.
+template <typename Request, typename Response>
+Result<std::string> Answered(const MetaTarget& target, const Request& request, const Status& s,
+                             Response* response) {
+  if constexpr (requires { PartsOf(request, *response); }) {
+    constexpr bool kOfNames = std::is_same_v<Request, proto::LookupRequest>;
+    if (request.header().keeps_leases() && (s.ok() || (kOfNames && s.code() == Code::kNotFound))) {
+      if (!s.ok()) {
+        response->Clear();
+        response->mutable_header()->set_status(ToWire(s.code()));
+        response->mutable_header()->set_message(s.message());
+      }
+      GiveLeases(target, request.header(), PartsOf(request, *response), response->mutable_header());
+      return response->SerializeAsString();
+    }
+  }
+  if (!s.ok()) return Fail(s);
+  return response->SerializeAsString();
+}
+
 template <typename Request, typename Response>
 void RunCall(Status (*f)(const meta::Reader&, const Request&, Response*), MetaTarget target,
              std::string_view bytes, Answer answer) {
@@ -50,10 +72,10 @@ void RunCall(Status (*f)(const meta::Reader&, const Request&, Response*), MetaTa
   if (!request) return;
   target.copyset->Read(
       target.fs,
-      [f, request](const meta::Reader& reader) -> Result<std::string> {
+      [f, target, request](const meta::Reader& reader) -> Result<std::string> {
         Response response;
-        CURVEFS_CHECK_OK(f(reader, *request, &response));
-        return response.SerializeAsString();
+        const Status s = f(reader, *request, &response);
+        return Answered(target, *request, s, &response);
       },
       Deliver(target, std::move(answer)));
 }
@@ -69,8 +91,8 @@ void AtLeader(Status (*f)(const MetaTarget&, const meta::Reader&, const Request&
       target.fs,
       [f, target, request](const meta::Reader& reader) -> Result<std::string> {
         Response response;
-        CURVEFS_CHECK_OK(f(target, reader, *request, &response));
-        return response.SerializeAsString();
+        const Status s = f(target, reader, *request, &response);
+        return Answered(target, *request, s, &response);
       },
       Deliver(target, std::move(answer)), locks);
 }

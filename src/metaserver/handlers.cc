@@ -7,6 +7,7 @@
 #include "metaserver/handler_call.h"
 #include "metaserver/handlers_freed.h"
 #include "metaserver/handlers_inodes.h"
+#include "metaserver/handlers_leases.h"
 #include "metaserver/handlers_locks.h"
 #include "metaserver/handlers_names.h"
 #include "metaserver/handlers_sessions.h"
@@ -67,6 +68,7 @@ constexpr auto kMethods = std::to_array<MetaMethod>({
     {to_underlying(MetaCall::kResolveTransaction), "ResolveTransaction", true, &calls::ResolveTransaction},
     {to_underlying(MetaCall::kForgetTransaction), "ForgetTransaction", true, &calls::ForgetTransaction},
     {to_underlying(MetaCall::kListTransactions), "ListTransactions", false, &calls::ListTransactions},
+    {to_underlying(MetaCall::kDropLeases), "DropLeases", false, &calls::DropLeases},
 });
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,7 @@ struct MetaTarget {
   FsId fs;  // whom the copyset was made for; it may hold others too
   // Where a replica is to be found; empty if it is not known.
   std::function<std::string(raft::ReplicaId)> address_of;
+  std::shared_ptr<ClientLink> link;  // of the client that asks; null: it cannot be told anything later
 };
 
 // Called exactly once, perhaps before the call returns, with an encoded response.

@@ -133,7 +133,9 @@ Status AppendChunks(Txn& txn, const proto::AppendChunksRequest& in, proto::Appen
   for (const auto& file : in.file()) {
     const InodeId inode(file.inode_id());
     CURVEFS_TRY(auto records, Chunks(inode, file.chunk()));
-    requests.push_back({.inode = inode, .records = std::move(records)});
+    std::optional<Timestamp> written;
+    if (file.has_written_ns()) written = Timestamp{file.written_ns()};
+    requests.push_back({.inode = inode, .records = std::move(records), .written = written});
   }
   CURVEFS_TRY(const auto replies, meta::AppendChunks(txn, requests));
   for (const auto& reply : replies) {

@@ -11,8 +11,6 @@
 namespace curvefs::metaserver::calls {
 namespace {
 
-constexpr size_t kInodeOnWire = 128;  // at most, but for a symbolic link's target
-
 void PutDentry(const Reader& reader, InodeId parent, std::string_view name, const meta::Dentry& dentry,
                proto::Dentry* out) {
   out->set_fs_id(reader.fs().fs.value);
@@ -111,16 +109,19 @@ Status ReadDir(const Reader& reader, const proto::ReadDirRequest& in, proto::Rea
     proto::Dentry* dentry = out->add_dentry();
     PutDentry(reader, dir, entry.name, entry.dentry, dentry);
     dentry->set_cookie(entry.cookie);
-    bytes += dentry->ByteSizeLong() + (in.with_inodes() ? kInodeOnWire : 0);
+    bytes += dentry->ByteSizeLong();
     return static_cast<size_t>(out->dentry_size()) < count && bytes < kMaxListedBytes;
   }));
   if (!in.with_inodes()) return {};
-  for (const proto::Dentry& dentry : out->dentry()) {
+  for (int i = 0; i < out->dentry_size() && bytes < kMaxListedBytes; ++i) {
     proto::Inode* answer = out->add_inode();
-    auto inode = reader.GetInode(InodeId(dentry.inode_id()));
+    auto inode = reader.GetInode(InodeId(out->dentry(i).inode_id()));
     if (!inode && inode.error().code() != Code::kElsewhere) return inode.error();
     if (inode) ToWire(reader.fs().fs, *inode, answer);
+    bytes += answer->ByteSizeLong();
   }
+  // What is cut short is so for its size, and has it (metaserver.proto).
+  out->mutable_dentry()->DeleteSubrange(out->inode_size(), out->dentry_size() - out->inode_size());
   return {};
 }
 

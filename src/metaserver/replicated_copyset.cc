@@ -27,7 +27,10 @@ ReplicatedCopyset::ReplicatedCopyset(Disk& disk, std::string dir, const meta::Fs
       clock_(clock),
       background_(background),
       options_(std::move(options)),
-      files_(MakeStateFiles(options_.engine, disk_, dir_, options_.rocks)) {
+      files_(MakeStateFiles(options_.engine, disk_, dir_, options_.rocks)),
+      leases_([this](uint64_t session, uint64_t number, const LeaseTable::Parts& gone, bool all) {
+        TellKeeper(session, number, gone, all);
+      }) {
   state_view_ = std::make_unique<StateView>(store_);
   overlay_ = std::make_unique<kv::Overlay>(*state_view_);
 }
@@ -89,15 +92,20 @@ void ReplicatedCopyset::WhenSettled(std::function<void(const Status&)> done) {
   proposals_.rbegin()->second.push_back(std::move(done));
 }
 
-void ReplicatedCopyset::LeadershipChanged(bool leads, raft::Term) {
+void ReplicatedCopyset::LeadershipChanged(bool leads, raft::Term term) {
+  constexpr int kEpochs = 24;  // bits: of one term of office
+  noted_since_.reset();
+  links_.clear();
   // What was proposed has been answered before, and is out of the overlay.
   if (!leads) {
     CURVEFS_CHECK(proposals_.empty() && overlay_->empty());
     sessions_.Clear();
     locks_.Clear();
     StopSpace();
+    leases_.Clear();
     return;
   }
+  leases_.Start((term << kEpochs) + 1);
   Status s = sessions_.Load(*store_, clock_.Steady());
   if (s.ok()) s = StartSpace();
   locks_.Expect(Sessions());

@@ -23,7 +23,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -40,6 +42,7 @@
 #include "meta/session.h"
 #include "meta/txn.h"
 #include "metaserver/engine.h"
+#include "metaserver/lease_table.h"
 #include "metaserver/lock_table.h"
 #include "metaserver/session_table.h"
 #include "metaserver/state_files.h"
@@ -47,6 +50,10 @@
 #include "object/object_store.h"
 #include "raft/group.h"
 #include "raft/seams.h"
+
+namespace curvefs::proto {
+class LeaseNews;
+}
 
 namespace curvefs::metaserver {
 
@@ -62,6 +69,16 @@ struct ReplicatedOptions {
   MetaEngine engine = MetaEngine::kMemory;
   kv::RocksOptions rocks;                               // of that engine
   Duration session_timeout = std::chrono::seconds(30);  // a client not heard of for so long is fenced
+};
+
+// A way to a client that asked something: what is sent goes by the connection of its request, behind what was
+// answered before. Thread-safe.
+class ClientLink {
+ public:
+  virtual ~ClientLink() = default;
+  virtual uint64_t number() const = 0;  // of the connection; a later one has a higher number
+  // If it cannot be sent the connection is closed.
+  virtual void Send(uint16_t type, std::string bytes) = 0;
 };
 
 // Whether a call keeps to the locks of transactions between partitions, and to the partitions that are here,
@@ -90,6 +107,7 @@ class ReplicatedCopyset final : public raft::StateMachine {
   void Change(F&& f, Done done) {
     Change(fs_.fs, std::forward<F>(f), std::move(done));
   }
+  // `f` may run more than once, and later: while clients rely on what it would change, it waits.
   template <typename F, typename Done>
   void Change(FsId fs, F&& f, Done done, Locks locks = Locks::kKept) {
     using R = decltype(f(std::declval<meta::Txn&>()));
@@ -100,8 +118,14 @@ class ReplicatedCopyset final : public raft::StateMachine {
     R result = f(txn);
     if (!Good(result) && MeetsAnother(StatusOf(result), locks, guard)) return done(std::move(result));
     if (!Good(result) || txn.empty()) return AfterAll<R>(std::move(result), std::move(done));
+    if (const uint64_t recall = RecallFor(0, txn)) {
+      auto waiting = std::make_shared<std::pair<std::decay_t<F>, Done>>(std::forward<F>(f), std::move(done));
+      return leases_.Await(recall, [this, fs, locks, waiting] {
+        Change(fs, std::move(waiting->first), std::move(waiting->second), locks);
+      });
+    }
     auto shared = std::make_shared<std::pair<R, Done>>(std::move(result), std::move(done));
-    Status refused = Commit(txn, locks == Locks::kKept ? &guard : nullptr, [shared](const Status& s) {
+    Status refused = Commit(txn, locks == Locks::kKept ? &guard : nullptr, 0, [shared](const Status& s) {
       shared->second(s.ok() ? std::move(shared->first) : R(Convert<R>(s)));
     });
     if (!refused.ok()) shared->second(R(Convert<R>(refused)));
@@ -134,7 +158,7 @@ class ReplicatedCopyset final : public raft::StateMachine {
 
   // As Change, once: `f` returns the reply encoded for the client, at most kMaxReply bytes. A request that
   // comes again gets the first outcome; one that is under way, that one's. kFenced: no such session.
-  // kInvalid: it was acknowledged before. `f` runs at most once, here or later.
+  // kInvalid: it was acknowledged before. `f` may run more than once, here or later.
   using Replied = SessionTable::Done;
   using Evaluate = std::function<Result<std::string>(meta::Txn&)>;
   template <typename F>
@@ -179,6 +203,24 @@ class ReplicatedCopyset final : public raft::StateMachine {
   // reclaims orphans that nobody has open, deletes freed objects, counts usage. Only a leader does anything.
   // Sessions have their whole time again when the leader changes.
   void Housekeep();
+
+  // ---- Read leases (replicated_leases.cc)
+
+  struct LeaseGrant {
+    uint64_t epoch = 0;  // 0: nothing may be kept
+    Duration time{};     // from when the request was sent
+    std::vector<InodeId> busy;
+  };
+  // Within the callback of a Read: the session, that asks by that link (null: nothing can be told to it
+  // later), keeps these parts of inodes (LeaseTable::Part) but the busy ones.
+  LeaseGrant KeepLeases(FsId fs, uint64_t session, const std::shared_ptr<ClientLink>& link,
+                        std::span<const std::pair<InodeId, uint8_t>> parts);
+  void LeasesDropped(uint64_t session, uint64_t number) { leases_.Dropped(session, number); }
+  // Every few milliseconds: recalls that nobody answers come to their end.
+  void TickLeases() {
+    if (leases_.waiting()) leases_.Tick(clock_.Steady());
+  }
+  const LeaseTable& leases() const { return leases_; }
 
   // ---- File systems and space (replicated_space.cc)
 
@@ -263,9 +305,22 @@ class ReplicatedCopyset final : public raft::StateMachine {
   Status ApplyAll(std::span<const raft::Entry> entries);
   // Proposes what the transaction did, unless it would pass a lock that `guard` knows (null: it looks after
   // locks itself). Refused: `done` never runs.
-  Status Commit(meta::Txn& txn, const meta::LockGuard* guard, std::function<void(const Status&)> done);
+  // `self`: the session whose change it is, or 0.
+  Status Commit(meta::Txn& txn, const meta::LockGuard* guard, uint64_t self,
+                std::function<void(const Status&)> done);
   Status Propose(const kv::WriteBatch& batch, std::function<void(const Status&)> done);
   void WhenSettled(std::function<void(const Status&)> done);
+
+  struct Touched {
+    LeaseTable::Parts parts;
+    std::vector<std::pair<LeaseTable::Item, std::string>> names;  // in directories
+  };
+  static Touched TouchedBy(const kv::WriteBatch& batch);
+  // See LeaseTable::Recall, of what the transaction would change.
+  uint64_t RecallFor(uint64_t self, meta::Txn& txn);
+  proto::LeaseNews NewsFor(uint64_t session) const;
+  void TellKeeper(uint64_t session, uint64_t number, const LeaseTable::Parts& gone, bool all);
+  void TellOwn(uint64_t self, const Touched& touched);
 
   // Status and Result<T> alike.
   static bool Good(const Status& s) { return s.ok(); }
@@ -333,8 +388,12 @@ class ReplicatedCopyset final : public raft::StateMachine {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   const std::shared_ptr<TimeHistogram> apply_times_ = std::make_shared<TimeHistogram>();
 
-  LockTable locks_;        // as sessions_
-  SessionTable sessions_;  // filled while this leads
+  LockTable locks_;                                        // as sessions_
+  SessionTable sessions_;                                  // filled while this leads
+  LeaseTable leases_;                                      // as sessions_
+  std::map<uint64_t, std::shared_ptr<ClientLink>> links_;  // of those in leases_
+  // Somebody keeps leases since that proposal; before, what proposals change was not noted.
+  std::optional<uint64_t> noted_since_;
   size_t opening_ = 0;
   uint64_t last_proposal_ = 0;
   meta::LockedBy locked_by_;

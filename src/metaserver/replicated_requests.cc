@@ -79,6 +79,13 @@ void ReplicatedCopyset::EvaluateOnce(FsId fs, const RequestId& id, const Evaluat
     (void)MeetsAnother(result.error(), evaluation.locks, guard);
     return done(std::move(result));
   }
+  if (result && !txn->empty()) {
+    if (const uint64_t recall = RecallFor(id.session, *txn)) {
+      return leases_.Await(recall, [this, fs, id, evaluation, done = std::move(done)]() mutable {
+        Once(fs, id, evaluation, std::move(done));
+      });
+    }
+  }
   for (int attempt = 0;; ++attempt) {
     if (!result) txn = std::make_unique<meta::Txn>(*overlay_, ContextOf(fs), clock_.Wall());
     meta::Outcome outcome;
@@ -95,12 +102,13 @@ void ReplicatedCopyset::EvaluateOnce(FsId fs, const RequestId& id, const Evaluat
     outcome.acknowledged = acknowledged;
     txn->Set(meta::OutcomeKey(id.session, id.sequence), meta::EncodeOutcome(outcome));
     auto shared = std::make_shared<std::pair<Result<std::string>, Replied>>(result, done);
-    Status refused = Commit(*txn, kept ? &guard : nullptr, [this, id, acknowledged, shared](const Status& s) {
+    auto settled = [this, id, acknowledged, shared](const Status& s) {
       Result<std::string> reply = s.ok() ? std::move(shared->first) : Fail(s);
       auto joined = s.ok() ? sessions_.Committed(id, acknowledged) : sessions_.Failed(id);
       for (Replied& other : joined) other(reply);
       shared->second(std::move(reply));
-    });
+    };
+    Status refused = Commit(*txn, kept ? &guard : nullptr, id.session, std::move(settled));
     if (refused.ok()) return;
     (void)sessions_.Failed(id);  // nobody can have joined
     // What the change was refused for, a limit of space for one, is its outcome.
@@ -133,6 +141,8 @@ void ReplicatedCopyset::EndSession(uint64_t session, std::function<void(Status)>
            if (s.ok()) {
              sessions_.Ended(session);
              locks_.Ended(session);
+             links_.erase(session);
+             leases_.Ended(session);
            }
            if (!s.ok()) sessions_.SetEnding(session, false);
            done(s.code() == Code::kFenced ? Status() : s);

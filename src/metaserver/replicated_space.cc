@@ -97,13 +97,13 @@ void ReplicatedCopyset::Format(meta::SuperBlock super, const std::vector<Partiti
   if (!s.ok() || txn.empty()) {
     return AfterAll<Status>(std::move(s), std::move(known));
   }
-  Status refused = Commit(txn, nullptr, known);
+  Status refused = Commit(txn, nullptr, 0, known);
   if (!refused.ok()) done(refused);
 }
 
 // ---- Every change
 
-Status ReplicatedCopyset::Commit(meta::Txn& txn, const meta::LockGuard* guard,
+Status ReplicatedCopyset::Commit(meta::Txn& txn, const meta::LockGuard* guard, uint64_t self,
                                  std::function<void(const Status&)> done) {
   const kv::WriteBatch batch = txn.ToBatch();
   if (guard != nullptr) {
@@ -124,8 +124,12 @@ Status ReplicatedCopyset::Commit(meta::Txn& txn, const meta::LockGuard* guard,
   }
   std::vector<object::ObjectName> freed;
   for (const meta::ObjectRef& o : txn.freed_objects()) freed.push_back(NameOf(id, o));
-  CURVEFS_CHECK_OK(Propose(batch, [this, id, changed = !changes.empty(), freed = std::move(freed),
-                                   done = std::move(done)](const Status& s) {
+  auto touched = std::make_shared<Touched>();
+  if (noted_since_) *touched = TouchedBy(batch);
+  CURVEFS_CHECK_OK(Propose(batch, [this, id, changed = !changes.empty(), freed = std::move(freed), self,
+                                   touched, done = std::move(done)](const Status& s) {
+    leases_.End(touched->parts);
+    if (s.ok() && leases_.Keeps(self)) TellOwn(self, *touched);
     if (s.ok()) freed_.insert(freed_.end(), freed.begin(), freed.end());
     // The figures have it already. Seldom enough to count anew.
     auto fs = file_systems_.find(id);
@@ -133,6 +137,7 @@ Status ReplicatedCopyset::Commit(meta::Txn& txn, const meta::LockGuard* guard,
       (void)TrackUsage(&fs->second);
     done(s);
   }));
+  leases_.Begin(touched->parts);
   // With what is proposed, as the next change sees it.
   if (usage) usage->Apply(changes);
   return {};
@@ -205,7 +210,7 @@ void ReplicatedCopyset::SetQuota(FsId id, InodeId dir, const meta::Quota& quota,
   }
   auto super = std::make_shared<meta::SuperBlock>(found->second.super);
   Change(
-      id, [&](meta::Txn& txn) { return ChangeQuota(txn, dir, quota, super.get()); },
+      id, [dir, quota, super](meta::Txn& txn) { return ChangeQuota(txn, dir, quota, super.get()); },
       [this, id, dir, quota, super, done = std::move(done)](const Status& s) {
         auto fs = file_systems_.find(id);
         // The directory may be gone meanwhile, and its quota with it.
@@ -257,7 +262,7 @@ void ReplicatedCopyset::ReclaimOrphans() {
   if (!s.ok()) Log(LogLevel::kWarning, "orphans cannot be listed: " + s.ToString());
   for (OpenFile orphan : orphans) {
     Change(
-        orphan.fs, [&](meta::Txn& txn) { return meta::Reclaim(txn, orphan.inode, kReclaimSlice); },
+        orphan.fs, [orphan](meta::Txn& txn) { return meta::Reclaim(txn, orphan.inode, kReclaimSlice); },
         // What is left of a large one goes next time.
         [this, orphan](const Result<bool>&) { reclaiming_.erase(orphan); });
   }

@@ -54,6 +54,10 @@ enum class MetaCall : uint16_t {
   kResolveTransaction,
   kForgetTransaction,
   kListTransactions,
+  kDropLeases,
 };
+
+// LeaseNews: of the server, by itself.
+inline constexpr uint16_t kLeaseNews = 2048;
 
 }  // namespace curvefs::proto

@@ -64,12 +64,7 @@ void ClusterMeta::Stop() {
 }
 
 void ClusterMeta::Finish() {
-  std::map<uint64_t, MemberPtr> members;
-  {
-    MutexLock lock(mu_);
-    members = members_;
-  }
-  for (auto& [id, member] : members) member->meta->Finish();
+  for (auto& [id, member] : Members()) member->meta->Finish();
 }
 
 Result<uint64_t> ClusterMeta::CopysetOf(PartitionId partition) {
@@ -197,10 +192,38 @@ void ClusterMeta::Upkeep() {
 
 // ---- Transactions
 
+// Nothing is answered from what the copysets' clients keep.
+class ClusterMeta::Paused {
+ public:
+  explicit Paused(ClusterMeta& meta) : meta_(meta), members_(meta.Members()) {
+    for (auto& [id, member] : members_) member->client->leases().Pause();
+  }
+  ~Paused() {
+    for (auto& [id, member] : members_) member->client->leases().Resume();
+    // Those that were opened meanwhile.
+    for (auto& [id, member] : meta_.Members()) {
+      if (!members_.contains(id)) member->client->leases().Clear();
+    }
+  }
+  Paused(const Paused&) = delete;
+  Paused& operator=(const Paused&) = delete;
+
+ private:
+  ClusterMeta& meta_;
+  const std::map<uint64_t, MemberPtr> members_;
+};
+
+std::map<uint64_t, ClusterMeta::MemberPtr> ClusterMeta::Members() {
+  MutexLock lock(mu_);
+  return members_;
+}
+
 template <typename T>
 Result<T> ClusterMeta::Transact(PartitionId coordinator,
                                 const std::function<Result<T>(meta::Txn&)>& evaluate) {
   calls_.Count();
+  // What it changes is only said when it is finished, behind its outcome.
+  const Paused paused(*this);
   std::optional<T> reply;
   Status s = meta::RunTransaction(calls_, context_, coordinator, [&](meta::Txn& txn) -> Result<bool> {
     reply.reset();
@@ -503,6 +526,7 @@ std::vector<Limit> ClusterMeta::LimitsAbove(InodeId) {
 
 std::string ClusterMeta::StatsText() {
   CopysetClientCounters sum;
+  LeaseCache::Counters leases;
   size_t open = 0, copysets = 0;
   {
     MutexLock lock(mu_);
@@ -516,6 +540,11 @@ std::string ClusterMeta::StatsText() {
       sum.unknown += c.unknown;
       sum.sessions += c.sessions;
       open += member->meta->open_inodes();
+      const LeaseCache::Counters l = member->client->leases().counters();
+      leases.hits += l.hits;
+      leases.misses += l.misses;
+      leases.news += l.news;
+      leases.kept += l.kept;
     }
   }
   const ClusterCalls::Counters t = calls_.counters();
@@ -524,6 +553,10 @@ std::string ClusterMeta::StatsText() {
     text += std::string("meta_") + name + " " + std::to_string(value) + "\n";
   };
   line("calls", sum.calls);
+  line("lease_hits", leases.hits);
+  line("lease_misses", leases.misses);
+  line("lease_news", leases.news);
+  line("lease_kept", leases.kept);
   line("attempts", sum.attempts);
   line("not_leader", sum.not_leader);
   line("unavailable", sum.unavailable);

@@ -113,7 +113,10 @@ class ClusterMeta final : public MetaClient {
   };
   using MemberPtr = std::shared_ptr<Member>;
 
+  class Paused;
+
   explicit ClusterMeta(ClusterMetaOptions options);
+  std::map<uint64_t, MemberPtr> Members();
   Result<MemberPtr> Of(PartitionId partition);
   Result<MemberPtr> Of(InodeId inode) { return Of(PartitionOf(inode)); }
   Result<MemberPtr> OpenMember(uint64_t copyset);

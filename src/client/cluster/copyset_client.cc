@@ -106,6 +106,7 @@ void CopysetClient::HeardOf(uint64_t session, uint64_t term) {
   const bool first = session_ == 0;
   if (session == session_ && term == term_) return;
   if (session != session_) {
+    leases_.Clear();
     session_ = session;
     last_ = 0;
     outstanding_.clear();
@@ -156,6 +157,7 @@ CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string&
       if (++lost % servers() == 0) LookForOthers();
     };
     Duration pause = round < 4 ? kShortPause : std::min<Duration>(kShortPause * round, kLongPause);
+    asked.attempt = leases_.Sending(at);
     asked.answer = server(at).Call(static_cast<uint16_t>(call), bytes, options_.attempt_limit);
     if (!asked.answer) {
       last = asked.answer.error();
@@ -323,8 +325,34 @@ size_t CopysetClient::Find(const std::string& text) {
   options.dialer.address = *address;
   options.dialer.connection = options_.connection;
   options.dialer.hello.cluster = options_.cluster;
-  servers_.push_back({*address, std::make_unique<net::BlockingClient>(options)});
+  auto self = std::make_shared<std::atomic<net::BlockingClient*>>();
+  net::Client::Events events{.push =
+                                 [this, self](net::FrameType type, std::string_view bytes) {
+                                   net::BlockingClient* from = self->load();
+                                   if (type == proto::kLeaseNews && from != nullptr) OnNews(*from, bytes);
+                                 },
+                             .up = {},
+                             .down = [this, at](const Status&) { leases_.Lost(at); }};
+  servers_.push_back({*address, std::make_unique<net::BlockingClient>(options, std::move(events))});
+  *self = servers_.back().client.get();
   return at;
+}
+
+// On whichever thread drives the connection.
+void CopysetClient::OnNews(net::BlockingClient& from, std::string_view bytes) {
+  proto::LeaseNews news;
+  if (!news.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    news.Clear();
+    news.set_all(true);  // whatever it says
+  }
+  if (news.copyset_id() != 0 && news.copyset_id() != options_.copyset) return;
+  leases_.News(news);
+  if (news.number() == 0) return;
+  proto::DropLeasesRequest dropped;
+  Address(dropped.mutable_header());
+  dropped.mutable_header()->set_session_id(news.session_id());
+  dropped.set_number(news.number());
+  from.Notify(static_cast<uint16_t>(proto::MetaCall::kDropLeases), dropped.SerializeAsString());
 }
 
 }  // namespace curvefs::client

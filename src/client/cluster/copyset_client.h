@@ -19,6 +19,7 @@
 #include "base/ids.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "client/cluster/lease_cache.h"
 #include "meta/transaction.h"
 #include "net/blocking_client.h"
 #include "proto/meta_methods.h"
@@ -44,6 +45,7 @@ struct CopysetClientOptions {
   Duration attempt_limit = std::chrono::seconds(2);  // of one attempt at one server
   Duration first_answer = std::chrono::seconds(15);  // of Open: somebody waits for the mount
   Duration timeout = Duration();                     // of a call, all attempts together; 0: until Stop
+  bool leases = true;                                // what was read is kept (LeaseCache)
 };
 
 struct CopysetClientCounters {
@@ -71,6 +73,38 @@ class CopysetClient {
       if (!WaitForLock(&asked, by, round)) return Decode<Response>(std::move(asked.answer));
     }
   }
+  // As Read, of something that may be kept: `says` tells what the answer says, Ok or kNotFound. With `within`
+  // as InSession.
+  template <typename Response, typename Request, typename Says>
+  Result<Response> ReadKept(proto::MetaCall call, Request request, Says says, bool within = false) {
+    Address(request.mutable_header());
+    for (int round = 0;; ++round) {
+      const LeaseCache::Ticket ticket = leases_.Begin();
+      uint64_t session = 0;
+      if (within || options_.leases) session = Enter(request.mutable_header());
+      request.mutable_header()->set_keeps_leases(options_.leases);
+      Asked asked = Ask(call, request.SerializeAsString(), options_.timeout);
+      if (WaitForLock(&asked, nullptr, round)) continue;
+      if (asked.session_over) {
+        CURVEFS_CHECK_OK(Renew(session, options_.timeout));
+        continue;
+      }
+      if (!asked.answer) return Fail(asked.answer.error());
+      Response response;
+      if (!response.ParseFromString(*asked.answer))
+        return Fail(Code::kIo, "a metaserver's answer cannot be understood");
+      if (response.header().lease_epoch() != 0) {
+        LeaseCache::Answer answer;
+        says(response, &answer);
+        leases_.Keep(ticket, asked.attempt, response.header(), answer);
+      }
+      if (Status s = StatusOf(response.header()); !s.ok()) return Fail(std::move(s));
+      return response;
+    }
+  }
+  LeaseCache& leases() { return leases_; }
+  bool keeps_leases() const { return options_.leases; }
+
   // `timeout`: 0 is that of the options.
   template <typename Response, typename Request>
   Result<Response> Change(proto::MetaCall call, Request request, Duration timeout = Duration(),
@@ -132,6 +166,7 @@ class CopysetClient {
     bool unknown = false;       // an attempt may have been carried out though its answer did not come
     bool session_over = false;  // the answer was kFenced
     std::optional<meta::LockedBy> locked = std::nullopt;  // it was kLocked
+    LeaseCache::Attempt attempt{};                        // the last
   };
   explicit CopysetClient(CopysetClientOptions options);
 
@@ -153,6 +188,7 @@ class CopysetClient {
   net::BlockingClient& server(size_t i);
   size_t servers();
   size_t Find(const std::string& address);  // servers() if there can be none
+  void OnNews(net::BlockingClient& from, std::string_view bytes);
 
   template <typename Response>
   static Result<Response> Decode(Result<std::string> bytes) {
@@ -165,6 +201,7 @@ class CopysetClient {
   }
 
   const CopysetClientOptions options_;
+  LeaseCache leases_;
   Mutex servers_mu_;  // a leaf
   struct Server {
     net::Address address;

@@ -38,8 +38,13 @@ Result<meta::Inode> OpenInodes::Say(InodeId inode) {
     MutexLock lock(mu_);
     request.set_order(++order_);
   }
-  CURVEFS_TRY(const auto response,
-              copyset_.InSession<proto::OpenInodeResponse>(MetaCall::kOpenInode, request));
+  CURVEFS_TRY(const auto response, copyset_.ReadKept<proto::OpenInodeResponse>(
+                                       MetaCall::kOpenInode, request,
+                                       [](const proto::OpenInodeResponse& r, LeaseCache::Answer* says) {
+                                         for (const proto::Inode& i : r.inode())
+                                           says->inodes.push_back(FromWire(i));
+                                       },
+                                       true));
   if (response.status_size() != 1) return Fail(Code::kIo, "an answer for other inodes than were asked about");
   if (response.status(0) != proto::OK) return Fail(Code::kStale);
   if (response.inode_size() != 1) return Fail(Code::kIo, "an answer without the attributes asked for");

@@ -1,7 +1,9 @@
 #include "client/cluster/remote_meta.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "base/limits.h"
 #include "base/log.h"
 
 namespace curvefs::client {
@@ -11,6 +13,10 @@ using proto::MetaCall;
 namespace {
 
 constexpr size_t kFullAnswer = 512 << 10;  // bytes
+constexpr uint32_t kMostListed = 10'000;   // in one answer
+constexpr uint32_t kFirstPage = 1'000;     // of whoever only looks whether there is anything
+constexpr uint32_t kNextPage = 4'000;
+constexpr size_t kInodesAtOnce = 1'000;
 
 // The inode of a response that has one.
 template <typename Response>
@@ -62,8 +68,23 @@ Result<meta::Inode> RemoteMeta::WithAccess(Result<meta::Inode> inode) {
 }
 
 Result<meta::Inode> RemoteMeta::LookupHere(InodeId parent, std::string_view name, InodeId* elsewhere) {
-  CURVEFS_TRY(const auto response, copyset_.Read<proto::LookupResponse>(
-                                       MetaCall::kLookup, Named<proto::LookupRequest>(parent, name)));
+  if (name.size() > kMaxName) return Fail(Code::kNameTooLong);
+  if (const auto kept = leases().Lookup(parent, name)) {
+    if (!kept->inode) return Fail(Code::kNotFound);
+    if (kept->elsewhere) {
+      *elsewhere = kept->inode;
+      return meta::Inode();
+    }
+    if (auto inode = leases().Inode(kept->inode)) return WithAccess(*std::move(inode));
+  }
+  auto says = [&](const proto::LookupResponse& r, LeaseCache::Answer* answer) {
+    const InodeId there(r.elsewhere_inode_id());
+    const InodeId inode = there ? there : InodeId(r.inode().inode_id());
+    answer->names.push_back({parent, std::string(name), inode, static_cast<bool>(there)});
+    if (r.has_inode()) answer->inodes.push_back(FromWire(r.inode()));
+  };
+  CURVEFS_TRY(const auto response, copyset_.ReadKept<proto::LookupResponse>(
+                                       MetaCall::kLookup, Named<proto::LookupRequest>(parent, name), says));
   *elsewhere = InodeId(response.elsewhere_inode_id());
   return WithAccess(FromWire(response.inode()));
 }
@@ -71,7 +92,13 @@ Result<meta::Inode> RemoteMeta::LookupHere(InodeId parent, std::string_view name
 Result<std::vector<meta::Inode>> RemoteMeta::GetInodes(const std::vector<InodeId>& inodes) {
   proto::GetInodesRequest request;
   for (const InodeId inode : inodes) request.add_inode_id(inode.value);
-  CURVEFS_TRY(const auto response, copyset_.Read<proto::GetInodesResponse>(MetaCall::kGetInodes, request));
+  auto says = [](const proto::GetInodesResponse& r, LeaseCache::Answer* answer) {
+    for (const proto::Inode& inode : r.inode()) {
+      if (inode.inode_id() != 0) answer->inodes.push_back(FromWire(inode));
+    }
+  };
+  CURVEFS_TRY(const auto response,
+              copyset_.ReadKept<proto::GetInodesResponse>(MetaCall::kGetInodes, request, says));
   if (static_cast<size_t>(response.inode_size()) != inodes.size())
     return Fail(Code::kIo, "an answer for other inodes than were asked about");
   std::vector<meta::Inode> found;
@@ -97,41 +124,112 @@ Result<InodeId> RemoteMeta::Reserve(PartitionId partition, uint32_t mode) {
 }
 
 Result<meta::Inode> RemoteMeta::GetInode(InodeId inode) {
-  return WithAccess(InodeOf(
-      copyset_.Read<proto::GetInodeResponse>(MetaCall::kGetInode, OfInode<proto::GetInodeRequest>(inode))));
+  if (auto kept = leases().Inode(inode)) return WithAccess(*std::move(kept));
+  auto says = [](const proto::GetInodeResponse& r, LeaseCache::Answer* answer) {
+    answer->inodes.push_back(FromWire(r.inode()));
+  };
+  return WithAccess(InodeOf(copyset_.ReadKept<proto::GetInodeResponse>(
+      MetaCall::kGetInode, OfInode<proto::GetInodeRequest>(inode), says)));
+}
+
+// What comes after `cookie`: at most `max`, and what an answer holds. Whoever lists looks at what is
+// listed, mostly: where leases are kept it comes with attributes.
+Result<std::shared_ptr<const LeaseCache::Page>> RemoteMeta::FetchPage(InodeId dir, uint64_t cookie,
+                                                                      uint32_t max, bool with_inodes) {
+  proto::ReadDirRequest request;
+  request.set_dir_inode_id(dir.value);
+  request.set_cookie(cookie);
+  request.set_count(max);
+  request.set_with_inodes(with_inodes);
+  auto page = std::make_shared<LeaseCache::Page>();
+  auto take = [&](const proto::ReadDirResponse& r) {
+    page->after = cookie;
+    page->entries.clear();
+    page->entries.reserve(static_cast<size_t>(r.dentry_size()));
+    for (int i = 0; i < r.dentry_size(); ++i) {
+      const proto::Dentry& d = r.dentry(i);
+      Listed& entry = page->entries.emplace_back();
+      entry.name = d.name();
+      entry.dentry.inode = InodeId(d.inode_id());
+      entry.dentry.type = static_cast<decltype(entry.dentry.type)>(d.type());
+      entry.cookie = d.cookie();
+      if (i < r.inode_size()) entry.inode = FromWire(r.inode(i));
+    }
+    // A server cuts an answer short only for its size (metaserver.proto).
+    const auto listed = static_cast<uint32_t>(r.dentry_size());
+    page->last = listed < std::min(max, kMostListed) && r.ByteSizeLong() < kFullAnswer;
+  };
+  auto says = [&](const proto::ReadDirResponse& r, LeaseCache::Answer* answer) {
+    if (r.inode_size() != r.dentry_size()) return;
+    take(r);
+    for (const Listed& entry : page->entries) {
+      answer->names.push_back({dir, entry.name, entry.dentry.inode, !entry.inode.id});
+      if (entry.inode.id) answer->inodes.push_back(entry.inode);
+    }
+    answer->page = page;
+    answer->page_of = dir;
+  };
+  CURVEFS_TRY(const auto response,
+              copyset_.ReadKept<proto::ReadDirResponse>(MetaCall::kReadDir, request, says));
+  if (with_inodes && response.inode_size() != response.dentry_size())
+    return Fail(Code::kIo, "a listing without the attributes that were asked for");
+  if (response.header().lease_epoch() == 0) take(response);
+  return std::shared_ptr<const LeaseCache::Page>(std::move(page));
+}
+
+// A page may be as of some time ago.
+Status RemoteMeta::RefreshInodes(std::vector<Listed>* page) {
+  std::vector<Listed*> unknown;
+  for (Listed& entry : *page) {
+    if (!entry.inode.id) continue;  // elsewhere
+    if (auto kept = leases().Inode(entry.dentry.inode)) {
+      entry.inode = *std::move(kept);
+      access_.Apply(&entry.inode);
+    } else {
+      unknown.push_back(&entry);
+    }
+  }
+  for (size_t at = 0; at < unknown.size(); at += kInodesAtOnce) {
+    const size_t n = std::min(kInodesAtOnce, unknown.size() - at);
+    std::vector<InodeId> ids;
+    for (size_t i = 0; i < n; ++i) ids.push_back(unknown[at + i]->dentry.inode);
+    CURVEFS_TRY(auto inodes, GetInodes(ids));
+    for (size_t i = 0; i < n; ++i) unknown[at + i]->inode = std::move(inodes[i]);
+  }
+  return {};
 }
 
 Result<std::vector<MetaClient::Listed>> RemoteMeta::List(InodeId dir, uint64_t cookie, uint32_t max,
                                                          bool with_inodes) {
-  std::vector<Listed> page;
-  while (page.size() < max) {
-    proto::ReadDirRequest request;
-    request.set_dir_inode_id(dir.value);
-    request.set_cookie(page.empty() ? cookie : page.back().cookie);
-    request.set_count(max - static_cast<uint32_t>(page.size()));
-    request.set_with_inodes(with_inodes);
-    CURVEFS_TRY(proto::ReadDirResponse response,
-                copyset_.Read<proto::ReadDirResponse>(MetaCall::kReadDir, request));
-    if (with_inodes && response.inode_size() != response.dentry_size())
-      return Fail(Code::kIo, "a listing without the attributes that were asked for");
-    for (int i = 0; i < response.dentry_size(); ++i) {
-      proto::Dentry& d = *response.mutable_dentry(i);
-      Listed& entry = page.emplace_back();
-      entry.name = std::move(*d.mutable_name());
-      entry.dentry.inode = InodeId(d.inode_id());
-      entry.dentry.type = static_cast<decltype(entry.dentry.type)>(d.type());
-      entry.cookie = d.cookie();
-      if (!with_inodes) continue;
-      entry.inode = FromWire(response.inode(i));
-      access_.Apply(&entry.inode);
+  const bool keeps = copyset_.keeps_leases();
+  std::vector<Listed> listed;
+  bool old = false;
+  while (listed.size() < max) {
+    auto page = leases().PageAfter(dir, cookie);
+    if (page) {
+      old = true;
+    } else {
+      const auto left = max - static_cast<uint32_t>(listed.size());
+      const uint32_t ahead = cookie <= meta::kMaxReservedCookie ? kFirstPage : kNextPage;
+      const uint32_t count = leases().active() ? std::max(left, ahead) : left;
+      CURVEFS_TRY(page, FetchPage(dir, cookie, count, with_inodes || keeps));
     }
-    // A server cuts an answer short only for its size (metaserver.proto).
-    if (response.dentry_size() == 0 || response.ByteSizeLong() < kFullAnswer) break;
+    auto from = std::ranges::upper_bound(page->entries, cookie, {}, &Listed::cookie);
+    const auto n =
+        std::min<ptrdiff_t>(page->entries.end() - from, static_cast<ptrdiff_t>(max - listed.size()));
+    listed.insert(listed.end(), from, from + n);
+    if (!listed.empty()) cookie = listed.back().cookie;
+    if (page->last && from + n == page->entries.end()) break;
   }
-  return page;
+  if (with_inodes && old) CURVEFS_CHECK_OK(RefreshInodes(&listed));
+  if (with_inodes && !old) {
+    for (Listed& entry : listed) access_.Apply(&entry.inode);
+  }
+  return listed;
 }
 
 Result<meta::Inode> RemoteMeta::Create(const meta::CreateRequest& in) {
+  const LeaseCache::Changing changing(leases(), {in.parent});
   proto::CreateRequest request;
   Fill(in, &request);
   request.set_name(std::string(in.name));
@@ -145,18 +243,21 @@ Result<meta::Inode> RemoteMeta::CreateUnnamed(const meta::CreateRequest& in) {
 }
 
 Result<meta::Inode> RemoteMeta::Link(InodeId inode, InodeId parent, std::string_view name) {
+  const LeaseCache::Changing changing(leases(), {inode, parent});
   auto request = Named<proto::LinkRequest>(parent, name);
   request.set_inode_id(inode.value);
   return InodeOf(copyset_.Change<proto::LinkResponse>(MetaCall::kLink, std::move(request)));
 }
 
 Result<meta::Inode> RemoteMeta::Unlink(InodeId parent, std::string_view name, InodeId trash) {
+  const LeaseCache::Changing changing(leases(), {parent, trash}, {{parent, name}});
   auto request = Named<proto::UnlinkRequest>(parent, name);
   request.set_trash_inode_id(trash.value);
   return InodeOf(copyset_.Change<proto::UnlinkResponse>(MetaCall::kUnlink, std::move(request)));
 }
 
 Result<meta::Inode> RemoteMeta::RemoveDirectory(InodeId parent, std::string_view name, InodeId trash) {
+  const LeaseCache::Changing changing(leases(), {parent, trash}, {{parent, name}});
   auto request = Named<proto::RemoveDirectoryRequest>(parent, name);
   request.set_trash_inode_id(trash.value);
   return InodeOf(
@@ -164,6 +265,8 @@ Result<meta::Inode> RemoteMeta::RemoveDirectory(InodeId parent, std::string_view
 }
 
 Result<meta::RenameReply> RemoteMeta::Rename(const meta::RenameRequest& in) {
+  const LeaseCache::Changing changing(leases(), {in.parent, in.new_parent, in.trash},
+                                      {{in.parent, in.name}, {in.new_parent, in.new_name}});
   auto request = Named<proto::RenameRequest>(in.parent, in.name);
   request.set_new_parent_inode_id(in.new_parent.value);
   request.set_new_name(std::string(in.new_name));
@@ -180,6 +283,7 @@ Result<meta::RenameReply> RemoteMeta::Rename(const meta::RenameRequest& in) {
 }
 
 Result<meta::Inode> RemoteMeta::SetAttributes(const meta::SetAttrRequest& in) {
+  const LeaseCache::Changing changing(leases(), {in.inode});
   if (in.atime) access_.Forget(in.inode);
   auto request = OfInode<proto::UpdateInodeRequest>(in.inode);
   if (in.mode) request.set_mode(*in.mode);
@@ -197,6 +301,7 @@ Result<meta::Inode> RemoteMeta::SetAttributes(const meta::SetAttrRequest& in) {
 }
 
 Result<meta::Inode> RemoteMeta::SetXattr(const meta::SetXattrRequest& in) {
+  const LeaseCache::Changing changing(leases(), {in.inode});
   auto request = OfInode<proto::SetXattrRequest>(in.inode);
   request.set_name(std::string(in.name));
   request.set_value(std::string(in.value));
@@ -207,12 +312,21 @@ Result<meta::Inode> RemoteMeta::SetXattr(const meta::SetXattrRequest& in) {
 }
 
 Result<meta::Inode> RemoteMeta::RemoveXattr(InodeId inode, std::string_view name) {
+  const LeaseCache::Changing changing(leases(), {inode});
   auto request = OfInode<proto::RemoveXattrRequest>(inode);
   request.set_name(std::string(name));
   return InodeOf(copyset_.Change<proto::RemoveXattrResponse>(MetaCall::kRemoveXattr, std::move(request)));
 }
 
+// Whether it is known to have no extended attribute at all.
+bool RemoteMeta::HasNoXattrs(InodeId inode) {
+  constexpr uint32_t kAny = meta::kHasXattrs | meta::kHasDefaultAcl | meta::kHasAccessAcl;
+  const auto kept = leases().Inode(inode);
+  return kept && (kept->flags & kAny) == 0;
+}
+
 Result<std::string> RemoteMeta::GetXattr(InodeId inode, std::string_view name) {
+  if (HasNoXattrs(inode)) return Fail(Code::kNoAttribute);
   auto request = OfInode<proto::GetXattrRequest>(inode);
   request.set_name(std::string(name));
   CURVEFS_TRY(proto::GetXattrResponse response,
@@ -221,6 +335,7 @@ Result<std::string> RemoteMeta::GetXattr(InodeId inode, std::string_view name) {
 }
 
 Result<std::string> RemoteMeta::ListXattrs(InodeId inode) {
+  if (HasNoXattrs(inode)) return std::string();
   CURVEFS_TRY(
       proto::ListXattrResponse response,
       copyset_.Read<proto::ListXattrResponse>(MetaCall::kListXattr, OfInode<proto::ListXattrRequest>(inode)));
@@ -228,6 +343,9 @@ Result<std::string> RemoteMeta::ListXattrs(InodeId inode) {
 }
 
 Result<std::vector<meta::ChunkRecord>> RemoteMeta::Records(InodeId inode, uint64_t offset, uint64_t len) {
+  // Its content has never changed.
+  if (const auto kept = leases().Inode(inode); kept && kept->version == 0)
+    return std::vector<meta::ChunkRecord>();
   auto request = OfInode<proto::ListChunksRequest>(inode);
   request.set_offset(offset);
   request.set_len(len);
@@ -238,10 +356,14 @@ Result<std::vector<meta::ChunkRecord>> RemoteMeta::Records(InodeId inode, uint64
 
 Result<std::vector<Result<meta::AppendReply>>> RemoteMeta::AppendChunks(
     const std::vector<meta::AppendRequest>& requests) {
+  std::vector<InodeId> files;
+  for (const meta::AppendRequest& r : requests) files.push_back(r.inode);
+  const LeaseCache::Changing changing(leases(), std::move(files));
   proto::AppendChunksRequest request;
   for (const meta::AppendRequest& r : requests) {
     auto* file = request.add_file();
     file->set_inode_id(r.inode.value);
+    if (r.written) file->set_written_ns(r.written->ns);
     for (const meta::ChunkRecord& record : r.records) ToWire(r.inode, record, file->add_chunk());
   }
   CURVEFS_TRY(const proto::AppendChunksResponse response,
@@ -267,6 +389,9 @@ Result<std::vector<Result<meta::AppendReply>>> RemoteMeta::AppendChunks(
 }
 
 Result<std::vector<Status>> RemoteMeta::ReplaceChunks(const std::vector<meta::ReplaceRequest>& requests) {
+  std::vector<InodeId> files;
+  for (const meta::ReplaceRequest& r : requests) files.push_back(r.inode);
+  const LeaseCache::Changing changing(leases(), std::move(files));
   proto::ReplaceChunksRequest request;
   for (const meta::ReplaceRequest& r : requests) {
     auto* file = request.add_file();
@@ -285,6 +410,7 @@ Result<std::vector<Status>> RemoteMeta::ReplaceChunks(const std::vector<meta::Re
 }
 
 Result<meta::Inode> RemoteMeta::ZeroRange(InodeId inode, uint64_t offset, uint64_t len, bool kill_suid_gid) {
+  const LeaseCache::Changing changing(leases(), {inode});
   auto request = OfInode<proto::ZeroRangeRequest>(inode);
   request.set_offset(offset);
   request.set_len(len);
@@ -293,6 +419,7 @@ Result<meta::Inode> RemoteMeta::ZeroRange(InodeId inode, uint64_t offset, uint64
 }
 
 Result<meta::Inode> RemoteMeta::Allocate(InodeId inode, uint64_t end, bool extend, bool kill_suid_gid) {
+  const LeaseCache::Changing changing(leases(), {inode});
   auto request = OfInode<proto::AllocateRequest>(inode);
   request.set_end(end);
   request.set_extend(extend);
@@ -301,6 +428,7 @@ Result<meta::Inode> RemoteMeta::Allocate(InodeId inode, uint64_t end, bool exten
 }
 
 Result<meta::CloneReply> RemoteMeta::CloneRange(const meta::CloneRequest& in) {
+  const LeaseCache::Changing changing(leases(), {in.from, in.to});
   proto::CloneRangeRequest request;
   request.set_from_inode_id(in.from.value);
   request.set_from_offset(in.from_offset);
@@ -331,6 +459,7 @@ Result<meta::Inode> RemoteMeta::OpenInode(InodeId inode) {
 }
 
 Result<meta::Inode> RemoteMeta::CreateOpen(const meta::CreateRequest& in) {
+  const LeaseCache::Changing changing(leases(), {in.parent});
   const OpenInodes::Creating creating = open_.BeginCreate();
   Result<meta::Inode> made = Fail(Code::kInvalid);
   if (in.name.empty()) {

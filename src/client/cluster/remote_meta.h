@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -71,12 +72,17 @@ class RemoteMeta final {
   // meta::ReserveInode; it is open until NoteClosed.
   Result<InodeId> Reserve(PartitionId partition, uint32_t mode);
 
+  LeaseCache& leases() { return copyset_.leases(); }
   size_t open_inodes() { return open_.size(); }
 
   // Says what can be said later, if the copyset answers soon: at the end of a mount.
   void Finish() { access_.Finish(); }
 
  private:
+  bool HasNoXattrs(InodeId inode);
+  Result<std::shared_ptr<const LeaseCache::Page>> FetchPage(InodeId dir, uint64_t cookie, uint32_t max,
+                                                            bool with_inodes);
+  Status RefreshInodes(std::vector<Listed>* page);
   Result<meta::Inode> WithAccess(Result<meta::Inode> inode);
 
   CopysetClient& copyset_;

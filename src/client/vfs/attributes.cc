@@ -86,17 +86,23 @@ Result<meta::Inode> Vfs::SetAttributes(const Caller& caller, InodeId id, const S
     CURVEFS_TRY(meta::Inode current, c.meta.GetInode(id));
     request.caller_in_group = InGroup(caller, current.gid);
   }
-  uint64_t dirty_end = c.data.DirtyEnd(id);
+  const bool resized = (change.what & SetAttr::kSize) != 0;
+  // What was written comes first, with its time. If it cannot be stored now it goes without.
+  if (c.written.Get(id)) {
+    if (!resized) (void)c.data.Flush(id, true);
+    if (resized || request.mtime) (void)c.written.Forget(id);
+  }
+  Core::Dirty dirty = c.DirtyOf(id);
   Result<meta::Inode> inode = Fail(Code::kInvalid);
-  if (change.what & SetAttr::kSize) {
+  if (resized) {
     request.size = change.size;
     inode = c.Truncate(request);
-    dirty_end = 0;  // what remains dirty lies below the new length
+    dirty.end = 0;  // what remains dirty lies below the new length
     if (inode && request.kill_suid_gid) inode = c.DropForeignSetgid(caller, *std::move(inode));
   } else {
     inode = c.meta.SetAttributes(request);
   }
-  if (inode) c.ApplyDirty(&*inode, dirty_end);
+  if (inode) c.ApplyDirty(&*inode, dirty);
   return inode;
 }
 

@@ -106,10 +106,10 @@ Result<BufferList> Vfs::Read(InodeId id, HandleId handle, uint64_t offset, size_
     CURVEFS_TRY(std::string part, c.control.Read(handle, n));
     return part.empty() ? BufferList() : BufferList{BufferSlice::CopyOf(part)};
   }
-  uint64_t dirty_end = c.data.DirtyEnd(id);
+  const Core::Dirty dirty = c.DirtyOf(id);
   CURVEFS_TRY(meta::Inode inode, c.meta.GetInode(id));
   if (inode.is_dir()) return Fail(Code::kIsDirectory);
-  c.ApplyDirty(&inode, dirty_end);
+  c.ApplyDirty(&inode, dirty);
   auto file = c.files.Find(handle);
   if (file && (file->flags & (O_ACCMODE | O_NOATIME)) == O_RDWR) c.Accessed(inode);  // see Open
   CURVEFS_TRY(BufferList data, c.data.Read(id, offset, n, inode.length, file ? &file->stream : nullptr));
@@ -129,12 +129,16 @@ Result<size_t> Vfs::Write(InodeId id, HandleId handle, uint64_t offset, BufferSl
     return Fail(Code::kBadHandle);
   const size_t n = data.size;
   if (n == 0) return size_t{0};
+  const bool touch = !flags.from_page_cache || !c.options.kernel_times || flags.kill_suid_gid;
+  const bool later = touch && c.meta.shared() && !flags.kill_suid_gid;
   auto take = [&](uint64_t at, BufferSlice bytes) -> Status {
     if (at > kMaxFileSize || n > kMaxFileSize - at) return Code::kFileTooBig;
     if (const bool tracks = c.meta.tracks_usage(); tracks && at + n > c.data.DirtyEnd(id)) {
       CURVEFS_CHECK_OK(c.meta.AnnounceLength(id, at + n, /*exactly=*/false));
     }
+    const auto before = later ? c.written.Note(id, c.clock.Wall()) : std::nullopt;
     Status s = c.data.Write(id, at, std::move(bytes));
+    if (!s.ok() && later) c.written.Restore(id, before);
     if (!s.ok() && c.meta.tracks_usage())
       (void)c.meta.AnnounceLength(id, c.data.DirtyEnd(id), /*exactly=*/true);
     return s;
@@ -151,8 +155,7 @@ Result<size_t> Vfs::Write(InodeId id, HandleId handle, uint64_t offset, BufferSl
   } else {
     CURVEFS_CHECK_OK(take(offset, std::move(data)));
   }
-  if (!flags.from_page_cache || !c.options.kernel_times || flags.kill_suid_gid)
-    CURVEFS_CHECK_OK(c.TouchWritten(id, flags.kill_suid_gid));
+  if (touch && !later) CURVEFS_CHECK_OK(c.TouchWritten(id, flags.kill_suid_gid));
   if (flags.kill_suid_gid) {
     CURVEFS_TRY(meta::Inode inode, c.meta.GetInode(id));
     CURVEFS_TRY(inode, c.DropForeignSetgid(flags.caller, std::move(inode)));

@@ -56,15 +56,20 @@ Result<std::vector<meta::ChunkRecord>> MetaChunkIndex::Records(InodeId inode, ui
 Result<std::vector<MetaChunkIndex::Appended>> MetaChunkIndex::Append(std::vector<FileRecords> files) {
   std::vector<meta::AppendRequest> requests;
   requests.reserve(files.size());
-  for (auto& file : files) requests.push_back({.inode = file.inode, .records = std::move(file.records)});
+  for (auto& file : files) {
+    requests.push_back(
+        {.inode = file.inode, .records = std::move(file.records), .written = written_.Get(file.inode)});
+  }
   CURVEFS_TRY(const auto replies, meta_.AppendChunks(requests));
   std::vector<Appended> appended;
   appended.reserve(replies.size());
-  for (const auto& reply : replies) {
+  for (size_t i = 0; i < replies.size(); ++i) {
+    const auto& reply = replies[i];
     if (!reply) {
       appended.push_back(Fail(reply.error()));
       continue;
     }
+    if (requests[i].written) written_.Stored(requests[i].inode, *requests[i].written);
     std::vector<data::ChunkLoad> loads;
     for (const auto& c : reply->chunks)
       loads.push_back({c.chunk_index, c.records, c.live_bytes, c.inline_bytes});
@@ -94,19 +99,18 @@ Result<ChunkId> MetaChunkIndex::NewChunks(uint32_t n) {
 
 Result<meta::Inode> Vfs::Core::Attributes(InodeId id) {
   if (VirtualFiles::IsVirtual(id)) return virtuals.Get(id);
-  uint64_t dirty_end =
-      data.DirtyEnd(id);  // before the inode: what a flush commits in between is in one of the two
+  const Dirty dirty = DirtyOf(id);
   CURVEFS_TRY(meta::Inode inode, meta.GetInode(id));
-  ApplyDirty(&inode, dirty_end);
+  ApplyDirty(&inode, dirty);
   return inode;
 }
 
 Entry Vfs::Core::MakeEntry(meta::Inode inode, bool maybe_dirty) {
   refs.AddLookup(inode.id);
   if (inode.is_file() && maybe_dirty) {
-    uint64_t dirty_end = data.DirtyEnd(inode.id);  // first, as in Attributes
+    const Dirty dirty = DirtyOf(inode.id);
     if (auto again = meta.GetInode(inode.id)) inode = *std::move(again);
-    ApplyDirty(&inode, dirty_end);
+    ApplyDirty(&inode, dirty);
   }
   return {std::move(inode), true};
 }
@@ -117,6 +121,7 @@ void Vfs::Core::AfterUnlink(const meta::Inode& inode) {
 
 void Vfs::Core::Reclaim(InodeId inode) {
   data.Forget(inode);
+  (void)written.Forget(inode);
   meta.ReleaseOrphan(inode);
 }
 

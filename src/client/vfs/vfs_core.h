@@ -14,6 +14,7 @@
 #include "client/vfs/kept_pages.h"
 #include "client/vfs/trash.h"
 #include "client/vfs/vfs.h"
+#include "client/vfs/written_times.h"
 
 namespace curvefs::client {
 
@@ -175,7 +176,7 @@ class VirtualFiles {
 // data::ChunkIndex over the metadata service. Chunk ids are fetched in runs.
 class MetaChunkIndex final : public data::ChunkIndex {
  public:
-  explicit MetaChunkIndex(MetaClient& meta) : meta_(meta) {}
+  MetaChunkIndex(MetaClient& meta, WrittenTimes& written) : meta_(meta), written_(written) {}
   Result<std::vector<meta::ChunkRecord>> Records(InodeId inode, uint64_t offset, uint64_t len) override;
   Result<std::vector<Appended>> Append(std::vector<FileRecords> files) override;
   Result<std::vector<Status>> Replace(std::vector<Replacement> chunks) override;
@@ -186,6 +187,7 @@ class MetaChunkIndex final : public data::ChunkIndex {
  private:
   static constexpr uint32_t kRun = 256;
   MetaClient& meta_;
+  WrittenTimes& written_;
   Mutex mu_;  // held while the next run is fetched: whoever else wants ids waits for the same
   uint64_t next_ CURVEFS_GUARDED_BY(mu_) = 0, end_
                                               CURVEFS_GUARDED_BY(mu_) = 0;  // what is left of the last run
@@ -239,7 +241,7 @@ struct Vfs::Core {
         objects(o),
         options(std::move(v)),
         clock(c),
-        index(m),
+        index(m, written),
         data(index, o, d),
         trash(m, c, options.read_only ? Duration() : options.trash, options.control_uid,
               [this](InodeId dir) { Changed(dir); }),
@@ -249,6 +251,7 @@ struct Vfs::Core {
   object::ObjectStore& objects;
   const VfsOptions options;
   const Clock& clock;
+  WrittenTimes written;
   MetaChunkIndex index;
   data::DataCache data;
   InodeRefs refs;
@@ -266,9 +269,22 @@ struct Vfs::Core {
   ControlFiles control;  // last: its commands use the others until they end
   void Count(Call call) { calls[static_cast<size_t>(call)].fetch_add(1, std::memory_order_relaxed); }
 
-  // The inode's length and space as a reader sees them now: with what is written but not yet stored.
-  void ApplyDirty(meta::Inode* inode, uint64_t dirty_end) const {
-    if (!inode->is_file() || dirty_end == 0) return;
+  // Of what is written but not yet stored. To be asked before the metadata are: what is stored in between is
+  // in one of the two.
+  struct Dirty {
+    uint64_t end = 0;
+    std::optional<Timestamp> written;
+  };
+  Dirty DirtyOf(InodeId inode) const { return {.end = data.DirtyEnd(inode), .written = written.Get(inode)}; }
+  // The inode's length, space and times as a reader sees them now.
+  void ApplyDirty(meta::Inode* inode, const Dirty& dirty) const {
+    if (!inode->is_file()) return;
+    if (dirty.written) {
+      inode->mtime = std::max(inode->mtime, *dirty.written);
+      inode->ctime = std::max(inode->ctime, *dirty.written);
+    }
+    const uint64_t dirty_end = dirty.end;
+    if (dirty_end == 0) return;
     inode->length = std::max(inode->length, dirty_end);
     inode->bytes = std::max(inode->bytes, std::min(inode->bytes + data.DirtyBytes(inode->id), inode->length));
   }

@@ -180,6 +180,12 @@ Status AppendToFile(Txn& txn, const AppendRequest& request, AppendReply* reply) 
   }
   reply->inode.length = end;
   ++reply->inode.version;
+  if (request.written) {
+    // Whoever has changed the inode since may have set the time.
+    const bool newest = *request.written >= reply->inode.ctime;
+    reply->inode.mtime = newest ? *request.written : std::max(reply->inode.mtime, *request.written);
+    reply->inode.ctime = std::max(reply->inode.ctime, *request.written);
+  }
   txn.PutInode(reply->inode);
   return {};
 }

@@ -20,6 +20,7 @@ struct ChunkState {
 struct AppendRequest {
   InodeId inode;
   std::vector<ChunkRecord> records;  // each within one chunk; sequences are ignored
+  std::optional<Timestamp> written;  // when: of mtime and ctime, which otherwise stay
 };
 struct AppendReply {
   Inode inode;

@@ -83,6 +83,7 @@ void CopysetLoop::Stop() {
 void CopysetLoop::Tick() {
   host_->Tick();
   for (auto& [id, held] : copysets_) {
+    held->copyset->TickLeases();
     const raft::Members members = held->group->status().members;
     if (members == held->routed) continue;
     for (const auto* list : {&members.voters, &members.learners}) {

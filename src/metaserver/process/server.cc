@@ -49,6 +49,29 @@ bool ChangesFiles(const MetaMethod& method) {
          call != MetaCall::kCloseSession;
 }
 
+// The connection of a client. What cannot be sent must not be missed: the client forgets what it keeps when
+// the connection is lost.
+class SessionLink final : public ClientLink {
+ public:
+  explicit SessionLink(net::Session& session)
+      : session_(session.weak_from_this()), number_(session.number()) {}
+  uint64_t number() const override { return number_; }
+  void Send(uint16_t type, std::string bytes) override {
+    auto session = session_.lock();
+    if (!session) return;
+    auto push = [session, type](std::string pushed) {
+      if (Status s = session->Push(type, std::move(pushed)); !s.ok()) session->Close(std::move(s));
+    };
+    net::AsioLoop& loop = session->connection().loop();
+    if (loop.InLoop()) return push(std::move(bytes));
+    loop.Post([push, bytes = std::move(bytes)]() mutable { push(std::move(bytes)); });
+  }
+
+ private:
+  const std::weak_ptr<net::Session> session_;
+  const uint64_t number_;
+};
+
 }  // namespace
 
 MetaServer::MetaServer(ServerOptions options)
@@ -124,11 +147,15 @@ Status MetaServer::Listen() {
   for (const auto& [id, address] : options_.peers) {
     if (id != dir_->id()) transport_->SetPeer(id, address);
   }
-  server_ = std::make_unique<net::Server>(
-      net::ServerEvents{.request = [this](net::Session&, const net::Request& request, net::Reply reply) {
-        Handle(request.type, request.bytes,
-               [reply = std::move(reply)](std::string bytes) { reply(std::move(bytes)); });
-      }});
+  server_ = std::make_unique<net::Server>(net::ServerEvents{
+      .opened = [](net::Session& session) { session.context = std::make_shared<SessionLink>(session); },
+      .request =
+          [this](net::Session& session, const net::Request& request, net::Reply reply) {
+            Handle(
+                request.type, request.bytes,
+                [reply = std::move(reply)](std::string bytes) { reply(std::move(bytes)); },
+                std::static_pointer_cast<SessionLink>(session.context));
+          }});
   std::vector<net::AsioLoop*> lanes;
   for (auto& loop : loops_) lanes.push_back(&loop->loop());
   net::ListenerOptions listen{.address = options_.listen,
@@ -246,7 +273,8 @@ void MetaServer::OnEveryLoop(const std::function<void(CopysetLoop&)>& f) {
   while (count.left > 0) count.changed.Wait(count.mu);
 }
 
-void MetaServer::Handle(uint16_t number, std::string_view request, Answer answer) {
+void MetaServer::Handle(uint16_t number, std::string_view request, Answer answer,
+                        std::shared_ptr<ClientLink> link) {
   const MetaMethod* method = FindMetaMethod(number);
   if (method == nullptr) {
     if (const AdminMethod* admin = FindAdminMethod(number))
@@ -264,18 +292,19 @@ void MetaServer::Handle(uint16_t number, std::string_view request, Answer answer
   CopysetLoop& loop = LoopFor(header.copyset);
   const SteadyTime arrived = Clock::System().Steady();
   if (loop.loop().InLoop())
-    return HandleMeta(*method, loop, header.copyset, request, std::move(answer), arrived);
+    return HandleMeta(*method, loop, header.copyset, request, std::move(answer), std::move(link), arrived);
   loop.loop().Post([this, method, &loop, header, bytes = std::string(request), answer = std::move(answer),
-                    arrived]() mutable {
+                    link = std::move(link), arrived]() mutable {
     if (header.timeout > Duration::zero() && Clock::System().Steady() - arrived > header.timeout)
       return answer(
           EncodeFailure({Code::kUnavailable, "the request waited for longer than its time-out"}, 0, ""));
-    HandleMeta(*method, loop, header.copyset, bytes, std::move(answer), arrived);
+    HandleMeta(*method, loop, header.copyset, bytes, std::move(answer), std::move(link), arrived);
   });
 }
 
 void MetaServer::HandleMeta(const MetaMethod& method, CopysetLoop& loop, raft::GroupId id,
-                            std::string_view request, Answer answer, SteadyTime arrived) {
+                            std::string_view request, Answer answer, std::shared_ptr<ClientLink> link,
+                            SteadyTime arrived) {
   HeldCopyset* held = loop.Find(id);
   if (held == nullptr) {
     // It may have been moved away: no inode and no name is missing, the client has to ask somebody else.
@@ -285,7 +314,9 @@ void MetaServer::HandleMeta(const MetaMethod& method, CopysetLoop& loop, raft::G
   TimeHistogram& of_copyset = method.changes ? held->meters->changes : held->meters->reads;
   TimeHistogram& of_method = method_times_[static_cast<size_t>(&method - MetaMethods().data())];
   // The histograms: answers come while the copyset is closed at the latest.
-  method.run(held->target, request,
+  MetaTarget target = held->target;
+  target.link = std::move(link);
+  method.run(target, request,
              [&of_copyset, &of_method, arrived, answer = std::move(answer)](std::string bytes) {
                const Duration took = Clock::System().Steady() - arrived;
                of_copyset.Record(took);

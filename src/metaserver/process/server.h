@@ -68,7 +68,8 @@ class MetaServer final : public raft::NetTransport::Receiver {
   // ---- Thread-safe
   // One call, by its number on the hot wire. On the loop of the copyset it is worked on at once. The answer
   // may come on any loop, and before Handle returns.
-  void Handle(uint16_t method, std::string_view request, Answer answer);
+  void Handle(uint16_t method, std::string_view request, Answer answer,
+              std::shared_ptr<ClientLink> link = nullptr);
   // The address that it listens on, with the port that it got.
   const net::Address& address() const { return address_; }
   MetaserverId id() const { return dir_->id(); }
@@ -103,7 +104,7 @@ class MetaServer final : public raft::NetTransport::Receiver {
   Status Listen();
   void EndLoops();
   void HandleMeta(const MetaMethod& method, CopysetLoop& loop, raft::GroupId id, std::string_view request,
-                  Answer answer, SteadyTime arrived);
+                  Answer answer, std::shared_ptr<ClientLink> link, SteadyTime arrived);
 
   ServerOptions options_;
   std::unique_ptr<ServerDir> dir_;
