@@ -60,8 +60,11 @@ bool SnapshotReceiver::OnChunk(const SnapshotChunk& chunk, Index applied, StateM
   }
   if (complete_) return false;  // another one waits to be installed; the sender tries again
   if (!same) {
-    // A snapshot older than the one that is coming is that of a leader of the past.
-    if (sink_ && (chunk.term < head_.term || chunk.meta.index < head_.meta.index)) return false;
+    // That of a leader of the past; or an older one of the same leader, late. A later leader's may be older than
+    // what came from the one before it.
+    if (sink_ &&
+        (chunk.term < head_.term || (chunk.term == head_.term && chunk.meta.index < head_.meta.index)))
+      return false;
     Forget();
     auto sink = machine.ReceiveSnapshot(chunk.meta);
     if (!sink) {

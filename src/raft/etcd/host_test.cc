@@ -340,6 +340,23 @@ TEST_F(HostTest, PiecesOfASnapshotThatAreLostOrDoubled) {
   EXPECT_TRUE(transport.replies.back().done);
 }
 
+// The leader that began to send a newer one is gone, and the next one's is older: it is all there is.
+TEST_F(HostTest, AnOlderSnapshotOfALaterLeaderIsTaken) {
+  FakeMachine machine(First({k1, k2, k3}));
+  Create(kGroup, machine);
+  host->Receive(Chunk(20, "sta", 0, false));
+  SnapshotChunk next = Chunk(10, "old", 0, false);
+  next.from = k3;
+  next.term = 5;
+  host->Receive(next);
+  ASSERT_EQ(transport.replies.size(), 2u);
+  EXPECT_EQ(transport.replies[1].to, k3);
+  EXPECT_EQ(transport.replies[1].index, 10u);
+  EXPECT_EQ(transport.replies[1].offset, 3u);
+  host->Receive(Chunk(20, "te", 3, true));  // now that one is of a leader of the past
+  EXPECT_EQ(transport.replies.size(), 2u);
+}
+
 // The end came after the state was replaced, and before the log was.
 TEST_F(HostTest, AnInstalledSnapshotMendsTheLogAtTheStart) {
   FakeMachine machine(First({k1, k2, k3}));
