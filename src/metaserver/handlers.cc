@@ -92,6 +92,7 @@ const MetaMethod* FindMetaMethod(std::string_view name) {
 std::string FailureOf(const MetaTarget& target, const Status& status) {
   if (status.code() == Code::kLocked) return EncodeLocked(status, target.copyset->locked_by());
   if (status.code() != Code::kNotLeader) return EncodeFailure(status, 0, "");
+  target.group->Stir();
   const raft::ReplicaId leader = target.group->status().leader;
   return EncodeFailure(status, leader.value, leader ? target.address_of(leader) : std::string());
 }

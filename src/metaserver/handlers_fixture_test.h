@@ -25,6 +25,7 @@ struct NoTransport final : raft::Transport {
   void Send(raft::Message) override {}
   void Send(raft::SnapshotChunk) override {}
   void Send(raft::SnapshotReply) override {}
+  bool Hears(raft::GroupId, raft::ReplicaId) const override { return false; }
 };
 struct Syncer final : raft::LogSyncer {
   explicit Syncer(ManualLoop& on, raft::LogStore& of) : loop(on), log(of) {}

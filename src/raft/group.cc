@@ -99,6 +99,7 @@ Status Group::Propose(Payload payload, Proposed done) {
 
 Status Group::ProposeNow(Payload payload, const MemberChange* change, Proposed done) {
   const size_t bytes = payload->size();
+  Stir();
   if (dead() || !leads_) return Code::kNotLeader;
   if (proposed_bytes_ + bytes > host_.options_.max_proposed_bytes) return Code::kUnavailable;
   const Handle handle = host_.next_handle_++;
@@ -127,6 +128,7 @@ void Group::ChangeMembers(const MemberChange& change, Proposed done) {
   if (change.kind == MemberChange::Kind::kRemove && change.replica == self_)
     return refuse(Code::kInvalid, "a leader does not remove itself: transfer leadership first");
   if (promotion_) return refuse(Code::kBusy, "another change of the members is under way");
+  Stir();
   if (change.kind == MemberChange::Kind::kPromote) {
     promotion_ = {.change = change, .done = std::move(done)};
     host_.engine_.AskProgress(id_);
@@ -142,6 +144,7 @@ void Group::ProposeChange(const MemberChange& change, Proposed done) {
 
 // Rule 3: a learner becomes a voter only when it has caught up, so that it does not weaken the majority.
 void Group::OnProgress(const std::vector<Progress>& progress) {
+  if (std::exchange(asks_for_sleep_, false)) FallAsleep(progress);
   if (!promotion_) return;
   Promotion promotion = std::move(*promotion_);
   promotion_.reset();
@@ -162,6 +165,7 @@ Status Group::TransferLeadership(ReplicaId to) {
   if (dead() || !leads_) return Code::kNotLeader;
   if (!members_.IsVoter(to)) return {Code::kInvalid, "no voter: replica " + std::to_string(to.value)};
   if (to == self_) return {};
+  Stir();
   transfer_ = {.to = to};
   GoOnWithTransfer();
   return {};
@@ -184,6 +188,7 @@ void Group::GoOnWithTransfer() {
 
 void Group::Campaign() {
   const bool leased = host_.options_.lease.clock && ticks_ - heard_at_ < host_.options_.election_ticks;
+  Stir();
   if (!dead() && !leased && !installing()) host_.engine_.Campaign(id_);
 }
 
@@ -207,7 +212,8 @@ GroupStatus Group::status() const {
                 .reads = reads_,
                 .sending_snapshots = senders_.size(),
                 .lease_reads = lease_reads_,
-                .read_rounds = read_rounds_};
+                .read_rounds = read_rounds_,
+                .asleep = asleep_};
   if (auto info = host_.log_.Info(id_)) {
     s.first = info->base.index + 1;
     s.last = info->last;
@@ -240,9 +246,10 @@ void Group::Tick() {
   if (handing_over_ > 0) HandOver();
   // Rule 2: a replica that installs a snapshot is busy, not deserted: it must not stand for election
   // before the log begins behind it.
-  if (dead() || installing()) return;
+  if (dead() || installing() || SleepsOn()) return;
   ++ticks_;
   host_.engine_.Tick(id_);
+  if (leads_) AskForSleep();
 }
 
 void Group::OnOutput(Output& out, Handle watermark) {
@@ -301,6 +308,7 @@ void Group::LoseLeadership() {
   was_leader_ = false;
   const bool led = std::exchange(leads_, false);
   EndLease();
+  Stir();
   transfer_.reset();
   senders_.clear();
   // Neither done nor not done: a later leader may still commit what some replica has in its log.
@@ -506,6 +514,9 @@ void Group::SendMessages(std::vector<EngineMessage> messages) {
       lease_off_ = true;
       EndLease();
     }
+    if (asleep_ && was_leader_ && m.type == MessageType::kHeartbeat && m.context.empty())
+      continue;  // of the tick in which it fell asleep, which it has told them
+    if (asleep_ && m.type != MessageType::kHeartbeatReply) Stir();
     Message out;
     static_cast<MessageHead&>(out) = std::move(m);
     out.group = id_;
@@ -699,6 +710,7 @@ void Group::Remove() {
 void Group::Stop(Status why) {
   Log(LogLevel::kError, "Raft group " + std::to_string(id_.value) + " has stopped: " + why.ToString());
   failure_ = std::move(why);
+  if (was_leader_) SendBeats(false);
   host_.engine_.RemoveGroup(id_);
   senders_.clear();
   receiver_.Forget();

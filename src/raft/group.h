@@ -38,6 +38,7 @@ enum class Canary : uint8_t {
   kCountUnsyncedOwn,    // a leader counts its own entries before they are durable
   kLeaseOverTransfer,   // reads by lease go on after another was told to stand at once
   kVoteAfterRestart,    // a replica that was restarted votes at once, lease or not
+  kSleepOn,             // a replica that sleeps does not care whether its leader lives
 };
 
 // Reads by lease: the timing argument is in docs/adr/0009-leader-lease.md. All replicas of a group must have
@@ -76,6 +77,7 @@ struct GroupStatus {
   size_t proposals = 0, reads = 0, sending_snapshots = 0;
   // Since the start: reads answered by lease, and rounds of messages in which a quorum confirmed others.
   uint64_t lease_reads = 0, read_rounds = 0;
+  bool asleep = false;  // see group_sleep.cc
 };
 
 class Host;
@@ -111,11 +113,15 @@ class Group {
   void NotePromise(SteadyTime until) { promised_until_ = std::max(promised_until_, until); }
   // Stands for election now; with leases, not while the leader it knows may hold one.
   void Campaign();
+  // Ends the replica's sleep, if it sleeps (group_sleep.cc). What it is asked to do does so by itself; this
+  // is for whoever sees that somebody looks for the leader here, in case nobody leads any more.
+  void Stir();
   // Takes a snapshot now unless one is being taken.
   void SnapshotNow();
 
   GroupStatus status() const;
   GroupId id() const { return id_; }
+  const Members& members() const { return members_; }
   bool leads() const { return leads_; }
 
  private:
@@ -143,6 +149,7 @@ class Group {
   void Receive(SnapshotChunk chunk);
   void Receive(SnapshotReply reply);
   void OnOutput(Output& out, Handle watermark);
+  void OnUnreachable(ReplicaId peer);
   void BeforeRun();                          // queues what waits for the engine
   void OnSynced(Status s, uint64_t ticket);  // a sync is over, see Host::WantSync
   void FailAll(Code code, const std::string& message);
@@ -168,6 +175,15 @@ class Group {
   void GoOnWithTransfer();
   void EndLease() { lease_until_ = {}; }
   void AnswerProposals(std::span<const Entry> entries);
+
+  // ---- Sleep
+  bool SleepsOn();  // asked at every tick
+  bool Quiet() const;
+  void AskForSleep();
+  void FallAsleep(const std::vector<Progress>& progress);
+  bool MayFollowAsleep(const Message& beat) const;
+  void SendBeats(bool sleep);
+
   void TakeHandles(const std::vector<EngineEntry>& entries);
 
   void OnStatus(const EngineStatus& status);
@@ -244,6 +260,8 @@ class Group {
   };
   std::optional<Transfer> transfer_;
   SteadyTime promised_until_{};
+  bool asleep_ = false, asks_for_sleep_ = false;
+  uint64_t busy_at_ = 0;               // in ticks: when something happened last
   uint64_t member_changes_ = 0;        // applied
   uint64_t ticks_ = 0, heard_at_ = 0;  // since the start; when a leader was last heard of
 

@@ -6,6 +6,7 @@
 namespace curvefs::raft {
 
 void Group::Read(std::function<void(Status)> done) {
+  if (!leads_) Stir();
   if (dead() || !leads_ || reads_ >= host_.options_.max_reads) {
     const Code code = !dead() && leads_ ? Code::kUnavailable : Code::kNotLeader;
     host_.Defer([done = std::move(done), code] { done(code); });
@@ -50,6 +51,7 @@ void Group::BeforeRun() {
 }
 
 void Group::AskReadIndex() {
+  Stir();
   const uint64_t number = host_.next_read_++;
   ++read_rounds_;
   asking_->context.assign(reinterpret_cast<const char*>(&number), sizeof number);

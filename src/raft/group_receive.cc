@@ -31,6 +31,11 @@ bool Group::Believable(const Message& m) const {
 void Group::Receive(Message message) {
   if (dead() || message.to != self_ || message.type == MessageType::kSnapshot || !Believable(message)) return;
   if (message.type == MessageType::kAppend || message.type == MessageType::kHeartbeat) heard_at_ = ticks_;
+  if (MayFollowAsleep(message)) {
+    asleep_ = true;
+  } else if (message.type != MessageType::kHeartbeatReply) {
+    Stir();
+  }
   // A replica that was restarted does not remember that it promised to support a leader: it waits that
   // promise out before it votes (docs/adr/0009).
   const bool vote = message.type == MessageType::kVote || message.type == MessageType::kPreVote;
@@ -55,6 +60,7 @@ void Group::Receive(Message message) {
 void Group::Receive(SnapshotChunk chunk) {
   if (dead() || chunk.to != self_ || chunk.term < engine_.hard.term || phase_ == Phase::kRestoring) return;
   if (!chunk.meta.members.Contains(self_)) return;  // the engine would refuse it when all of it has come
+  Stir();
   if (receiver_.OnChunk(chunk, applied_, machine_, host_.transport_)) StepReceivedSnapshot();
 }
 

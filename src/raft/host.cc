@@ -44,6 +44,7 @@ void Host::Close(GroupId group) {
   auto it = groups_.find(group);
   if (it == groups_.end()) return;
   *it->second.alive = false;
+  if (it->second.group->was_leader_) it->second.group->SendBeats(false);
   engine_.RemoveGroup(group);
   it->second.group->FailAll(Code::kTimedOut, "the group was closed");
   groups_.erase(it);
@@ -68,7 +69,10 @@ void Host::Receive(SnapshotReply reply) {
   if (Group* group = Find(reply.group)) group->Receive(std::move(reply));
 }
 void Host::ReportUnreachable(GroupId group, ReplicaId peer) {
-  if (Group* g = Find(group); g && !g->dead()) engine_.ReportUnreachable(group, peer);
+  Group* g = Find(group);
+  if (!g || g->dead()) return;
+  g->OnUnreachable(peer);
+  engine_.ReportUnreachable(group, peer);
 }
 
 void Host::Pump() {

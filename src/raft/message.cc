@@ -110,6 +110,7 @@ void EncodeMessage(const Message& m, std::string* out) {
     if (e.payload) inner.Bytes(3, *e.payload);
     w.Bytes(13, part);
   }
+  w.Varint(14, m.sleep ? 1 : 0);
 }
 
 Result<Message> DecodeMessage(std::string_view bytes) {
@@ -162,6 +163,9 @@ Result<Message> DecodeMessage(std::string_view bytes) {
         if (!ReadEntry(in.bytes(), &e)) return Malformed("entry");
         break;
       }
+      case 14:
+        m.sleep = in.number() != 0;
+        break;
       default:
         break;
     }
@@ -172,7 +176,7 @@ Result<Message> DecodeMessage(std::string_view bytes) {
   // Entries travel in appends only, numbered from index + 1 on, with terms that do not fall or pass the
   // sender's.
   if (!m.entries.empty() && m.type != MessageType::kAppend) return Malformed("message");
-  if (m.index > kMaxIndex) return Malformed("message");
+  if (m.index > kMaxIndex || (m.sleep && m.type != MessageType::kHeartbeat)) return Malformed("message");
   // The engine takes term 0 for "no such entry", which would fit wherever the log has none.
   if (m.type == MessageType::kAppend && (m.index == 0) != (m.log_term == 0)) return Malformed("message");
   Term term = m.log_term;

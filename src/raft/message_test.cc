@@ -38,6 +38,17 @@ TEST(RaftMessage, TheCodecAndTheGeneratedClassesAgree) {
   EncodeMessage(*back, &again);
   EXPECT_EQ(again, bytes);
   EXPECT_EQ(back->entries[2].index, 1'000'003u);
+  EXPECT_FALSE(back->sleep);
+
+  Message beat = Sample();
+  beat.type = MessageType::kHeartbeat;
+  beat.entries.clear();
+  beat.sleep = true;
+  bytes.clear();
+  EncodeMessage(beat, &bytes);
+  ASSERT_TRUE(proto.ParseFromString(bytes));
+  EXPECT_TRUE(proto.sleep());
+  EXPECT_TRUE(DecodeMessage(proto.SerializeAsString())->sleep);
 
   SnapshotChunk chunk{
       .group = GroupId(1),
@@ -83,7 +94,8 @@ TEST(RaftMessage, RefusesWhatNoPeerSends) {
   EXPECT_TRUE(refused([](Message& m) { m.type = static_cast<MessageType>(2); }));  // a proposal
   EXPECT_TRUE(refused([](Message& m) { m.type = MessageType::kVote; }));           // with entries
   EXPECT_TRUE(refused([](Message& m) { m.from = {}; }));
-  EXPECT_TRUE(refused([](Message& m) { m.term = 8; }));  // entries of a later term than the sender's
+  EXPECT_TRUE(refused([](Message& m) { m.sleep = true; }));  // with entries
+  EXPECT_TRUE(refused([](Message& m) { m.term = 8; }));      // entries of a later term than the sender's
   EXPECT_TRUE(refused([](Message& m) { m.entries[1].term = 7; }));  // terms that fall
   EXPECT_TRUE(refused([](Message& m) { m.index = UINT64_MAX - 2; }));
   EXPECT_TRUE(refused([](Message& m) { m.context.assign(kMaxContext + 1, 'x'); }));

@@ -28,12 +28,14 @@ struct Peer {
   const ProcessId id;
   PeerQueue queue;
   std::atomic<bool> overflowed = false;  // a report is on its way
+  std::atomic<int64_t> heard_at = 0;  // by the loop's clock, of this connection's other end; 0: no connection
 
   // On the loop.
   std::optional<net::Address> address;
   bool removed = false;
   std::unique_ptr<net::Dialer> dialer;
   ConnectionPtr link;
+  bool spoken = false;           // since the last Beat
   std::optional<Code> reported;  // why it cannot be reached: once for each cause is enough
   std::unique_ptr<net::Dialer> piece_dialer;
   ConnectionPtr pieces_out, pieces_in;
@@ -89,6 +91,8 @@ struct NetTransport::Rep : std::enable_shared_from_this<NetTransport::Rep> {
   void OnLinkClosed(const PeerPtr& peer, const Status& why);
   void DropLinks(const PeerPtr& peer);
   void Flush(const PeerPtr& peer);
+  void Beat();
+  void NoteHeard(Peer& peer) { peer.heard_at = loop.clock().Steady().time_since_epoch().count(); }
   void ReportLost(const PeerPtr& peer);
   void Overflow(const PeerPtr& peer);
 
@@ -248,6 +252,7 @@ void Rep::UseLink(const PeerPtr& peer, ConnectionPtr connection) {
                            auto rep = weak.lock();
                            if (rep && peer->link.get() == &c) rep->OnLinkClosed(peer, why);
                          }});
+  NoteHeard(*peer);
   peer->queue.Open();
   Log(LogLevel::kInfo, Name(*peer) + " is connected");
 }
@@ -255,6 +260,7 @@ void Rep::UseLink(const PeerPtr& peer, ConnectionPtr connection) {
 void Rep::OnLinkClosed(const PeerPtr& peer, const Status& why) {
   Log(LogLevel::kWarning, "the connection with " + Name(*peer) + " is lost: " + why.ToString());
   peer->link = nullptr;
+  peer->heard_at = 0;
   peer->queue.Close();
   ReportLost(peer);
   if (peer->dialer) return peer->dialer->Redial();
@@ -267,6 +273,7 @@ void Rep::DropLinks(const PeerPtr& peer) {
   for (ConnectionPtr* c : {&peer->link, &peer->pieces_out, &peer->pieces_in}) {
     if (*c) std::exchange(*c, nullptr)->Abandon();
   }
+  peer->heard_at = 0;
   peer->queue.Close();
   peer->queue.ForgetChunks();
 }
@@ -276,10 +283,22 @@ void Rep::Flush(const PeerPtr& peer) {
   while (peer->link && peer->link->open() && !peer->link->full()) {
     auto pack = peer->queue.TakePack();
     if (!pack) return;
+    peer->spoken = true;
     ++counters.frames_out;
     counters.bytes_out += pack->size() + net::kFrameHead;
     (void)peer->link->SendAnyway(kPack, 0, 0, *std::move(pack));
   }
+}
+
+// Whoever gets nothing else gets a pack with nothing in it.
+void Rep::Beat() {
+  for (const PeerPtr& peer : Peers()) {
+    if (!std::exchange(peer->spoken, false) && peer->link && peer->link->open() && !peer->link->full())
+      (void)peer->link->SendAnyway(kPack, 0, 0, {});
+  }
+  loop.After(options.alive_every, [weak = weak_from_this()] {
+    if (auto rep = weak.lock(); rep && !rep->closed) rep->Beat();
+  });
 }
 
 // All groups with a replica there learn that something may be lost.
@@ -423,6 +442,7 @@ Status Rep::CheckSender(const Peer& peer, ReplicaId from) const {
 }
 
 void Rep::OnPack(const PeerPtr& peer, net::Connection& c, const net::Frame& frame) {
+  NoteHeard(*peer);
   ++counters.frames_in;
   counters.bytes_in += frame.payload.size() + net::kFrameHead;
   std::vector<std::pair<Loop*, std::vector<Item>>> batches;
@@ -507,6 +527,7 @@ void NetTransport::Start(Receiver& receiver) {
   CURVEFS_CHECK(rep_->receiver == nullptr);
   rep_->receiver = &receiver;
   for (const PeerPtr& peer : rep_->Peers()) rep_->Consider(peer);
+  if (rep_->options.alive_every > Duration()) rep_->Beat();
 }
 
 Status NetTransport::Admit(const net::Hello& theirs, net::Hello* reply) {
@@ -603,6 +624,13 @@ void NetTransport::Send(SnapshotChunk chunk) {
     rep->DialPieces(peer);
     rep->PumpPieces();
   });
+}
+
+bool NetTransport::Hears(GroupId group, ReplicaId replica) const {
+  PeerPtr peer = rep_->PeerOf(group, replica);
+  if (!peer || rep_->options.alive_every == Duration()) return false;
+  const int64_t at = peer->heard_at;
+  return at != 0 && rep_->loop.clock().Steady() - SteadyTime(Duration(at)) < rep_->options.heard_for;
 }
 
 bool NetTransport::connected(ProcessId id) const {

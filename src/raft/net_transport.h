@@ -35,6 +35,8 @@ struct NetTransportOptions {
   // None: whoever sends is believed.
   std::function<ProcessId(ReplicaId)> process_of;
   uint64_t incarnation = 0;                       // 0: drawn by chance
+  Duration alive_every{};                         // peers are told that we live; none: groups do not sleep …
+  Duration heard_for{};                           // … and are believed to live for so long (Transport::Hears)
   size_t max_peer_bytes = 32 << 20;               // messages that wait for one peer; more are dropped
   size_t pack_bytes = 256 << 10;                  // a frame that is so large is not packed further
   uint64_t snapshot_bytes_per_second = 64 << 20;  // to one peer; 0: no limit
@@ -87,6 +89,7 @@ class NetTransport final : public Transport {
   void Send(Message message) override;
   void Send(SnapshotChunk chunk) override;
   void Send(SnapshotReply reply) override;
+  bool Hears(GroupId group, ReplicaId replica) const override;
 
   bool connected(ProcessId peer) const;
   NetTransportCounters counters() const;

@@ -127,6 +127,37 @@ TEST(NetTransport, MessagesOfARoundAreOneFrame) {
   EXPECT_EQ(p.b.transport->counters().frames_in, 1u);
 }
 
+TEST(NetTransport, HearsWhoLivesThoughNothingIsSaid) {
+  NetTransportOptions options;
+  options.alive_every = 10ms;
+  options.heard_for = 300ms;
+  auto p = std::make_unique<Pair>(options);
+  const auto heard = [&] { return p->a.transport->Hears(GroupId(7), ReplicaOf(2, 7)); };
+  EXPECT_FALSE(heard());
+  ASSERT_TRUE(p->Connect());
+  ASSERT_TRUE(p->Run(heard));
+  EXPECT_FALSE(p->a.transport->Hears(GroupId(7), ReplicaOf(3, 7))) << "a replica that is nowhere";
+  const SteadyTime later = p->loop.clock().Steady() + 600ms;
+  p->Run([&] {
+    EXPECT_TRUE(heard() || p->loop.clock().Steady() > later);
+    return p->loop.clock().Steady() > later;
+  });
+  EXPECT_TRUE(p->a.messages.empty());
+  // A process that stands still is not heard for long, and one that ends, at once.
+  std::this_thread::sleep_for(400ms);
+  EXPECT_FALSE(heard());
+  ASSERT_TRUE(p->Run(heard)) << "it goes on";
+  p->b.transport.reset();
+  ASSERT_TRUE(p->Run([&] { return !p->a.transport->connected(2); }));
+  EXPECT_FALSE(heard());
+}
+
+TEST(NetTransport, HearsNobodyUnlessTold) {
+  Pair p;
+  ASSERT_TRUE(p.Connect());
+  EXPECT_FALSE(p.a.transport->Hears(GroupId(7), ReplicaOf(2, 7)));
+}
+
 TEST(NetTransport, OneConnectionForBothDirectionsAndRoutesAreLearnt) {
   AsioLoop loop;
   Process a(loop, 1), b(loop, 2);

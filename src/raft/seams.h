@@ -70,6 +70,11 @@ class Transport {
   virtual void Send(Message message) = 0;
   virtual void Send(SnapshotChunk chunk) = 0;  // beside the messages, which it must not delay
   virtual void Send(SnapshotReply reply) = 0;
+  // Something came lately (within half an election timeout) from the process that this replica is on. Groups
+  // sleep among processes that hear each other (group_sleep.cc). That such a process has ended, or that
+  // another one is in its place, is told by Host::ReportUnreachable; that nothing comes any more shows here
+  // only.
+  virtual bool Hears(GroupId group, ReplicaId replica) const = 0;
 };
 
 // Makes the log store durable on behalf of a loop, which goes on meanwhile.

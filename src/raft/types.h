@@ -115,6 +115,7 @@ inline constexpr size_t kMaxMembers = 64;  // of one group, learners included
 
 struct Message : MessageHead {
   GroupId group;
+  bool sleep = false;          // of kHeartbeat: it is the last one for now (group_sleep.cc)
   std::vector<Entry> entries;  // consecutive, from index + 1 on
 };
 

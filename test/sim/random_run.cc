@@ -27,8 +27,11 @@ class Life {
       }
     }
     Trouble();
+    if (options_.sleep) Lulls();
     world_.Run(kTroubles);
     troubles_ = false;
+    world_.SetLull(false);
+    result_.asleep = world_.asleep();
     Heal();
     result_.failure = world_.failure();
     result_.trace_hash = world_.trace_hash();
@@ -55,6 +58,7 @@ class Life {
     if (run.copyset) options.make = MakeCopysetMachine;
     options.raft.canary = run.canary;
     options.lease = run.lease;
+    options.sleep = run.sleep;
     options.raft.transfer = {.chunk_bytes = random.Between(20, 200) * (run.copyset ? 50 : 1),
                              .retry_ticks = 3,
                              .give_up_ticks = 40};
@@ -66,6 +70,7 @@ class Life {
   // ---- Clients: one operation at a time each; without an answer in time they go on to the next.
   void NextOperation(size_t client) {
     if (!clients_go_on_) return;
+    if (world_.lull()) return world_.At(100 * kMillisecond, [this, client] { NextOperation(client); });
     const uint64_t number = ++operation_[client];
     GroupId group = AnyGroup();
     int leader = world_.leader(group);
@@ -141,6 +146,17 @@ class Life {
       default:
         return ChangeMembers(group, machine);
     }
+  }
+
+  void Lulls() {
+    world_.At(random_.Between(200 * kMillisecond, 2 * kSecond), [this] {
+      if (!troubles_) return;
+      world_.SetLull(true);
+      world_.At(random_.Between(kSecond, 3 * kSecond), [this] {
+        world_.SetLull(false);
+        if (troubles_) Lulls();
+      });
+    });
   }
 
   void CutLeader() {

@@ -19,6 +19,7 @@ struct RunOptions {
   bool lease = false;        // reads by lease
   bool cut_leaders = false;  // one after the other, so that they are the last to know
   bool restless = false;     // elections and little else, and crashes in the middle of them
+  bool sleep = true;         // idle groups sleep, and there are lulls in which they do
   bool trace = false;
 };
 
@@ -26,6 +27,7 @@ struct RunResult {
   std::string failure;  // empty: all is well
   uint64_t trace_hash = 0, events = 0, acknowledged = 0, reads = 0, crashes = 0, snapshots = 0, changes = 0;
   uint64_t repeated = 0, fenced = 0;
+  uint64_t asleep = 0;  // ticks that replicas slept through while there was trouble
   Time end = 0;
 };
 

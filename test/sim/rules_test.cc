@@ -297,8 +297,117 @@ TEST_P(LeaseRestart, IsRemembered) {
 }
 INSTANTIATE_TEST_SUITE_P(AndItsCanary, LeaseRestart, testing::Bool());
 
-TEST_F(Story, IdleGroupsSayLittle) {
-  Begin({.groups = 10, .raft = {.election_ticks = 10, .heartbeat_ticks = 5}});
+// Idle groups: what is lost, cut off or powered down, somebody leads again.
+class SleepStory : public Story, public testing::WithParamInterface<bool> {
+ protected:
+  // All replicas are asleep, and nothing is on its way.
+  void BeginAsleep(WorldOptions options) {
+    Begin(options);
+    WriteSome(3);
+    ASSERT_TRUE(world->RunUntil([&] { return AsleepNow() == 3; }));
+  }
+  size_t AsleepNow() {
+    size_t n = 0;
+    for (size_t i = 0; i < 3; ++i) {
+      raft::Group* g = world->replica(group, i);
+      n += g && g->status().asleep;
+    }
+    return n;
+  }
+  bool AnotherLeads(size_t than, Time limit) {
+    return world->RunUntil(
+        [&] {
+          for (size_t i = 0; i < 3; ++i) {
+            raft::Group* g = world->replica(group, i);
+            if (i != than && g && g->leads()) return true;
+          }
+          return false;
+        },
+        limit);
+  }
+};
+
+TEST_P(SleepStory, ALeaderThatIsCutOffIsMissed) {
+  const bool broken = GetParam();
+  WorldOptions options;
+  if (broken) options.raft.canary = raft::Canary::kSleepOn;
+  BeginAsleep(options);
+  const size_t old = Leader();
+  world->Isolate(old, true);
+  EXPECT_EQ(AnotherLeads(old, 2 * kSecond), !broken);
+}
+INSTANTIATE_TEST_SUITE_P(AndItsCanary, SleepStory, testing::Bool());
+
+TEST_F(SleepStory, ALeaderThatFellIsMissed) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    BeginAsleep({.seed = seed});
+    const size_t old = Leader();
+    world->Crash(old);
+    EXPECT_TRUE(AnotherLeads(old, 2 * kSecond)) << seed;
+  }
+}
+
+TEST_F(SleepStory, ALeaderThatFellAndRoseUnnoticedIsFollowedByAnother) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    BeginAsleep({.seed = seed});
+    world->Crash(Leader());
+    world->Run(kMillisecond);
+    for (size_t i = 0; i < 3; ++i) world->Start(i);
+    EXPECT_TRUE(world->RunUntil([&] { return world->leader(group) >= 0; }, 2 * kSecond)) << seed;
+  }
+}
+
+TEST_F(SleepStory, WhoDidNotHearThatAllSleepDisturbsNobodyForLong) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    Begin({.seed = seed, .loss_percent = 50});
+    const Time limit = 60 * kSecond;
+    ASSERT_TRUE(world->RunUntil([&] { return AsleepNow() > 0; }, limit)) << seed;
+    world->SetCalm();
+    ASSERT_TRUE(world->RunUntil([&] { return AsleepNow() == 3; }, limit)) << seed;
+    const Term term = LeaderGroup()->status().term;
+    world->Run(10 * kSecond);
+    EXPECT_EQ(AsleepNow(), 3u);
+    EXPECT_EQ(LeaderGroup()->status().term, term);
+  }
+}
+
+TEST_F(SleepStory, WhatIsWrittenWakesAll) {
+  BeginAsleep({});
+  for (int i = 0; i < 5; ++i) {
+    WriteSome(1);
+    EXPECT_TRUE(Settled());
+    ASSERT_TRUE(world->RunUntil([&] { return AsleepNow() == 3; }));
+  }
+  world->CheckSettled(group);
+}
+
+// Followers that sleep are nothing without their leader's process, and a leader that slept is none that was
+// cut off.
+TEST_F(SleepStory, AReadAfterSleepIsNotStale) {
+  WorldOptions options;
+  options.lease = true;
+  BeginAsleep(options);
+  const size_t old = Leader();
+  world->Isolate(old, true);
+  ASSERT_TRUE(AnotherLeads(old, 2 * kSecond));
+  WriteSome(3);
+  std::optional<Status> answer;
+  world->Read(group, old, 0, [&](const Status& s) { answer = s; });
+  world->Run(5 * kSecond);
+  EXPECT_TRUE(!answer || !answer->ok()) << "it leads no more";
+  world->CheckHistory(group);
+}
+
+TEST_F(Story, IdleGroupsSayNothing) {
+  Begin({.groups = 10});
+  world->Run(5 * kSecond);
+  const uint64_t before = world->messages();
+  world->Run(100 * kSecond);
+  EXPECT_EQ(world->messages() - before, 0u);
+}
+
+TEST_F(Story, IdleGroupsThatDoNotSleepSayLittle) {
+  Begin({.groups = 10, .raft = {.election_ticks = 10, .heartbeat_ticks = 5}, .sleep = false});
   world->Run(3 * kSecond);
   uint64_t before = world->messages();
   world->Run(10 * kSecond);

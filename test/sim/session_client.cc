@@ -32,6 +32,7 @@ metaserver::ReplicatedCopyset* SessionClient::Replica(size_t* machine) {
 void SessionClient::Next() {
   busy_ = false;
   if (!goes_on_) return;
+  if (world_.lull()) return world_.At(100 * kMillisecond, [this] { Next(); });
   busy_ = true;
   if (session_ == 0) return Open();
   Random& random = world_.random();

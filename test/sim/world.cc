@@ -42,6 +42,9 @@ class World::Net final : public raft::Transport {
     EncodeReply(reply, &bytes);
     world_.Deliver(machine_, reply.to, reply.group, std::move(bytes), kReply);
   }
+  bool Hears(GroupId group, ReplicaId replica) const override {
+    return world_.Hears(machine_, group, replica);
+  }
 
  private:
   World& world_;
@@ -142,8 +145,42 @@ void World::Tick(size_t machine, uint64_t epoch) {
     raft::GroupStatus status = g->status();
     if (!status.failure.ok()) Fail("machine " + std::to_string(machine) + ": " + status.failure.ToString());
     if (status.leader) OnLeader(group, status.term, status.leader);
+    asleep_ += status.asleep;
   }
+  SayAlive(machine);
   At(machines_[machine].tick, [this, machine, epoch] { Tick(machine, epoch); });
+}
+
+// Over one-way ways that lose as they lose messages. A machine that was started anew is one that the others
+// have a new connection with.
+void World::SayAlive(size_t from) {
+  if (!options_.sleep) return;
+  for (size_t to = 0; to < machines_.size(); ++to) {
+    if (to == from || random_.Percent(options_.loss_percent)) continue;
+    Time delay = random_.Between(options_.min_delay, options_.max_delay);
+    if (random_.Percent(options_.late_percent)) delay = random_.Below(300 * kMillisecond);
+    At(delay, [this, from, to, epoch = machines_[from].epoch] {
+      if (!up(to) || cuts_.contains({from, to})) return;
+      Heard& heard = machines_[to].heard[from];
+      if (epoch < heard.epoch) return;
+      if (std::exchange(heard.epoch, epoch) != epoch) {
+        for (const auto& [group, replica] : machines_[from].replicas)
+          machines_[to].host->ReportUnreachable(group, replica.id);
+        machines_[to].host->Pump();
+      }
+      heard.at = now_;
+    });
+  }
+}
+
+bool World::Hears(size_t machine, GroupId group, ReplicaId replica) const {
+  auto routes = routes_.find(group);
+  if (routes == routes_.end()) return false;
+  auto route = routes->second.find(replica);
+  if (route == routes->second.end()) return false;
+  auto heard = machines_[machine].heard.find(route->second);
+  return options_.sleep && heard != machines_[machine].heard.end() &&
+         now_ - heard->second.at < options_.tick * options_.raft.election_ticks / 2;
 }
 
 void World::Mix(uint64_t value) {
@@ -246,6 +283,7 @@ void World::Crash(size_t machine) {
     m.disk->SetFailedSyncKeeps(test::SimDisk::Keep::kNothing);
   }
   m.host.reset();
+  m.heard.clear();
   for (auto& [group, replica] : m.replicas) replica.machine.reset();
   m.syncer.reset();
   m.net.reset();

@@ -55,6 +55,7 @@ struct WorldOptions {
   double clock_drift_percent = 10;  // each machine's clock is so much too slow or too fast, at most
   bool lease = false;               // reads by lease …
   double assumed_drift = 0.12;      // … which counts on no more than this
+  bool sleep = true;                // idle groups sleep
   // The network, per message.
   double loss_percent = 0, duplicate_percent = 0, late_percent = 0;  // late: up to 300 ms
   Time min_delay = 200, max_delay = 2 * kMillisecond;
@@ -91,6 +92,9 @@ class World {
   void Cut(size_t from, size_t to, bool cut);  // one direction
   void Isolate(size_t machine, bool cut);      // both, to all
   void HealNetwork();
+  // Clients have nothing to do, so that groups fall asleep. They ask for it themselves.
+  void SetLull(bool lull) { lull_ = lull; }
+  bool lull() const { return lull_; }
   void SetCalm();  // from now on no loss, no slow disks, no failures of syncs
   // From now on the machine's clock runs so much faster (or, below 1, slower) than true time.
   void SetClockRate(size_t machine, double rate);
@@ -131,6 +135,7 @@ class World {
   void CheckSettled(GroupId group);
   void CheckHistory(GroupId group);
   uint64_t events() const { return events_; }
+  uint64_t asleep() const { return asleep_; }  // ticks that replicas slept through
   uint64_t snapshots_installed() const { return snapshots_installed_; }
   uint64_t messages() const { return sent_[0]; }
   uint64_t snapshot_chunks() const { return sent_[1]; }
@@ -162,7 +167,12 @@ class World {
     Duration at{};
     double rate = 1;
   };
+  struct Heard {
+    uint64_t epoch = 0;
+    Time at = 0;
+  };
   struct Server {
+    std::map<size_t, Heard> heard;  // of other machines, since the start
     std::unique_ptr<test::SimDisk> disk;
     std::unique_ptr<MachineClock> clock;
     uint64_t epoch = 0;  // counts starts
@@ -180,6 +190,8 @@ class World {
   };
 
   void Tick(size_t machine, uint64_t epoch);
+  void SayAlive(size_t from);
+  bool Hears(size_t machine, GroupId group, ReplicaId replica) const;
   void Trim(size_t machine);
   void Housekeep(size_t machine);
   void Deliver(size_t from, ReplicaId to, GroupId group, std::string bytes, int kind);
@@ -211,7 +223,8 @@ class World {
   std::map<GroupId, std::vector<Operation>> histories_;
   size_t acknowledged_ = 0;
   uint64_t sent_[3] = {};
-  uint64_t snapshots_installed_ = 0;
+  uint64_t snapshots_installed_ = 0, asleep_ = 0;
+  bool lull_ = false;
   std::string failure_;
   uint64_t trace_hash_ = 0;
 };

@@ -84,7 +84,7 @@ void CopysetLoop::Tick() {
   host_->Tick();
   for (auto& [id, held] : copysets_) {
     held->copyset->TickLeases();
-    const raft::Members members = held->group->status().members;
+    const raft::Members& members = held->group->members();
     if (members == held->routed) continue;
     for (const auto* list : {&members.voters, &members.learners}) {
       for (raft::ReplicaId replica : *list) {

@@ -141,6 +141,8 @@ Status MetaServer::Listen() {
       raft::NetTransportOptions{.connection = connection,
                                 .cluster = options_.cluster,
                                 .process_of = MetaserverOf,
+                                .alive_every = options_.tick,
+                                .heard_for = options_.tick * options_.group.election_ticks / 2,
                                 .snapshot_bytes_per_second = options_.snapshot_bytes_per_second});
   for (auto& loop : loops_) loop->SetTransport(*transport_);
   transport_->Start(*this);

@@ -103,6 +103,8 @@ std::string MetaServer::MetricsText() {
         [](const Row& r) { return r.status.sending_snapshots; });
   gauge("curvefs_copyset_stopped", "1 where the replica has stopped for a failure; the log says which.",
         [](const Row& r) { return !r.status.failure.ok(); });
+  gauge("curvefs_copyset_asleep", "1 where nothing happens, and the replica neither ticks nor sends.",
+        [](const Row& r) { return r.status.asleep; });
   gauge("curvefs_copyset_voters", "Members that vote.",
         [](const Row& r) { return r.status.members.voters.size(); });
   gauge("curvefs_copyset_learners", "Members that do not vote.",

@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 
 #include "base/log.h"
 #include "raft/etcd/etcd_engine.h"
@@ -23,11 +24,13 @@ struct FakeTransport final : Transport {
   void Send(Message m) override { messages.push_back(std::move(m)); }
   void Send(SnapshotChunk c) override { chunks.push_back(std::move(c)); }
   void Send(SnapshotReply r) override { replies.push_back(std::move(r)); }
+  bool Hears(GroupId, ReplicaId replica) const override { return heard.contains(replica); }
   size_t Count(MessageType type) const {
     size_t n = 0;
     for (const Message& m : messages) n += m.type == type;
     return n;
   }
+  std::set<ReplicaId> heard;
   std::vector<Message> messages;
   std::vector<SnapshotChunk> chunks;
   std::vector<SnapshotReply> replies;
