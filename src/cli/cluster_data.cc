@@ -57,7 +57,8 @@ Status ClaimDirectory(Disk& disk, const std::string& directory, const proto::FsI
   if (error) return FromErrno(error.value(), "make " + directory);
   Status status = CheckMarker(disk, directory, fs);
   if (status.code() != Code::kNotFound) return status;
-  CURVEFS_TRY(const auto there, disk.List(directory));
+  CURVEFS_TRY(auto there, disk.List(directory));
+  std::erase(there, "lost+found");  // of a disk that is all theirs
   if (!there.empty())
     return {Code::kExists,
             directory + " is not empty (" + there.front() + "); data need a directory of their own"};

@@ -100,7 +100,7 @@ class MetaClient {
     return request.name.empty() ? CreateUnnamed(request) : Create(request);
   }
 
-  // Whether others change the file system too.
+  // Whether others change the file system too. Then every change is durable when it is acknowledged.
   virtual bool shared() const { return false; }
   // Advisory locks, where `shared`; elsewhere the kernel's own are enough. kWouldBlock: somebody else has it;
   // nothing waits here. kNoMemory: there are too many.

@@ -61,6 +61,10 @@ class ChunkIndex {
   virtual Result<ChunkId> NewChunks(uint32_t n) = 0;
 
   virtual FsId fs() const = 0;
+
+  // Whether what Append and Replace have committed is durable when they return. Then the objects that records
+  // name are made durable before; otherwise whoever makes the records durable sees to it.
+  virtual bool durable_at_once() const { return false; }
 };
 
 }  // namespace curvefs::data

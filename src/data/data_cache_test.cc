@@ -98,6 +98,28 @@ TEST_F(DataCacheTest, SmallSyncedChangesGoThroughTheJournal) {
   EXPECT_EQ(Read(70'000, 6), "change");
 }
 
+// The machine that has the objects loses power: what records name that are durable must be there.
+TEST_F(DataCacheTest, ObjectsAreDurableBeforeRecordsThatAreDurableAtOnce) {
+  for (bool at_once : {true, false}) {
+    index_.SetDurableAtOnce(at_once);
+    Start();
+    ASSERT_TRUE(Write(0, Pattern(1 << 20)).ok());
+    ASSERT_TRUE(cache_->Flush(kFile, false).ok());
+    for (uint64_t i = 0; i < 20; ++i) {
+      ASSERT_TRUE(Write(i * 20'000, Pattern(9000, static_cast<int>(i))).ok());
+      ASSERT_TRUE(cache_->Flush(kFile, false).ok());
+    }
+    ASSERT_TRUE(cache_->Compact(kFile, 0).ok());
+    const std::string content = Read(0, 1 << 20);
+    cache_->DropClean();
+    objects_.LoseUnsynced();
+    EXPECT_EQ(Read(0, 1 << 20) == content, at_once);
+    cache_.reset();
+    index_.Remove(kFile);
+    index_.Create(kFile);
+  }
+}
+
 TEST_F(DataCacheTest, ScatteredSmallWritesShareOneObject) {
   Start();
   ASSERT_TRUE(Write(0, Pattern(1 << 20)).ok());

@@ -425,9 +425,13 @@ meta::ChunkRecord DataCache::Core::NewObject(InodeId inode, uint64_t begin, uint
 
 // Stores the object that the record names, and sets its digest.
 Status DataCache::Core::Put(meta::ChunkRecord* record, const BufferList& bytes) {
-  auto digest = objects.Put(NameOf(*record), bytes);
+  const object::ObjectName name = NameOf(*record);
+  auto digest = objects.Put(name, bytes);
+  if (digest && index.durable_at_once()) {
+    if (Status s = objects.Sync(std::span(&name, 1)); !s.ok()) digest = Fail(s);
+  }
   if (!digest) {
-    (void)objects.Delete(NameOf(*record));  // best effort: it may be there, half or whole
+    (void)objects.Delete(name);  // best effort: it may be there, half or whole
     return digest.error();
   }
   record->digest = *digest;

@@ -144,7 +144,7 @@ TEST(NetTransport, HearsWhoLivesThoughNothingIsSaid) {
   });
   EXPECT_TRUE(p->a.messages.empty());
   // A process that stands still is not heard for long, and one that ends, at once.
-  std::this_thread::sleep_for(400ms);
+  for (const SteadyTime begin = p->loop.clock().Steady(); p->loop.clock().Steady() - begin < 400ms;) continue;
   EXPECT_FALSE(heard());
   ASSERT_TRUE(p->Run(heard)) << "it goes on";
   p->b.transport.reset();

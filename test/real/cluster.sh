@@ -1,6 +1,6 @@
 #!/bin/sh
 # cluster.sh [--curvefs BIN] [--work DIR] [--keep] [PART...]: a file system whose metadata are on three metaservers, mounted
-# twice. Parts: shared locks failover away posix; without one all but posix. Leaves nothing mounted or running.
+# twice. Parts: shared power locks failover away posix; without one all but posix. Leaves nothing mounted or running.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -16,13 +16,14 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ -n "$parts" ] || parts="shared locks failover away"
+[ -n "$parts" ] || parts="shared power locks failover away"
 bin=$(dirname "$curvefs")
 server=$bin/curvefs-metaserver
 for p in "$curvefs" "$server"; do [ -x "$p" ] || { echo "cluster: no $p; build it" >&2; exit 2; }; done
 [ -e /dev/fuse ] || { echo "cluster: no /dev/fuse here" >&2; exit 77; }
 base=$(mktemp -d "${base:-${TMPDIR:-/tmp}}/curvefs-cluster.XXXXXX")
-mkdir "$base/1" "$base/2" "$base/objects"
+mkdir "$base/1" "$base/2" "$base/store" "$base/after"
+objects=$base/store/objects
 mnt=$base/1 other=$base/2
 . "$root/test/support/mount.sh"
 pid1= pid2= pid3= mount1= mount2=
@@ -32,11 +33,19 @@ cleanup() {
   cd /
   for p in $mount1 $mount2 $pid1 $pid2 $pid3; do end_process "$p" KILL; done
   for m in "$mnt" "$other"; do ! grep -q " $m fuse" /proc/mounts || umount -l "$m"; done
+  for m in "$base/after" "$base/store"; do ! mountpoint -q "$m" || umount -l "$m"; done
   if [ -n "$keep" ] && [ $status != 0 ]; then echo "kept: $base"; else rm -rf "$base"; fi
   exit "$status"
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
+
+# The objects are on a disk of their own, whose power can fail.
+disk() {
+  [ "$(id -u)" = 0 ] && truncate -s 1G "$base/disk" && mkfs.ext4 -q "$base/disk" && mount -o loop "$base/disk" "$base/store"
+}
+disk 2>/dev/null || disk=none
+mkdir "$objects"
 
 # Three ports that nobody has, each with room for gRPC and HTTP off.
 ports=$(python3 - <<'P'
@@ -56,7 +65,7 @@ serve() { # serve N
   eval "pid$1=$!"
 }
 attach() { # attach N: mounts it at $base/N, in front of a process of ours
-  "$curvefs" mount -f "meta://$servers/1" "$base/$1" --data "dir:$base/objects" >>"$base/mount$1.log" 2>&1 8>&- 9>&- &
+  "$curvefs" mount -f "meta://$servers/1" "$base/$1" --data "dir:$objects" >>"$base/mount$1.log" 2>&1 8>&- 9>&- &
   eval "mount$1=$!"
   there() { grep -q " $base/$1 fuse" /proc/mounts && stat "$base/$1/." >/dev/null; }
   wait_for 30 there "$1" || fail "does not mount: $(tail -n 3 "$base/mount$1.log")"
@@ -126,8 +135,24 @@ part_shared() {
   cmp "$base/large" "$mnt/large" || fail "a large file differs after a new mount"
   # What is deleted is gone from the store, too.
   rm "$mnt/large"
-  freed() { [ "$(du -sk "$base/objects" | cut -f 1)" -lt 20000 ]; }
-  wait_for 30 freed || fail "$(du -sk "$base/objects" | cut -f 1) KiB of objects are left"
+  freed() { [ "$(du -sk "$objects" | cut -f 1)" -lt 20000 ]; }
+  wait_for 30 freed || fail "$(du -sk "$objects" | cut -f 1) KiB of objects are left"
+}
+
+# The machine that has the objects loses power: whatever is closed, and so known to the metaservers, is there afterwards,
+# and what is not in a file that was closed may be gone. What the disk has now is what a copy of it has.
+part_power() {
+  [ "${disk-}" != none ] || { echo "power: skipped, a disk in a file cannot be mounted here"; return; }
+  mkdir "$mnt/power"
+  for size in 3000000 300000 100000 20000; do head -c $size /dev/urandom >"$mnt/power/$size"; done
+  cp -r /usr/include/linux/netfilter "$other/power/tree"
+  dd if=/dev/urandom of="$mnt/power/0" bs=1000000 count=20 conv=fsync 2>/dev/null
+  cp --sparse=always "$base/disk" "$base/copy"
+  mount -o loop "$base/copy" "$base/after" || { fail "the disk cannot be mounted"; return; }
+  [ "$(find "$objects" -type f | wc -l)" -ge 5 ] || fail "there are no objects to look at"
+  diff -r "$objects" "$base/after/objects" >"$base/lost" 2>&1 || fail "lost with the power: $(head -n 3 "$base/lost")"
+  umount "$base/after"; rm "$base/copy"
+  rm -r "$mnt/power"
 }
 
 # Locks of one mount hold at the other; appends, counters and databases of both.

@@ -25,6 +25,8 @@ class FakeChunkIndex final : public data::ChunkIndex {
   std::vector<meta::SharedObject> TakeSparse(uint32_t max) override;
   Result<ChunkId> NewChunks(uint32_t n) override;
   FsId fs() const override { return FsId(1); }
+  bool durable_at_once() const override { return durable_at_once_; }
+  void SetDurableAtOnce(bool so) { durable_at_once_ = so; }  // before it is used
 
   void Create(InodeId inode);
   void Remove(InodeId inode);
@@ -63,6 +65,7 @@ class FakeChunkIndex final : public data::ChunkIndex {
   uint32_t fail_appends_ = 0;
   Code fail_code_ = Code::kOk;
   uint64_t append_calls_ = 0;
+  bool durable_at_once_ = false;
 };
 
 }  // namespace curvefs::test

@@ -183,6 +183,7 @@ class MetaChunkIndex final : public data::ChunkIndex {
   std::vector<meta::SharedObject> TakeSparse(uint32_t max) override { return meta_.TakeSparse(max); }
   Result<ChunkId> NewChunks(uint32_t n) override;
   FsId fs() const override { return meta_.fs(); }
+  bool durable_at_once() const override { return meta_.shared(); }
 
  private:
   static constexpr uint32_t kRun = 256;
