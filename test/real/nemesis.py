@@ -3,8 +3,8 @@
 
 A cluster of `curvefs cluster up`, mounted twice, under a load that keeps a manifest of what was fsynced
 (test/crash/crash_writer.cc), while processes of every sort are killed (SIGKILL) and stopped (SIGSTOP), ports are
-cut off in one direction or both, the disk of a metaserver and of an etcd member is full, and everything loses
-its power. Then all is made well, and: every promise holds on both mounts, both list the same tree, link counts
+cut off in one direction or both, the disk of a metaserver and of an etcd member is full, other disks are slow, and
+everything loses its power. Then all is made well, and: every promise holds on both mounts, both list the same tree, link counts
 are right, the replicas hold the same. In the end the checks are held against damage of ours (canaries).
 
 In namespaces of its own: needs root, and leaves nothing mounted. Without what it needs it exits with 77. What
@@ -70,6 +70,63 @@ def enter_namespaces():
         done = run(*command.split(), check=False)
         if done.returncode != 0:
             skip(f"'{command}': {done.stdout.strip()}")
+
+
+class SlowDisk:
+    """A group of processes whose writes the kernel holds back (control groups, of either version)."""
+
+    def __init__(self, root, device, old):
+        self.root, self.device, self.old = root, device, old
+        self.group = f"{root}/curvefs-nemesis-{os.getpid()}"
+
+    @staticmethod
+    def write(path, text):
+        with open(path, "w", encoding="ascii") as f:
+            f.write(text)
+
+    def slow(self, pid, writes):
+        os.makedirs(self.group, exist_ok=True)
+        if self.old:
+            self.write(f"{self.group}/blkio.throttle.write_iops_device", f"{self.device} {writes}")
+        else:
+            self.write(f"{self.group}/io.max", f"{self.device} wiops={writes}")
+        self.write(f"{self.group}/cgroup.procs", str(pid))
+        return self.mend
+
+    def mend(self):
+        if not os.path.isdir(self.group):
+            return
+        with open(f"{self.group}/cgroup.procs", encoding="ascii") as f:
+            pids = f.read().split()
+        for pid in pids:
+            try:
+                self.write(f"{self.root}/cgroup.procs", pid)
+            except ProcessLookupError:
+                pass  # it has ended
+        await_that("the group of the slow disk is empty", lambda: os.rmdir(self.group) or True)
+
+
+def slow_disk(path):
+    """None where there are no such groups, or `path` is on no disk."""
+    device = os.stat(path).st_dev
+    device = f"{os.major(device)}:{os.minor(device)}"
+    if not os.path.exists(f"/sys/dev/block/{device}"):
+        return None
+    whole = os.path.realpath(f"/sys/dev/block/{device}")
+    if os.path.exists(f"{whole}/partition"):
+        with open(f"{os.path.dirname(whole)}/dev", encoding="ascii") as f:
+            device = f.read().strip()
+    for root, old in (("/sys/fs/cgroup/blkio", True), ("/sys/fs/cgroup", False)):
+        disk = SlowDisk(root, device, old)
+        try:
+            if not old:
+                SlowDisk.write(f"{root}/cgroup.subtree_control", "+io")
+            disk.slow(0, 1000)()  # this process, and back
+            return disk
+        except OSError:
+            if os.path.isdir(disk.group):
+                os.rmdir(disk.group)
+    return None
 
 
 class Mount:
@@ -182,6 +239,7 @@ class Nemesis:
         self.cluster, self.mounts, self.rng = cluster, mounts, rng
         self.count = {}
         self.stopped = set()
+        self.disk = None  # that can be slow
         self.began = time.monotonic()
 
     def say(self, text):
@@ -232,6 +290,12 @@ class Nemesis:
             except OSError:
                 pass
         return lambda: os.path.exists(filler) and os.remove(filler)
+
+    def deed_slow(self):
+        name = self.rng.choice([n for n in sorted(self.cluster.pids()) if n[:4] in ("etcd", "meta") and n not in self.cluster.disks])
+        pid, writes = self.cluster.pids()[name], self.rng.choice([5, 20, 60])
+        self.say(f"the disk of {name} is slow: {writes} writes per second")
+        return self.disk.slow(pid, writes)
 
     def deed_client(self):
         mount = self.rng.choice(self.mounts)
@@ -416,7 +480,11 @@ def main():
             mount.attach()
             mount.load()
         nemesis = Nemesis(cluster, mounts, rng)
-        deeds = args.deeds.split(",") if args.deeds else ["kill", "stop", "cut", "fill", "client", "pause", "power"]
+        deeds = args.deeds.split(",") if args.deeds else ["kill", "stop", "cut", "fill", "slow", "client", "pause", "power"]
+        nemesis.disk = slow_disk(base)
+        if "slow" in deeds and nemesis.disk is None:
+            print("NOT TESTED: slow disks: no control groups here, or the files are on no disk", file=sys.stderr)
+            deeds.remove("slow")
         queue = []
         while time.monotonic() < nemesis.began + args.seconds:
             if not queue:  # every one, in an order by chance; sometimes a second one beside it
@@ -439,6 +507,8 @@ def main():
         run("ip", "rule", "flush", "pref", "10", check=False)
         for pid in nemesis.stopped if nemesis else ():
             go_on(pid)
+        if nemesis and nemesis.disk:
+            nemesis.disk.mend()
         for mount in mounts:
             if mount.writer:
                 mount.writer.kill()
