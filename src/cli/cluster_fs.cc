@@ -143,6 +143,7 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
   to.client.owner = options.owner;
   to.client.token = options.token;
   to.client.timeout = options.timeout;
+  to.client.early = options.early_answers;
   to.routes = std::move(found.routes);
   to.find = std::move(found.find);
   if (by_name) to.token_spreads = kTokenSpreads;
@@ -164,7 +165,7 @@ Result<std::unique_ptr<ClusterFs>> ClusterFs::Open(Disk& disk, ClusterFsOptions 
     fs->SetLimits(fs->session_->fs());
   }
   if (found.far) TuneForS3(&options.cache);
-  options.vfs.sync_close = true;  // what one mount has closed another reads
+  options.vfs.store_close = true;  // what one mount has closed another reads
   options.vfs.config_text = "fs.place = \"" + options.place.ToString() + "\"\nfs.data = \"" + found.data +
                             "\"\n" + options.vfs.config_text;
   AddControlCommands(fs->control_, *fs);

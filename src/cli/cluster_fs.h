@@ -30,11 +30,12 @@ struct ClusterFsOptions {
   ObjectsOptions objects;  // of meta://: data is dir:PATH. By name: see cluster_data.h
   DataStackOptions stack;  // by name: its disk cache
   std::string mount_point;
-  std::string cluster;  // its name, if it has one
-  net::TlsFiles tls;    // all three, or none
-  std::string token;    // of the file system, if it needs one
-  std::string owner;    // of the session, for people
-  Duration timeout{};   // of a call to the cluster while nobody answers; 0: for ever
+  std::string cluster;         // its name, if it has one
+  net::TlsFiles tls;           // all three, or none
+  std::string token;           // of the file system, if it needs one
+  std::string owner;           // of the session, for people
+  Duration timeout{};          // of a call to the cluster while nobody answers; 0: for ever
+  bool early_answers = false;  // CopysetClientOptions::early
   data::DataOptions cache;
   client::VfsOptions vfs;
 };

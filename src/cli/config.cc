@@ -90,6 +90,12 @@ constexpr auto kKnobs = std::to_array<Knob>({
      "Of a cluster's file system: how long a call waits for a leader that answers before it fails with EIO. "
      "0s: for ever, "
      "and it goes on when the cluster is back."},
+    {"early-answers", KnobKind::kSwitch, &MountConfig::early_answers, 0, 0, "",
+     "Of a cluster's file system: a change is acknowledged when the leading metaserver has it, and is on the "
+     "disks of a majority a moment later; fsync waits for that. Faster. If a metaserver fails this mount "
+     "says "
+     "it again; lost is only what was not synced when this machine fails with it in the same moment "
+     "(docs/SEMANTICS.md)."},
     {"attr-cache", KnobKind::kDuration, &MountConfig::attr_cache, 0, 3'600'000, "",
      "Of a cluster's file system: how long the kernel relies on attributes (size, times, owner) before it "
      "asks "

@@ -45,6 +45,7 @@ struct MountConfig {
   bool allow_other = false;
   std::string cluster;
   Duration timeout = Duration();
+  bool early_answers = false;
   Duration attr_cache = Duration(), entry_cache = Duration();
   std::string tls_ca, tls_cert, tls_key, token_file;
   std::string data;

@@ -130,8 +130,8 @@ Status CheckClusterKnobs(const MountRequest& r) {
 
 // And those that say how to reach a cluster.
 Status CheckStandaloneKnobs(const MountRequest& r) {
-  for (const char* knob :
-       {"cluster", "timeout", "tls-ca", "tls-cert", "tls-key", "token-file", "attr-cache", "entry-cache"}) {
+  for (const char* knob : {"cluster", "timeout", "tls-ca", "tls-cert", "tls-key", "token-file", "attr-cache",
+                           "entry-cache", "early-answers"}) {
     if (r.config.is_given(knob))
       return {Code::kInvalid,
               std::string("--") + knob +
@@ -364,6 +364,7 @@ Status ServeCluster(const MountRequest& r, EarlyMessages& early, Readiness& read
   (void)::gethostname(host, sizeof host - 1);
   options.cluster = r.config.cluster;
   options.timeout = r.config.timeout;
+  options.early_answers = r.config.early_answers;
   options.tls = {.ca = r.config.tls_ca, .cert = r.config.tls_cert, .key = r.config.tls_key};
   options.owner = std::string(host) + " " + std::to_string(::getpid()) + " " + r.mount_point;
   CURVEFS_TRY(options.token, ReadToken(r.config.token_file));

@@ -33,7 +33,7 @@ struct SessionOptions {
   std::chrono::microseconds linger{60};
   bool writeback_cache = true;        // see InitPolicy
   bool cache_directories = true;      // see HandlerOptions
-  bool flush_on_close = false;        // see HandlerOptions; needed by a Vfs with sync_close
+  bool flush_on_close = false;        // see HandlerOptions; needed by a Vfs with sync_close or store_close
   bool shared = false;                // see HandlerOptions; then neither pages nor listings are kept
   InodeId root = kRootInode;          // the directory that is mounted
   CacheTimes shared_times{{}, {}};    // then, of names and attributes: nothing is relied on

@@ -15,6 +15,7 @@ std::string EncodeSession(const Session& s) {
   w.Fixed64(2, static_cast<uint64_t>(s.opened.ns));
   w.Varint(3, s.acknowledged);
   w.Varint(4, s.last);
+  w.Varint(5, s.ahead ? 1 : 0);
   return out;
 }
 
@@ -26,6 +27,7 @@ Result<Session> DecodeSession(std::string_view value) {
     if (r.field() == 2) s.opened.ns = static_cast<int64_t>(r.number());
     if (r.field() == 3) s.acknowledged = r.number();
     if (r.field() == 4) s.last = r.number();
+    if (r.field() == 5) s.ahead = r.number() != 0;
   }
   if (!r.ok()) return Fail(Code::kCorrupt, "malformed session record");
   return s;
@@ -108,6 +110,13 @@ Status Acknowledge(Txn& txn, uint64_t session, uint64_t acknowledged) {
   found.acknowledged = std::max(found.acknowledged, acknowledged);
   txn.Set(SessionKey(session), EncodeSession(found));
   return DeleteOutcomes(txn, session, acknowledged);
+}
+
+Status SetAhead(Txn& txn, uint64_t session, bool ahead) {
+  CURVEFS_TRY(Session found, Find(txn, session));
+  found.ahead = ahead;
+  txn.Set(SessionKey(session), EncodeSession(found));
+  return {};
 }
 
 }  // namespace curvefs::meta

@@ -23,6 +23,7 @@ struct Session {
   Timestamp opened;
   uint64_t acknowledged = 0;  // outcomes may know more
   uint64_t last = 0;          // of session 0 only: the last id handed out
+  bool ahead = false;         // it may have answers to changes that are not committed
 };
 std::string EncodeSession(const Session& session);
 Result<Session> DecodeSession(std::string_view value);
@@ -41,5 +42,7 @@ Result<uint64_t> OpenSession(Txn& txn, std::string_view owner);
 Status EndSession(Txn& txn, uint64_t session);
 // Raises what the session record knows to be acknowledged. kFenced: the session is not there.
 Status Acknowledge(Txn& txn, uint64_t session, uint64_t acknowledged);
+// See Session::ahead. kFenced: the session is not there.
+Status SetAhead(Txn& txn, uint64_t session, bool ahead);
 
 }  // namespace curvefs::meta

@@ -197,6 +197,7 @@ void Txn::DropQuota(Inode* dir) {
 
 void Txn::PutOrphan(InodeId id) {
   Set(OrphanKey(fs().fs, id), "1");
+  new_orphans_.push_back(id);
 }
 void Txn::DeleteOrphan(InodeId id) {
   Del(OrphanKey(fs().fs, id));

@@ -143,6 +143,7 @@ class Txn : public Reader {
   const std::vector<ObjectRef>& new_objects() const {
     return new_objects_;
   }  // must be durable before the batch
+  const std::vector<InodeId>& new_orphans() const { return new_orphans_; }
   const std::vector<ObjectRef>& freed_objects() const {
     return freed_objects_;
   }  // may be deleted once the batch is durable
@@ -166,6 +167,7 @@ class Txn : public Reader {
     PartitionRecord record;
   };
   std::vector<Counted> counters_;
+  std::vector<InodeId> new_orphans_;
   std::vector<ObjectRef> new_objects_, freed_objects_;
   mutable std::vector<UsageChange> shares_;  // of each inode looked at, in the order of looking
   bool pass_quotas_ = false;

@@ -38,10 +38,30 @@ std::shared_ptr<Request> Decode(MetaTarget& target, std::string_view bytes, cons
   return request;
 }
 
+// To a client that takes early answers: what is committed, whether this answer is, and what it owes. A part
+// of a header, behind the answer: the two become one when they are parsed.
+inline std::string WithEarly(const MetaTarget& target, const proto::RequestHeader& in, std::string encoded) {
+  if (!in.early()) return encoded;
+  proto::CloseSessionResponse any;
+  proto::ResponseHeader* header = any.mutable_header();
+  const ReplicatedCopyset& copyset = *target.copyset;
+  if (!target.group->leads()) return encoded;
+  header->set_term(copyset.office());
+  header->set_committed_order(copyset.CommittedOrder(in.session_id()));
+  if (copyset.OwesAgain(in.session_id())) header->set_reclaim_term(copyset.office());
+  if (const auto* early = copyset.answering()) {
+    header->set_early_order(early->order);
+    header->set_evaluated_ns(early->at.ns);
+  }
+  return encoded += any.SerializeAsString();
+}
+
 // The target is copied: it is a few pointers, and what it points to outlives all calls on the loop.
-inline auto Deliver(const MetaTarget& target, Answer answer) {
-  return [target, answer = std::move(answer)](Result<std::string> encoded) {
-    answer(encoded ? *std::move(encoded) : FailureOf(target, encoded.error()));
+template <typename Request>
+auto Deliver(const MetaTarget& target, std::shared_ptr<Request> request, Answer answer) {
+  return [target, request, answer = std::move(answer)](Result<std::string> encoded) {
+    answer(WithEarly(target, request->header(),
+                     encoded ? *std::move(encoded) : FailureOf(target, encoded.error())));
   };
 }
 
@@ -70,31 +90,39 @@ void RunCall(Status (*f)(const meta::Reader&, const Request&, Response*), MetaTa
              std::string_view bytes, Answer answer) {
   auto request = Decode<Request>(target, bytes, answer);
   if (!request) return;
-  target.copyset->Read(
-      target.fs,
-      [f, target, request](const meta::Reader& reader) -> Result<std::string> {
-        Response response;
-        const Status s = f(reader, *request, &response);
-        return Answered(target, *request, s, &response);
-      },
-      Deliver(target, std::move(answer)));
+  target.copyset->Read(target.fs,
+                       [f, target, request](const meta::Reader& reader) -> Result<std::string> {
+                         Response response;
+                         const Status s = f(reader, *request, &response);
+                         return Answered(target, *request, s, &response);
+                       },
+                       Deliver(target, request, std::move(answer)), Locks::kKept,
+                       {.session = request->header().session_id()});
+}
+
+// It is as if somebody else asked: what was answered early is to be committed.
+template <typename Request>
+bool Settles(const Request& request) {
+  if constexpr (requires { request.settle(); }) return request.settle();
+  return false;
 }
 
 // Answers with what `f` makes of the leader's memory. By way of a read: a leader that was deposed, and does
 // not know it yet, must neither say that there is no such session nor take an open file down.
 template <typename Request, typename Response>
 void AtLeader(Status (*f)(const MetaTarget&, const meta::Reader&, const Request&, Response*),
-              MetaTarget target, std::string_view bytes, Answer answer, Locks locks = Locks::kKept) {
+              MetaTarget target, std::string_view bytes, Answer answer, Locks locks = Locks::kKept,
+              bool first = false) {
   auto request = Decode<Request>(target, bytes, answer);
   if (!request) return;
-  target.copyset->Read(
-      target.fs,
-      [f, target, request](const meta::Reader& reader) -> Result<std::string> {
-        Response response;
-        const Status s = f(target, reader, *request, &response);
-        return Answered(target, *request, s, &response);
-      },
-      Deliver(target, std::move(answer)), locks);
+  target.copyset->Read(target.fs,
+                       [f, target, request](const meta::Reader& reader) -> Result<std::string> {
+                         Response response;
+                         const Status s = f(target, reader, *request, &response);
+                         return Answered(target, *request, s, &response);
+                       },
+                       Deliver(target, request, std::move(answer)), locks,
+                       {.session = Settles(*request) ? 0 : request->header().session_id(), .first = first});
 }
 
 // What was made with an order (CreateRequest.open_order) is open in the session; also when the answer is a
@@ -110,6 +138,18 @@ Status NoteMade(const MetaTarget& target, const Request& request, const std::str
   }
   return {};
 }
+
+// Changes that may be answered before they are committed: of one partition, and nothing but this session
+// rests on them.
+template <typename T, typename... Some>
+constexpr bool kIsOneOf = (std::is_same_v<T, Some> || ...);
+template <typename Request>
+constexpr bool kMayBeEarly =
+    kIsOneOf<Request, proto::CreateRequest, proto::LinkRequest, proto::UnlinkRequest,
+             proto::RemoveDirectoryRequest, proto::RenameRequest, proto::UpdateInodeRequest,
+             proto::SetXattrRequest, proto::RemoveXattrRequest, proto::AppendChunksRequest,
+             proto::NewChunksRequest, proto::ZeroRangeRequest, proto::AllocateRequest,
+             proto::TouchInodesRequest>;
 
 template <typename Request, typename Response>
 void RunChange(std::function<Status(meta::Txn&, const Request&, Response*)> f, MetaTarget target,
@@ -127,16 +167,20 @@ void RunChange(std::function<Status(meta::Txn&, const Request&, Response*)> f, M
       if (request->open_order() != 0)
         return answer(FailureOf(target, {Code::kInvalid, "only a session has files open"}));
     }
-    return target.copyset->Change(target.fs, evaluate, Deliver(target, std::move(answer)), locks);
+    return target.copyset->Change(target.fs, evaluate, Deliver(target, request, std::move(answer)), locks);
   }
   auto deliver = [target, request, answer = std::move(answer)](Result<std::string> encoded) {
     const Status s = encoded ? NoteMade<Request, Response>(target, *request, *encoded) : encoded.error();
-    answer(s.ok() ? *std::move(encoded) : FailureOf(target, s));
+    answer(WithEarly(target, request->header(), s.ok() ? *std::move(encoded) : FailureOf(target, s)));
   };
-  target.copyset->ChangeOnce(
-      target.fs,
-      {.session = header.session_id(), .sequence = header.sequence(), .acknowledged = header.acknowledged()},
-      std::move(evaluate), std::move(deliver), locks);
+  target.copyset->ChangeOnce(target.fs,
+                             {.session = header.session_id(),
+                              .sequence = header.sequence(),
+                              .acknowledged = header.acknowledged(),
+                              .early = header.early() && kMayBeEarly<Request> && locks == Locks::kKept,
+                              .replay = header.replay(),
+                              .at = {header.evaluated_ns()}},
+                             std::move(evaluate), std::move(deliver), locks);
 }
 
 template <typename Request, typename Response>

@@ -21,8 +21,11 @@ Status Renew(const MetaTarget& target, const meta::Reader&, const proto::RenewSe
              proto::RenewSessionResponse* out) {
   if (!target.copyset->KeepAlive(in.header().session_id(), in.header().acknowledged()))
     return {Code::kFenced, "there is no such session, or it has ended"};
+  const raft::Term term = target.group->status().term;
+  if (in.reclaimed_term() != 0 && in.reclaimed_term() == target.copyset->office())
+    target.copyset->Reclaimed(in.header().session_id());
   out->set_lease_ms(LeaseOf(target));
-  out->set_term(target.group->status().term);
+  out->set_term(term);
   return {};
 }
 
@@ -32,7 +35,8 @@ Result<meta::Inode> MayOpen(const MetaTarget& target, const meta::Reader& reader
   CURVEFS_TRY(meta::Inode inode, reader.GetInode(id));
   CURVEFS_TRY(const bool orphan, reader.IsOrphan(id));
   // An orphan that nobody has open is perhaps being reclaimed; not before all have said what they had open.
-  if (!orphan || target.copyset->IsOpen({target.fs, id})) return inode;
+  if (!orphan || target.copyset->IsOpen({target.fs, id}) || target.copyset->IsWhole({target.fs, id}))
+    return inode;
   if (again && target.copyset->settling()) return inode;
   return Fail(Code::kNotFound);
 }
@@ -92,7 +96,7 @@ void CloseSession(const MetaTarget& at, std::string_view bytes, Answer answer) {
 }
 
 void RenewSession(const MetaTarget& target, std::string_view bytes, Answer answer) {
-  AtLeader(&Renew, target, bytes, std::move(answer));
+  AtLeader(&Renew, target, bytes, std::move(answer), Locks::kKept, true);
 }
 void OpenInode(const MetaTarget& target, std::string_view bytes, Answer answer) {
   AtLeader(&Opening, target, bytes, std::move(answer));
@@ -111,6 +115,7 @@ void DeleteInode(const MetaTarget& target, std::string_view bytes, Answer answer
     if (target.copyset->IsOpen({txn.fs().fs, id})) return {Code::kBusy, "a session has the inode open"};
     if (target.copyset->settling())
       return {Code::kUnavailable, "sessions have time yet to say what they have open"};
+    target.copyset->Reclaims({txn.fs().fs, id});
     const uint32_t most = in.max_records() == 0 ? kMaxReclaim : std::min(in.max_records(), kMaxReclaim);
     CURVEFS_TRY(const bool gone, meta::Reclaim(txn, id, most));
     out->set_gone(gone);

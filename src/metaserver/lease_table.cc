@@ -42,7 +42,14 @@ void LeaseTable::ReleaseAll(Entry* entry, uint64_t session) {
   for (auto& [number, waiting] : recalls_) waiting.sessions.erase(session);
 }
 
-bool LeaseTable::Hold(uint64_t session, const Item& item, uint8_t parts) {
+bool LeaseTable::Changing(const Item& item, uint64_t session, bool knows_own) const {
+  auto it = changing_.find(item);
+  if (it == changing_.end()) return false;
+  const Changes& c = it->second;
+  return !knows_own || c.early != c.all || c.early_of != session;
+}
+
+bool LeaseTable::Hold(uint64_t session, const Item& item, uint8_t parts, bool knows_own) {
   auto found = sessions_.find(session);
   if (found == sessions_.end() || found->second.dropping_all != 0) return false;
   Entry& entry = found->second;
@@ -50,13 +57,13 @@ bool LeaseTable::Hold(uint64_t session, const Item& item, uint8_t parts) {
   if (it != holders_.end()) {
     auto mine = std::ranges::find(it->second, session, &Holder::session);
     if (mine != it->second.end() && (mine->parts & parts) == parts) return true;
-    if (changing_.contains(item)) return false;
+    if (Changing(item, session, knows_own)) return false;
     if (mine != it->second.end()) {
       mine->parts |= parts;
       return true;
     }
   }
-  if (changing_.contains(item) || holders_.size() >= bounds_.of_all) return false;
+  if (Changing(item, session, knows_own) || holders_.size() >= bounds_.of_all) return false;
   if (entry.items.size() >= bounds_.of_session) {
     entry.dropping_all = ++next_recall_;
     tell_(session, entry.dropping_all, {}, true);
@@ -126,14 +133,22 @@ uint64_t LeaseTable::Recall(uint64_t self, const Parts& parts, SteadyTime now) {
   return number;
 }
 
-void LeaseTable::Begin(const Parts& parts) {
-  for (const auto& [item, part] : parts) ++changing_[item];
+void LeaseTable::Begin(const Parts& parts, uint64_t early) {
+  for (const auto& [item, part] : parts) {
+    Changes& c = changing_[item];
+    ++c.all;
+    if (early == 0) continue;
+    ++c.early;
+    c.early_of = early;
+  }
 }
 
-void LeaseTable::End(const Parts& parts) {
+void LeaseTable::End(const Parts& parts, uint64_t early) {
   for (const auto& [item, part] : parts) {
     auto it = changing_.find(item);
-    if (it != changing_.end() && --it->second == 0) changing_.erase(it);
+    if (it == changing_.end()) continue;
+    if (early != 0 && it->second.early > 0) --it->second.early;
+    if (--it->second.all == 0) changing_.erase(it);
   }
 }
 

@@ -56,7 +56,8 @@ class LeaseTable {
   // while it stays the same the client may keep what it has. 0: the connection is not its last.
   uint64_t Hear(uint64_t session, uint64_t connection);
   // The session keeps it from now on. False: it must not, somebody is changing it; or it has too much.
-  bool Hold(uint64_t session, const Item& item, uint8_t parts);
+  // `knows_own`: what it is told has its own changes that were answered early.
+  bool Hold(uint64_t session, const Item& item, uint8_t parts, bool knows_own = false);
   // It has been told, behind all that it was answered before, that this is gone.
   void Release(uint64_t session, const Item& item);
   // It relies on what it holds until then.
@@ -75,9 +76,10 @@ class LeaseTable {
   uint64_t Recall(uint64_t self, const Parts& parts, SteadyTime now);
   // `then` runs once, never from within: when that recall is over, or in Clear.
   void Await(uint64_t recall, std::function<void()> then) { recalls_[recall].then = std::move(then); }
-  // The change is proposed, and has its outcome.
-  void Begin(const Parts& parts);
-  void End(const Parts& parts);
+  // The change is proposed, and has its outcome. `early`: the session that was answered already, or 0; only
+  // one session at a time.
+  void Begin(const Parts& parts, uint64_t early = 0);
+  void End(const Parts& parts, uint64_t early = 0);
 
   void Dropped(uint64_t session, uint64_t number);
   void Ended(uint64_t session);
@@ -115,7 +117,12 @@ class LeaseTable {
   uint64_t next_epoch_ = 0, next_recall_ = 0;
   std::map<uint64_t, Entry> sessions_;
   std::unordered_map<Item, std::vector<Holder>, ItemHash> holders_;
-  std::unordered_map<Item, uint32_t, ItemHash> changing_;  // by how many changes
+  struct Changes {
+    uint32_t all = 0, early = 0;
+    uint64_t early_of = 0;  // session
+  };
+  bool Changing(const Item& item, uint64_t session, bool knows_own) const;
+  std::unordered_map<Item, Changes, ItemHash> changing_;
   std::map<uint64_t, Waiting> recalls_;
 };
 

@@ -102,11 +102,15 @@ void ReplicatedCopyset::LeadershipChanged(bool leads, raft::Term term) {
     sessions_.Clear();
     locks_.Clear();
     StopSpace();
+    early_.Clear();
+    raising_ = false;
     leases_.Clear();
     return;
   }
+  office_ = term;
   leases_.Start((term << kEpochs) + 1);
   Status s = sessions_.Load(*store_, clock_.Steady());
+  early_.Start(sessions_.Ahead(), clock_.Steady());
   if (s.ok()) s = StartSpace();
   locks_.Expect(Sessions());
   // Own state that cannot be read: whatever it held, a request could be done twice.

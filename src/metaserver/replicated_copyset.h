@@ -41,6 +41,7 @@
 #include "meta/lock_guard.h"
 #include "meta/session.h"
 #include "meta/txn.h"
+#include "metaserver/early_answers.h"
 #include "metaserver/engine.h"
 #include "metaserver/lease_table.h"
 #include "metaserver/lock_table.h"
@@ -69,6 +70,10 @@ struct ReplicatedOptions {
   MetaEngine engine = MetaEngine::kMemory;
   kv::RocksOptions rocks;                               // of that engine
   Duration session_timeout = std::chrono::seconds(30);  // a client not heard of for so long is fenced
+  // Rules that tests break on purpose (early_answers.h): a new leader does not wait for what clients send
+  // again; reads do not wait for what was answered early.
+  enum class Canary { kNone, kNoReclaim, kReadCommitted };
+  Canary canary = Canary::kNone;
 };
 
 // A way to a client that asked something: what is sent goes by the connection of its request, behind what was
@@ -112,6 +117,7 @@ class ReplicatedCopyset final : public raft::StateMachine {
   void Change(FsId fs, F&& f, Done done, Locks locks = Locks::kKept) {
     using R = decltype(f(std::declval<meta::Txn&>()));
     if (!group_->leads()) return Finish<R>(std::move(done), Status(Code::kNotLeader));
+    if (!Settled()) return Finish<R>(std::move(done), Unsettled());
     const meta::LockGuard guard = GuardOf(*overlay_, fs);
     meta::Txn txn(locks == Locks::kKept ? static_cast<const kv::View&>(guard) : *overlay_, ContextOf(fs),
                   clock_.Wall());
@@ -136,16 +142,39 @@ class ReplicatedCopyset final : public raft::StateMachine {
   void Read(F f, Done done) {
     Read(fs_.fs, std::move(f), std::move(done));
   }
+  // Who asks: a session, which knows what it was answered early; with `first` also before all that was
+  // answered early by the leader before is here again.
+  struct Asker {
+    uint64_t session = 0;
+    bool first = false;
+  };
   template <typename F, typename Done>
-  void Read(FsId fs, F f, Done done, Locks locks = Locks::kKept) {
+  void Read(FsId fs, F f, Done done, Locks locks = Locks::kKept, Asker asker = {}) {
     using R = decltype(f(std::declval<const meta::Reader&>()));
-    group_->Read([this, fs, locks, f = std::move(f), done = std::move(done)](const Status& s) {
+    group_->Read([this, fs, locks, asker, f = std::move(f), done = std::move(done)](const Status& s) {
       if (!s.ok()) return done(R(Convert<R>(s)));
-      const meta::LockGuard guard = GuardOf(*store_, fs);
-      R result = f(
-          meta::Reader(locks == Locks::kKept ? static_cast<const kv::View&>(guard) : *store_, ContextOf(fs)));
-      if (!Good(result)) (void)MeetsAnother(StatusOf(result), locks, guard);
-      done(std::move(result));
+      if (!asker.first && Admit(asker.session, false) != EarlyAnswers::Verdict::kGoOn)
+        return done(R(Convert<R>(Unsettled())));
+      auto read = [this, fs, locks, f, done](const kv::View& view) {
+        const meta::LockGuard guard = GuardOf(view, fs);
+        reads_own_ = &view == overlay_.get();
+        R result = f(
+            meta::Reader(locks == Locks::kKept ? static_cast<const kv::View&>(guard) : view, ContextOf(fs)));
+        reads_own_ = false;
+        if (!Good(result)) (void)MeetsAnother(StatusOf(result), locks, guard);
+        done(std::move(result));
+      };
+      const uint64_t oldest = proposals_.empty() ? 0 : proposals_.begin()->first;
+      if (oldest == 0 || early_.last() < oldest ||
+          options_.canary == ReplicatedOptions::Canary::kReadCommitted)
+        return read(*store_);
+      if (early_.IsRunOf(asker.session, oldest)) return read(*overlay_);
+      // What somebody has been told was done is not in the state yet.
+      std::prev(proposals_.upper_bound(early_.last()))
+          ->second.emplace_back([this, read, done](const Status& settled) {
+            if (settled.ok()) return read(*store_);
+            done(R(Convert<R>(group_->leads() ? Code::kUnavailable : Code::kNotLeader)));
+          });
     });
   }
 
@@ -179,6 +208,29 @@ class ReplicatedCopyset final : public raft::StateMachine {
   bool KeepAlive(uint64_t session, uint64_t acknowledged) {
     return sessions_.Hear(session, acknowledged, clock_.Steady());
   }
+  // ---- Early answers (early_answers.h)
+
+  // Of the answer that is being given: its place, and the time that it saw. Null: it is committed.
+  struct Early {
+    uint64_t order = 0;
+    Timestamp at{};
+  };
+  const Early* answering() const { return answering_ ? &*answering_ : nullptr; }
+  // All early answers of this office up to that place are committed; 0: not known.
+  uint64_t CommittedOrder(uint64_t session) const {
+    if (early_.Owes(session)) return 0;
+    return proposals_.empty() ? last_proposal_ : proposals_.begin()->first - 1;
+  }
+  raft::Term office() const { return office_; }  // while this leads
+  // Whether the session is to send again what it was answered early; and it has.
+  bool OwesAgain(uint64_t session) const { return early_.Owes(session); }
+  void Reclaimed(uint64_t session) { early_.Reclaimed(session); }
+  // All that was proposed so far has its outcome.
+  void AwaitAll(std::function<void(Status)> done) {
+    if (!group_->leads()) return done(Code::kNotLeader);
+    WhenSettled(std::move(done));
+  }
+
   std::vector<SessionTable::Info> Sessions() const { return sessions_.List(clock_.Steady()); }
   // An open file keeps its inode alive when its last name goes. A new leader knows nothing of open files: if
   // there are sessions, it leaves orphans alone for session_timeout (settling), until they have said again
@@ -190,6 +242,10 @@ class ReplicatedCopyset final : public raft::StateMachine {
     return sessions_.NoteClosed(session, file, order);
   }
   bool IsOpen(OpenFile file) const { return sessions_.IsOpen(file); }
+  // An orphan that became one under this leader, and of which nothing has been reclaimed: whoever looked it
+  // up before its last name went may open it yet.
+  bool IsWhole(OpenFile orphan) const { return whole_orphans_.contains(orphan); }
+  void Reclaims(OpenFile orphan) { whole_orphans_.erase(orphan); }
   bool settling() const {
     return found_sessions_ && clock_.Steady() - led_since_ <= options_.session_timeout;
   }
@@ -219,6 +275,7 @@ class ReplicatedCopyset final : public raft::StateMachine {
   // Every few milliseconds: recalls that nobody answers come to their end.
   void TickLeases() {
     if (leases_.waiting()) leases_.Tick(clock_.Steady());
+    if (!early_.settled()) TickEarly();
   }
   const LeaseTable& leases() const { return leases_; }
 
@@ -305,9 +362,9 @@ class ReplicatedCopyset final : public raft::StateMachine {
   Status ApplyAll(std::span<const raft::Entry> entries);
   // Proposes what the transaction did, unless it would pass a lock that `guard` knows (null: it looks after
   // locks itself). Refused: `done` never runs.
-  // `self`: the session whose change it is, or 0.
+  // `self`: the session whose change it is, or 0. With `early` it may be answered now if *early is true then.
   Status Commit(meta::Txn& txn, const meta::LockGuard* guard, uint64_t self,
-                std::function<void(const Status&)> done);
+                std::function<void(const Status&)> done, bool* early = nullptr);
   Status Propose(const kv::WriteBatch& batch, std::function<void(const Status&)> done);
   void WhenSettled(std::function<void(const Status&)> done);
 
@@ -320,7 +377,22 @@ class ReplicatedCopyset final : public raft::StateMachine {
   uint64_t RecallFor(uint64_t self, meta::Txn& txn);
   proto::LeaseNews NewsFor(uint64_t session) const;
   void TellKeeper(uint64_t session, uint64_t number, const LeaseTable::Parts& gone, bool all);
-  void TellOwn(uint64_t self, const Touched& touched);
+  void TellOwn(uint64_t self, const Touched& touched, const kv::View& view, bool early);
+  bool Settled() const {
+    return early_.settled() || options_.canary == ReplicatedOptions::Canary::kNoReclaim;
+  }
+  EarlyAnswers::Verdict Admit(uint64_t session, bool replay) const {
+    using enum EarlyAnswers::Verdict;
+    const EarlyAnswers::Verdict verdict = early_.Admit(session, replay);
+    const bool waits = verdict == kWait || verdict == kReclaim;
+    return waits && options_.canary == ReplicatedOptions::Canary::kNoReclaim ? kGoOn : verdict;
+  }
+  static Status Unsettled() {
+    return {Code::kUnavailable,
+            "clients of the leader before have time yet to send again what they did last"};
+  }
+  void TickEarly();
+  void Unmark();
 
   // Status and Result<T> alike.
   static bool Good(const Status& s) { return s.ok(); }
@@ -384,7 +456,7 @@ class ReplicatedCopyset final : public raft::StateMachine {
   bool deletes_ = false;                                         // some are being deleted
   std::map<FsId, std::pair<uint64_t, SteadyTime>> freed_turns_;  // which session deletes, and until when
   bool deleting_fails_ = false;                                  // and the log says so
-  std::set<OpenFile> reclaiming_;
+  std::set<OpenFile> reclaiming_, whole_orphans_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   const std::shared_ptr<TimeHistogram> apply_times_ = std::make_shared<TimeHistogram>();
 
@@ -396,6 +468,10 @@ class ReplicatedCopyset final : public raft::StateMachine {
   std::optional<uint64_t> noted_since_;
   size_t opening_ = 0;
   uint64_t last_proposal_ = 0;
+  EarlyAnswers early_;  // as sessions_
+  std::optional<Early> answering_;
+  bool reads_own_ = false, raising_ = false;
+  raft::Term office_ = 0;
   meta::LockedBy locked_by_;
   // Without an outcome, by number, each with what waits for the same because it saw the change in the
   // overlay.

@@ -68,7 +68,7 @@ ReplicatedCopyset::LeaseGrant ReplicatedCopyset::KeepLeases(
   if (grant.epoch == 0) return {};
   links_[session] = link;
   for (const auto& [inode, part] : parts) {
-    if (!leases_.Hold(session, {fs, inode}, part)) grant.busy.push_back(inode);
+    if (!leases_.Hold(session, {fs, inode}, part, reads_own_)) grant.busy.push_back(inode);
   }
   leases_.Extend(session, until);
   group_->NotePromise(until);
@@ -99,13 +99,13 @@ void ReplicatedCopyset::TellKeeper(uint64_t session, uint64_t number, const Leas
 
 // How it is now what the session has changed, before it is told that it has. Whatever else is being changed
 // meanwhile, its own changes are: others had it drop what they change.
-void ReplicatedCopyset::TellOwn(uint64_t self, const Touched& touched) {
+void ReplicatedCopyset::TellOwn(uint64_t self, const Touched& touched, const kv::View& view, bool early) {
   auto link = links_.find(self);
   if (link == links_.end() || touched.parts.empty()) return;
   proto::LeaseNews news = NewsFor(self);
   for (const auto& [item, parts] : touched.parts) {
     if ((parts & LeaseTable::kAttributes) == 0) continue;
-    const meta::Reader reader(*store_, ContextOf(item.fs));
+    const meta::Reader reader(view, ContextOf(item.fs));
     const auto inode = reader.GetInode(item.inode);
     if (!inode || inode->nlink == 0) {
       // Nobody will look for it again, but who has it open.
@@ -114,17 +114,17 @@ void ReplicatedCopyset::TellOwn(uint64_t self, const Touched& touched) {
       news.add_dir_inode_id(item.inode.value);
       continue;
     }
-    if (!leases_.Hold(self, item, LeaseTable::kAttributes)) {
+    if (!leases_.Hold(self, item, LeaseTable::kAttributes, early)) {
       news.add_inode_id(item.inode.value);
       continue;
     }
     ToWire(item.fs, *inode, news.add_inode());
-    if (inode->is_dir() && inode->length == 0 && leases_.Hold(self, item, LeaseTable::kNames))
+    if (inode->is_dir() && inode->length == 0 && leases_.Hold(self, item, LeaseTable::kNames, early))
       news.add_empty_dir_inode_id(item.inode.value);
   }
   for (const auto& [dir, name] : touched.names) {
     if ((leases_.Held(self, dir) & LeaseTable::kNames) == 0) continue;
-    const auto dentry = meta::Reader(*store_, ContextOf(dir.fs)).GetDentry(dir.inode, name);
+    const auto dentry = meta::Reader(view, ContextOf(dir.fs)).GetDentry(dir.inode, name);
     proto::LeaseName* now = news.add_name();
     now->set_dir_inode_id(dir.inode.value);
     now->set_name(name);

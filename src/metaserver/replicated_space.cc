@@ -104,7 +104,7 @@ void ReplicatedCopyset::Format(meta::SuperBlock super, const std::vector<Partiti
 // ---- Every change
 
 Status ReplicatedCopyset::Commit(meta::Txn& txn, const meta::LockGuard* guard, uint64_t self,
-                                 std::function<void(const Status&)> done) {
+                                 std::function<void(const Status&)> done, bool* early) {
   const kv::WriteBatch batch = txn.ToBatch();
   if (guard != nullptr) {
     Status s = txn.moves_directory() ? guard->CheckDirectoryRename() : Status();
@@ -124,12 +124,17 @@ Status ReplicatedCopyset::Commit(meta::Txn& txn, const meta::LockGuard* guard, u
   }
   std::vector<object::ObjectName> freed;
   for (const meta::ObjectRef& o : txn.freed_objects()) freed.push_back(NameOf(id, o));
-  auto touched = std::make_shared<Touched>();
-  if (noted_since_) *touched = TouchedBy(batch);
+  struct Committing {
+    Touched touched;
+    uint64_t early = 0;  // session
+  };
+  auto committing = std::make_shared<Committing>();
+  if (noted_since_) committing->touched = TouchedBy(batch);
   CURVEFS_CHECK_OK(Propose(batch, [this, id, changed = !changes.empty(), freed = std::move(freed), self,
-                                   touched, done = std::move(done)](const Status& s) {
-    leases_.End(touched->parts);
-    if (s.ok() && leases_.Keeps(self)) TellOwn(self, *touched);
+                                   committing, done = std::move(done)](const Status& s) {
+    leases_.End(committing->touched.parts, committing->early);
+    if (s.ok() && committing->early == 0 && leases_.Keeps(self))
+      TellOwn(self, committing->touched, *store_, false);
     if (s.ok()) freed_.insert(freed_.end(), freed.begin(), freed.end());
     // The figures have it already. Seldom enough to count anew.
     auto fs = file_systems_.find(id);
@@ -137,7 +142,13 @@ Status ReplicatedCopyset::Commit(meta::Txn& txn, const meta::LockGuard* guard, u
       (void)TrackUsage(&fs->second);
     done(s);
   }));
-  leases_.Begin(touched->parts);
+  if (early_.Proposed(last_proposal_, self, early != nullptr, proposals_.begin()->first, clock_.Steady())) {
+    *early = true;
+    committing->early = self;
+    if (leases_.Keeps(self)) TellOwn(self, committing->touched, *overlay_, true);
+  }
+  leases_.Begin(committing->touched.parts, committing->early);
+  for (const InodeId orphan : txn.new_orphans()) whole_orphans_.insert({id, orphan});
   // With what is proposed, as the next change sees it.
   if (usage) usage->Apply(changes);
   return {};
@@ -171,6 +182,7 @@ void ReplicatedCopyset::StopSpace() {
   freed_.clear();
   freed_turns_.clear();
   reclaiming_.clear();
+  whole_orphans_.clear();
 }
 
 // ---- Usage and limits
@@ -261,6 +273,7 @@ void ReplicatedCopyset::ReclaimOrphans() {
   });
   if (!s.ok()) Log(LogLevel::kWarning, "orphans cannot be listed: " + s.ToString());
   for (OpenFile orphan : orphans) {
+    whole_orphans_.erase(orphan);
     Change(
         orphan.fs, [orphan](meta::Txn& txn) { return meta::Reclaim(txn, orphan.inode, kReclaimSlice); },
         // What is left of a large one goes next time.

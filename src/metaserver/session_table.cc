@@ -32,6 +32,7 @@ Status SessionTable::Load(const kv::View& state, SteadyTime now) {
     Entry& entry = sessions_[key.session];
     entry.owner = session.owner;
     entry.acknowledged = session.acknowledged;
+    entry.ahead = session.ahead;
     entry.heard = now;  // a session has its whole time again under a new leader
     return {};
   });
@@ -172,6 +173,19 @@ std::vector<std::pair<uint64_t, uint64_t>> SessionTable::Forgettable() const {
 
 void SessionTable::Forgotten(uint64_t session, uint64_t acknowledged) {
   if (auto found = sessions_.find(session); found != sessions_.end()) Forget(&found->second, acknowledged);
+}
+
+std::vector<uint64_t> SessionTable::Ahead() const {
+  std::vector<uint64_t> ahead;
+  for (const auto& [id, entry] : sessions_) {
+    if (entry.ahead) ahead.push_back(id);
+  }
+  return ahead;
+}
+
+bool SessionTable::Runs(uint64_t session) const {
+  auto found = sessions_.find(session);
+  return found != sessions_.end() && !found->second.running.empty();
 }
 
 // ---- Open files

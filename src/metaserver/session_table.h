@@ -31,6 +31,10 @@ struct RequestId {
   uint64_t session = 0;
   uint64_t sequence = 0;
   uint64_t acknowledged = 0;
+  // The client takes an early answer (early_answers.h); or sends what was answered so to another leader, with
+  // the time that it saw then.
+  bool early = false, replay = false;
+  Timestamp at{};
 };
 
 // A file that somebody has open.
@@ -83,6 +87,9 @@ class SessionTable {
   Status NoteOpen(uint64_t session, OpenFile file, uint64_t order);
   Status NoteClosed(uint64_t session, OpenFile file, uint64_t order);
   bool IsOpen(OpenFile file) const { return open_.contains(file); }
+  // Those of Load that were ahead.
+  std::vector<uint64_t> Ahead() const;
+  bool Runs(uint64_t session) const;  // something of it is under way
   size_t open_files() const { return open_.size(); }
 
   size_t size() const { return sessions_.size(); }
@@ -108,7 +115,7 @@ class SessionTable {
     std::map<uint64_t, size_t> outcomes;  // committed, with their bytes
     std::map<uint64_t, Running> running;
     size_t bytes = 0;  // of both
-    bool ending = false;
+    bool ending = false, ahead = false;
     std::map<OpenFile, uint64_t> open;  // with the order of the last open
   };
   void Forget(Entry* entry, uint64_t below);

@@ -110,6 +110,8 @@ class Group {
     Duration time{};
   };
   Promise Promisable() const;
+  // Whether anything may be promised; a lease that is wanted is asked for.
+  bool HoldLease();
   void NotePromise(SteadyTime until) { promised_until_ = std::max(promised_until_, until); }
   // Stands for election now; with leases, not while the leader it knows may hold one.
   void Campaign();

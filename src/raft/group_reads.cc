@@ -96,6 +96,15 @@ Group::Promise Group::Promisable() const {
           .time = Duration(static_cast<Duration::rep>(static_cast<double>(left.count()) * share))};
 }
 
+bool Group::HoldLease() {
+  if (Promisable().until != SteadyTime{}) {
+    lease_used_ = true;
+    return true;
+  }
+  if (host_.options_.lease.clock && leads_ && !asking_ && new_reads_.empty()) Read([](const Status&) {});
+  return false;
+}
+
 bool Group::LeaseHolds() const {
   const Clock* clock = host_.options_.lease.clock;
   return clock && leads_ && !lease_off_ && clock->Steady() < lease_until_;

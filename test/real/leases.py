@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""leases.py --curvefs BIN [--seconds N] [--seed S] [--partitions N] [--canary] [--work DIR]
+"""leases.py --curvefs BIN [--seconds N] [--seed S] [--partitions N] [--early] [--canary] [--work DIR]
 
 A cluster of `curvefs cluster up`, mounted twice. Threads do something on one mount and look at once on the other, which
 has been looked at all the time and so answers from what it keeps: names, attributes, extended attributes, links, contents.
 Other threads watch numbers that only grow. Meanwhile metaservers are killed and stopped, leaders hand over, and the second
 mount is stopped: others' changes wait for it for a moment, and not longer. With --canary the second mount may rely on what
-it knows for ten seconds, and must be found out. Leaves nothing mounted or running; without what it needs it exits with 77.
+it knows for ten seconds, and must be found out. With --early both mounts take answers before the commit: what a leader
+that dies had answered so, they must bring to the next. Leaves nothing mounted or running; without what it needs it exits with 77.
 """
 import argparse
 import json
@@ -50,6 +51,8 @@ class Run:
         for i, mnt in enumerate(self.mnt):
             os.mkdir(mnt)
             relies = ["--attr-cache", "10s", "--entry-cache", "10s"] if i == 1 and self.args.canary else []
+            if self.args.early:
+                relies.append("--early-answers")
             with open(f"{self.base}/mount{i}.log", "ab") as log:
                 self.processes.append(subprocess.Popen([self.args.curvefs, "mount", "-f", f"mds://{self.mds}/home", mnt, *relies], stdout=log, stderr=log))
             end = time.monotonic() + PATIENCE
@@ -57,6 +60,10 @@ class Run:
                 if time.monotonic() > end:
                     raise RuntimeError("not mounted: " + mnt)
                 time.sleep(0.05)
+
+    def stats(self, mount):
+        with open(self.mnt[mount] + "/.stats", encoding="utf-8") as counters:
+            return dict(line.rsplit(" ", 1) for line in counters.read().splitlines() if line.count(" ") == 1)
 
     def down(self):
         for process in self.processes:
@@ -170,8 +177,51 @@ class Run:
             self.slowest = max(self.slowest, took)
             self.must(f"60 changes took {took:.1f} s while the other mount was stopped", took < HELD_UP)
 
+    def alone(self):
+        """One mount changes things alone, so all answers are early ones, while one metaserver after another is killed or
+        stopped: every name whose making, renaming and removal was acknowledged is as it was told."""
+        there, gone = set(), set()
+        done = threading.Event()
+
+        def work():
+            try:
+                os.mkdir(self.mnt[0] + "/alone")
+                for i in range(10**6):
+                    name = f"{self.mnt[0]}/alone/f{i}"
+                    os.close(os.open(name, os.O_CREAT | os.O_EXCL))
+                    if i % 3 == 1:
+                        os.rename(name, name + "r")
+                    elif i % 3 == 2:
+                        os.unlink(name)
+                    (gone if i % 3 == 2 else there).add(f"f{i}" + ("r" if i % 3 == 1 else ""))
+                    if done.is_set():
+                        break
+            except OSError as error:
+                self.wrong.append(f"alone: {error}")
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        for i in range(9):
+            time.sleep(1.2)
+            status = json.loads(run(self.args.curvefs, "cluster", "status", "--json", self.dir, check=False))
+            pids = {p["name"]: p["pid"] for p in status["processes"] if p.get("pid")}
+            pid = pids.get(f"metaserver{i % 3 + 1}")
+            if pid:
+                os.kill(pid, signal.SIGKILL if i % 2 else signal.SIGSTOP)
+                time.sleep(1.2)
+                if i % 2 == 0:
+                    os.kill(pid, signal.SIGCONT)
+        done.set()
+        thread.join(PATIENCE)
+        self.must("somebody waits for ever", not thread.is_alive())
+        seen = set(os.listdir(self.mnt[1] + "/alone"))
+        self.must(f"lost: {sorted(there - seen)[:5]}; there again: {sorted(seen - there)[:5]}", seen == there)
+        self.say(f"{len(there) + len(gone)} names made by one mount alone, all as they were told")
+
     def go(self):
         self.up()
+        if self.args.early:
+            self.alone()
         for n in range(4):
             os.close(os.open(f"{self.mnt[0]}/grows{n}", os.O_CREAT))
             os.utime(f"{self.mnt[0]}/grows{n}", ns=(0, 0))
@@ -190,7 +240,12 @@ class Run:
                 break
         for wrong in self.wrong:
             self.say("WRONG " + wrong)
-        stats = dict(line.rsplit(" ", 1) for line in open(self.mnt[1] + "/.stats", encoding="utf-8").read().splitlines() if line.count(" ") == 1)
+        stats = self.stats(1)
+        if self.args.early:
+            early, again, lost = (sum(int(self.stats(i)["meta_" + name]) for i in (0, 1)) for name in ("early_answers", "sent_again", "lost"))
+            self.say(f"{early} answers before the commit, {again} brought to another leader, {lost} lost")
+            if early < 100 or lost > 0:
+                self.wrong.append("early answers")
         self.say(f"{self.checks} looks, {stats.get('meta_lease_hits')} answers of the second mount from what it keeps, {len(self.wrong)} wrong; "
                  f"60 changes while it was stopped took {self.slowest:.1f} s at most")
         return not self.wrong
@@ -202,6 +257,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--partitions", type=int, default=1)
+    parser.add_argument("--early", action="store_true")
     parser.add_argument("--canary", action="store_true")
     parser.add_argument("--work", default=None)
     args = parser.parse_args()

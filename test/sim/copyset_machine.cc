@@ -33,10 +33,10 @@ class StrangeClock final : public Clock {
 class CopysetMachine final : public Machine, public metaserver::Background {
  public:
   CopysetMachine(Disk& disk, const Clock& clock, const std::string& dir, const raft::Members& first,
-                 Watcher watcher)
+                 Watcher watcher, metaserver::ReplicatedOptions::Canary canary)
       : watcher_(std::move(watcher)), clock_(clock) {
-    auto copyset = metaserver::ReplicatedCopyset::Open(disk, dir, first, fs_, clock_, *this,
-                                                       {.session_timeout = std::chrono::seconds(1)});
+    auto copyset = metaserver::ReplicatedCopyset::Open(
+        disk, dir, first, fs_, clock_, *this, {.session_timeout = std::chrono::seconds(1), .canary = canary});
     if (!copyset) CheckFailed(__FILE__, __LINE__, "the copyset opens", copyset.error().ToString());
     copyset_ = *std::move(copyset);
   }
@@ -115,8 +115,9 @@ class CopysetMachine final : public Machine, public metaserver::Background {
 }  // namespace
 
 std::unique_ptr<Machine> MakeCopysetMachine(Disk& disk, const Clock& clock, const std::string& dir,
-                                            const raft::Members& first, Watcher watcher) {
-  return std::make_unique<CopysetMachine>(disk, clock, dir, first, std::move(watcher));
+                                            const raft::Members& first, Watcher watcher,
+                                            metaserver::ReplicatedOptions::Canary canary) {
+  return std::make_unique<CopysetMachine>(disk, clock, dir, first, std::move(watcher), canary);
 }
 
 Status WriteRegister(meta::Txn& txn, uint64_t key, uint64_t value, size_t padding) {

@@ -18,7 +18,7 @@ class LastResort : public testing::Test {
     world = std::make_unique<World>(
         WorldOptions{.machines = 5,
                      .raft = {.snapshot_entries = 30, .keep_entries = 5, .promote_lag = 5},
-                     .make = MakeCopysetMachine});
+                     .make = MakePlainCopysetMachine});
     group = world->group(0);
     ASSERT_TRUE(world->RunUntil([&] { return world->leader(group) >= 0; }));
   }

@@ -20,9 +20,10 @@ class Life {
   RunResult Run() {
     for (size_t i = 0; i < kClients; ++i) NextOperation(i);
     if (options_.sessions) {
-      for (size_t i = 0; i < 2 * world_.options().groups; ++i) {
+      // Early answers are for who changes things alone.
+      for (size_t i = 0; i < (options_.early ? 1 : 2) * world_.options().groups; ++i) {
         GroupId group = world_.group(i % world_.options().groups);
-        sessions_.push_back(std::make_unique<SessionClient>(world_, group, i, kKeys));
+        sessions_.push_back(std::make_unique<SessionClient>(world_, group, i, kKeys, options_.early));
         sessions_.back()->Start();
       }
     }
@@ -42,6 +43,9 @@ class Life {
     for (const auto& client : sessions_) {
       result_.repeated += client->repeated();
       result_.fenced += client->fenced();
+      result_.early += client->early();
+      result_.replayed += client->replayed();
+      result_.redone += client->redone();
     }
     return result_;
   }
@@ -55,7 +59,12 @@ class Life {
                          .syncs_are_lies = run.syncs_are_lies,
                          .trace = run.trace};
     options.voters = run.change_members ? 3 : options.machines;
-    if (run.copyset) options.make = MakeCopysetMachine;
+    if (run.copyset) {
+      options.make = [canary = run.early_canary](Disk& disk, const Clock& clock, const std::string& dir,
+                                                 const Members& first, Watcher watcher) {
+        return MakeCopysetMachine(disk, clock, dir, first, std::move(watcher), canary);
+      };
+    }
     options.raft.canary = run.canary;
     options.lease = run.lease;
     options.sleep = run.sleep;
@@ -83,7 +92,7 @@ class Life {
     auto done = [this, next](const Status&) { next(random_.Between(100, 30 * kMillisecond)); };
     next(kSecond);
     uint64_t key = random_.Below(kKeys);
-    const bool write = random_.Percent(60);
+    const bool write = random_.Percent(options_.early ? 4 : 60);
     // Whoever still believes that it leads is asked, too: there the stale reads would be.
     for (size_t i = 0; i < world_.options().machines && !write; ++i) {
       raft::Group* replica = world_.replica(group, i);

@@ -36,6 +36,9 @@ void RunMany(const char* name, RunOptions options) {
     sum.changes += result.changes;
     sum.repeated += result.repeated;
     sum.fenced += result.fenced;
+    sum.early += result.early;
+    sum.replayed += result.replayed;
+    sum.redone += result.redone;
     sum.asleep += result.asleep;
   }
   std::printf(
@@ -49,13 +52,25 @@ void RunMany(const char* name, RunOptions options) {
     std::printf("%llu requests sent again, %llu sessions fenced\n",
                 static_cast<unsigned long long>(sum.repeated), static_cast<unsigned long long>(sum.fenced));
   }
+  if (options.early) {
+    std::printf("%llu early answers, %llu sent again to another leader, %llu of them done anew\n",
+                static_cast<unsigned long long>(sum.early), static_cast<unsigned long long>(sum.replayed),
+                static_cast<unsigned long long>(sum.redone));
+  }
   // A life in which nothing happens proves nothing.
   if (count < 10) return;
+  if (options.early) {
+    EXPECT_GT(sum.early, 20 * count);
+    EXPECT_GT(sum.redone, options.cut_leaders ? count : count / 20);
+  } else {
+    EXPECT_GT(sum.acknowledged, 50 * count);
+  }
   if (options.sessions) {
     EXPECT_GT(sum.repeated, 5 * count);
   }
-  EXPECT_GT(sum.acknowledged, 50 * count);
-  EXPECT_GT(sum.crashes, 2 * count);
+  if (!options.cut_leaders) {
+    EXPECT_GT(sum.crashes, 2 * count);
+  }
   EXPECT_GT(sum.snapshots, count / 5);
   EXPECT_GT(sum.asleep, 10 * count);
   if (change_members) {
@@ -86,6 +101,21 @@ TEST(Random, Sessions) {
 TEST(Random, SessionsLeasesAndChangingMembers) {
   RunMany("SessionsLeasesAndChangingMembers",
           {.change_members = true, .copyset = true, .sessions = true, .lease = true});
+}
+
+// Answers before the commit: what a leader takes with it is sent again to the next.
+TEST(Random, EarlyAnswers) {
+  RunMany("EarlyAnswers", {.copyset = true, .sessions = true, .early = true, .lease = true});
+}
+TEST(Random, EarlyAnswersAndChangingMembers) {
+  RunMany("EarlyAnswersAndChangingMembers",
+          {.change_members = true, .copyset = true, .sessions = true, .early = true, .lease = true});
+}
+
+// Leaders that nobody hears, but their clients: they answer as long as nobody else can lead.
+TEST(Random, EarlyAnswersOfLeadersThatAreCutOff) {
+  RunMany("EarlyAnswersOfLeadersThatAreCutOff",
+          {.copyset = true, .sessions = true, .early = true, .lease = true, .cut_leaders = true});
 }
 
 // Lives that ended badly once.
@@ -148,6 +178,25 @@ TEST(Canary, CountingWhatTheLeaderHasNotSynced) {
 }
 TEST(Canary, CutOffLeadersWithLeasesAreNoMistake) {
   EXPECT_EQ(NoticedBy({.lease = true, .cut_leaders = true}, 20), 0u);
+}
+TEST(Canary, ANewLeaderThatDoesNotWaitForWhatIsSentAgain) {
+  EXPECT_GT(NoticedBy({.copyset = true,
+                       .sessions = true,
+                       .early = true,
+                       .early_canary = metaserver::ReplicatedOptions::Canary::kNoReclaim,
+                       .lease = true,
+                       .cut_leaders = true},
+                      60),
+            0u);
+}
+TEST(Canary, ReadsThatDoNotWaitForEarlyAnswers) {
+  EXPECT_GT(NoticedBy({.copyset = true,
+                       .sessions = true,
+                       .early = true,
+                       .early_canary = metaserver::ReplicatedOptions::Canary::kReadCommitted,
+                       .lease = true},
+                      60),
+            0u);
 }
 TEST(Canary, DisksThatLie) {
   EXPECT_GT(NoticedBy({.syncs_are_lies = true}, 20), 0u);

@@ -146,7 +146,10 @@ void World::Tick(size_t machine, uint64_t epoch) {
     if (!status.failure.ok()) Fail("machine " + std::to_string(machine) + ": " + status.failure.ToString());
     if (status.leader) OnLeader(group, status.term, status.leader);
     asleep_ += status.asleep;
+    auto* copyset = replica.machine ? replica.machine->copyset() : nullptr;
+    if (copyset) copyset->TickLeases();
   }
+  machines_[machine].host->Pump();
   SayAlive(machine);
   At(machines_[machine].tick, [this, machine, epoch] { Tick(machine, epoch); });
 }

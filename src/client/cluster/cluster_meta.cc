@@ -63,7 +63,19 @@ void ClusterMeta::Stop() {
   for (auto& [id, member] : members_) member->client->Stop();
 }
 
+Status ClusterMeta::Sync() {
+  Status failure;
+  for (auto& [id, member] : Members()) {
+    if (Status s = member->client->Settle(); !s.ok()) failure = s;
+  }
+  return failure;
+}
+
 void ClusterMeta::Finish() {
+  constexpr Duration kLastWord = std::chrono::seconds(5);
+  for (auto& [id, member] : Members()) {
+    if (Status s = member->client->Settle(kLastWord); !s.ok()) Log(LogLevel::kError, s.ToString());
+  }
   for (auto& [id, member] : Members()) member->meta->Finish();
 }
 
@@ -539,6 +551,9 @@ std::string ClusterMeta::StatsText() {
       sum.unavailable += c.unavailable;
       sum.unknown += c.unknown;
       sum.sessions += c.sessions;
+      sum.early += c.early;
+      sum.sent_again += c.sent_again;
+      sum.lost += c.lost;
       open += member->meta->open_inodes();
       const LeaseCache::Counters l = member->client->leases().counters();
       leases.hits += l.hits;
@@ -562,6 +577,9 @@ std::string ClusterMeta::StatsText() {
   line("unavailable", sum.unavailable);
   line("unknown", sum.unknown);
   line("sessions", sum.sessions);
+  line("early_answers", sum.early);
+  line("sent_again", sum.sent_again);
+  line("lost", sum.lost);
   line("open_inodes", open);
   line("copysets", copysets);
   line("partitions", Partitions().size());

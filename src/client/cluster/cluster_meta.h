@@ -93,7 +93,8 @@ class ClusterMeta final : public MetaClient {
   Result<std::optional<meta::FileLock>> LockConflict(InodeId inode, const meta::FileLock& wanted) override;
   bool ReleaseLocks(InodeId inode, const std::function<bool(const meta::FileLock&)>& which) override;
   void ReleaseOrphan(InodeId) override {}
-  Status Sync() override { return {}; }
+  // Waits for what was answered early.
+  Status Sync() override;
   Result<MetaUsage> Usage() override;  // of all partitions
 
   Status TrackUsage() override {

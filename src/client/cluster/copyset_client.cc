@@ -61,8 +61,17 @@ void CopysetClient::Stop() {
   changed_.NotifyAll();
 }
 
-CopysetClientCounters CopysetClient::counters() const {
-  return {calls_, attempts_, not_leader_, unavailable_, unknown_, sessions_};
+CopysetClientCounters CopysetClient::counters() {
+  MutexLock lock(mu_);
+  return {.calls = calls_,
+          .attempts = attempts_,
+          .not_leader = not_leader_,
+          .unavailable = unavailable_,
+          .unknown = unknown_,
+          .sessions = sessions_,
+          .early = early_,
+          .sent_again = sent_again_,
+          .lost = lost_};
 }
 
 void CopysetClient::Address(proto::RequestHeader* header) const {
@@ -70,6 +79,7 @@ void CopysetClient::Address(proto::RequestHeader* header) const {
   header->set_copyset_id(options_.copyset);
   if (header->partition_id() == 0) header->set_partition_id(options_.partition.value);
   if (!options_.token.empty()) header->set_token(options_.token);
+  header->set_early(options_.early);
 }
 
 CopysetClient::Ticket CopysetClient::Number(proto::RequestHeader* header) {
@@ -107,6 +117,7 @@ void CopysetClient::HeardOf(uint64_t session, uint64_t term) {
   if (session == session_ && term == term_) return;
   if (session != session_) {
     leases_.Clear();
+    LoseKept();
     session_ = session;
     last_ = 0;
     outstanding_.clear();
@@ -142,7 +153,8 @@ void CopysetClient::LookForOthers() {
   looking_ = false;
 }
 
-CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string& bytes, Duration timeout) {
+CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string& bytes, Duration timeout,
+                                        const Ticket* change) {
   AboutToBlock();  // other requests need not wait for this one
   calls_.fetch_add(1, std::memory_order_relaxed);
   const SteadyTime begin = Clock::System().Steady();
@@ -158,7 +170,11 @@ CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string&
     };
     Duration pause = round < 4 ? kShortPause : std::min<Duration>(kShortPause * round, kLongPause);
     asked.attempt = leases_.Sending(at);
+    BeginAttempt(change);
     asked.answer = server(at).Call(static_cast<uint16_t>(call), bytes, options_.attempt_limit);
+    proto::ResponseHeader header;
+    if (asked.answer) header = HeaderOf(*asked.answer);
+    asked.kept = EndAttempt(at, call, bytes, change, asked.answer ? &header : nullptr);
     if (!asked.answer) {
       last = asked.answer.error();
       // Whether it was sent is known; whether it was carried out is not.
@@ -169,7 +185,6 @@ CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string&
       elsewhere();
       Nudge();
     } else {
-      const proto::ResponseHeader header = HeaderOf(*asked.answer);
       last = StatusOf(header);
       switch (last.code()) {
         case Code::kNotLeader:
@@ -332,7 +347,11 @@ size_t CopysetClient::Find(const std::string& text) {
                                    if (type == proto::kLeaseNews && from != nullptr) OnNews(*from, bytes);
                                  },
                              .up = {},
-                             .down = [this, at](const Status&) { leases_.Lost(at); }};
+                             .down =
+                                 [this, at](const Status&) {
+                                   leases_.Lost(at);
+                                   if (options_.early) Nudge();  // a new leader may wait for this client
+                                 }};
   servers_.push_back({*address, std::make_unique<net::BlockingClient>(options, std::move(events))});
   *self = servers_.back().client.get();
   return at;

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -46,10 +47,14 @@ struct CopysetClientOptions {
   Duration first_answer = std::chrono::seconds(15);  // of Open: somebody waits for the mount
   Duration timeout = Duration();                     // of a call, all attempts together; 0: until Stop
   bool leases = true;                                // what was read is kept (LeaseCache)
+  // A change may be answered before it is committed: it is kept until it is, and sent again to another leader
+  // (docs/adr/0015-early-answers.md). Settle waits until nothing is kept.
+  bool early = false;
 };
 
 struct CopysetClientCounters {
   uint64_t calls = 0, attempts = 0, not_leader = 0, unavailable = 0, unknown = 0, sessions = 0;
+  uint64_t early = 0, sent_again = 0, lost = 0;  // changes answered early; sent to another leader; lost
 };
 
 class CopysetClient {
@@ -69,6 +74,7 @@ class CopysetClient {
   Result<Response> Read(proto::MetaCall call, Request request, meta::LockedBy* by = nullptr) {
     Address(request.mutable_header());
     for (int round = 0;; ++round) {
+      if (options_.early) Enter(request.mutable_header());
       Asked asked = Ask(call, request.SerializeAsString(), options_.timeout);
       if (!WaitForLock(&asked, by, round)) return Decode<Response>(std::move(asked.answer));
     }
@@ -112,9 +118,10 @@ class CopysetClient {
     if (timeout == Duration()) timeout = options_.timeout;
     Address(request.mutable_header());
     for (int round = 0;; ++round) {
+      if (options_.early) MakeRoom();
       const Ticket ticket = Number(request.mutable_header());
-      Asked asked = Ask(call, request.SerializeAsString(), timeout);
-      Done(ticket);
+      Asked asked = Ask(call, request.SerializeAsString(), timeout, &ticket);
+      if (!asked.kept) Done(ticket);
       if (WaitForLock(&asked, by, round)) continue;
       if (!asked.session_over) return Decode<Response>(std::move(asked.answer));
       const Status renewed = Renew(ticket.session, timeout);
@@ -153,9 +160,14 @@ class CopysetClient {
   // said InSession. Null: nothing is called any more once this returns.
   void OnNewLeader(std::function<void()> f);
 
+  // Everything that was answered so far is committed when it returns ok. kIo, once: something that had been
+  // answered was lost since the last call, with the leader and the time to say it again.
+  // kUnavailable: not within `timeout` (0: that of the options).
+  Status Settle(Duration timeout = Duration());
+
   // Calls that wait fail, and those that come do so after one attempt: for the end of a process.
   void Stop();
-  CopysetClientCounters counters() const;
+  CopysetClientCounters counters();
 
  private:
   struct Ticket {
@@ -167,6 +179,7 @@ class CopysetClient {
     bool session_over = false;  // the answer was kFenced
     std::optional<meta::LockedBy> locked = std::nullopt;  // it was kLocked
     LeaseCache::Attempt attempt{};                        // the last
+    bool kept = false;                                    // it is not committed yet
   };
   explicit CopysetClient(CopysetClientOptions options);
 
@@ -175,7 +188,29 @@ class CopysetClient {
   void Done(const Ticket& ticket);
   uint64_t Enter(proto::RequestHeader* header);  // the session, without a number
   // `timeout`: 0 is none.
-  Asked Ask(proto::MetaCall call, const std::string& bytes, Duration timeout);
+  Asked Ask(proto::MetaCall call, const std::string& bytes, Duration timeout, const Ticket* change = nullptr);
+
+  // ---- Changes that were answered early (copyset_early.cc)
+  struct Kept {
+    proto::MetaCall call{};
+    std::string bytes;
+    uint64_t sequence = 0;
+    int status = 0;  // of the answer
+    int64_t evaluated_ns = 0;
+  };
+  struct Place {  // of the leader that answered it last
+    uint64_t term = 0, order = 0;
+    friend auto operator<=>(const Place&, const Place&) = default;
+  };
+  void BeginAttempt(const Ticket* change);
+  // What an answer of that server says of them. True: the change it answers is kept.
+  bool EndAttempt(size_t server, proto::MetaCall call, const std::string& bytes, const Ticket* change,
+                  const proto::ResponseHeader* header);
+  void SendAgain(size_t server, uint64_t term);
+  bool SendOneAgain(size_t server, Place place, const Kept& kept);
+  void DropCommitted(uint64_t term, uint64_t order) CURVEFS_REQUIRES(mu_);
+  void LoseKept() CURVEFS_REQUIRES(mu_);
+  void MakeRoom();
   // Whether there was a lock, and the call is to be made again.
   bool WaitForLock(Asked* asked, meta::LockedBy* by, int round);
   Status Renew(uint64_t ended, Duration timeout);  // opens a session in the place of that one
@@ -226,6 +261,11 @@ class CopysetClient {
   bool nudged_ CURVEFS_GUARDED_BY(mu_) = false;
   std::function<void()> on_new_leader_ CURVEFS_GUARDED_BY(mu_);
   bool telling_ CURVEFS_GUARDED_BY(mu_) = false;
+  std::map<Place, Kept> kept_ CURVEFS_GUARDED_BY(mu_);  // in the order in which they were done
+  size_t in_flight_ CURVEFS_GUARDED_BY(mu_) = 0;        // attempts at changes
+  bool sends_again_ CURVEFS_GUARDED_BY(mu_) = false;
+  uint64_t early_ CURVEFS_GUARDED_BY(mu_) = 0, sent_again_ CURVEFS_GUARDED_BY(mu_) = 0;
+  uint64_t lost_ CURVEFS_GUARDED_BY(mu_) = 0, lost_told_ CURVEFS_GUARDED_BY(mu_) = 0;
   Mutex renewing_;  // held while a session is opened; before mu_
   std::thread keep_alive_;
 };

@@ -65,6 +65,20 @@ class FakeServer {
     MutexLock lock(mu_);
     return sessions_;
   }
+  // RenewSession that asked for it, and the last reclaimed_term.
+  uint64_t settles() {
+    MutexLock lock(mu_);
+    return settles_;
+  }
+  uint64_t reclaimed() {
+    MutexLock lock(mu_);
+    return reclaimed_;
+  }
+  void SetCommitted(uint64_t term, uint64_t order) {
+    MutexLock lock(mu_);
+    committed_term_ = term;
+    committed_order_ = order;
+  }
 
   static std::string Failure(Code code, const std::string& leader = "") {
     return EncodeFailure({code, "scripted"}, 0, leader);
@@ -84,6 +98,14 @@ class FakeServer {
     if (call == proto::MetaCall::kRenewSession) {
       proto::RenewSessionResponse response;
       response.set_lease_ms(60'000);
+      proto::RenewSessionRequest in;
+      CURVEFS_CHECK(in.ParseFromArray(request.bytes.data(), static_cast<int>(request.bytes.size())));
+      if (in.reclaimed_term() != 0) reclaimed_ = in.reclaimed_term();
+      if (in.settle()) {
+        ++settles_;
+        response.mutable_header()->set_term(committed_term_);
+        response.mutable_header()->set_committed_order(committed_order_);
+      }
       return reply(response.SerializeAsString());
     }
     if (call == proto::MetaCall::kCloseSession)
@@ -134,6 +156,8 @@ class FakeServer {
   std::deque<std::string> answers_ CURVEFS_GUARDED_BY(mu_);
   std::vector<Seen> seen_ CURVEFS_GUARDED_BY(mu_);
   uint64_t sessions_ CURVEFS_GUARDED_BY(mu_) = 0;
+  uint64_t settles_ CURVEFS_GUARDED_BY(mu_) = 0, reclaimed_ CURVEFS_GUARDED_BY(mu_) = 0;
+  uint64_t committed_term_ CURVEFS_GUARDED_BY(mu_) = 0, committed_order_ CURVEFS_GUARDED_BY(mu_) = 0;
   bool hangs_ CURVEFS_GUARDED_BY(mu_) = false;
   std::thread thread_;
 };

@@ -168,8 +168,9 @@ Result<size_t> Vfs::Write(InodeId id, HandleId handle, uint64_t offset, BufferSl
 Status Vfs::Flush(InodeId inode, HandleId handle) {
   Core& c = *core_;
   if (c.meta.shared()) c.pages.Seen(inode, handle);
-  if (!c.options.sync_close || c.options.read_only || VirtualFiles::IsVirtual(inode)) return Status();
-  return Fsync(inode, false);
+  if (c.options.read_only || VirtualFiles::IsVirtual(inode)) return Status();
+  if (c.options.sync_close) return Fsync(inode, false);
+  return c.options.store_close ? c.data.Flush(inode, true) : Status();
 }
 
 Status Vfs::Fsync(InodeId inode, bool) {

@@ -110,7 +110,8 @@ enum : uint32_t { kFallocKeepSize = 1, kFallocPunchHole = 2, kFallocZeroRange = 
 
 struct VfsOptions {
   bool read_only = false;
-  bool sync_close = false;  // close is as durable as fsync
+  bool sync_close = false;   // close is as durable as fsync
+  bool store_close = false;  // what was written is stored, so that other mounts see it, when close returns
   // The kernel keeps written pages, and tells the times of writing when it stores them. Otherwise a write
   // sets them.
   bool kernel_times = true;
