@@ -140,7 +140,7 @@ void ReplicatedCopyset::EvaluateOnce(FsId fs, const RequestId& id, const Evaluat
     };
     if (marks) early_.Marking(id.session);
     Status refused = Commit(*txn, kept ? &guard : nullptr, id.session, std::move(settled),
-                            may ? &waiting->early : nullptr);
+                            may && result ? &waiting->early : nullptr);
     if (refused.ok()) {
       if (!waiting->early) return;
       answering_ = Early{.order = last_proposal_, .at = now};

@@ -191,16 +191,17 @@ class CopysetClient {
   Asked Ask(proto::MetaCall call, const std::string& bytes, Duration timeout, const Ticket* change = nullptr);
 
   // ---- Changes that were answered early (copyset_early.cc)
+  struct Place {
+    uint64_t term = 0, order = 0;
+    friend auto operator<=>(const Place&, const Place&) = default;
+  };
   struct Kept {
     proto::MetaCall call{};
     std::string bytes;
     uint64_t sequence = 0;
     int status = 0;  // of the answer
     int64_t evaluated_ns = 0;
-  };
-  struct Place {  // of the leader that answered it last
-    uint64_t term = 0, order = 0;
-    friend auto operator<=>(const Place&, const Place&) = default;
+    Place answered;  // by the leader that answered it last
   };
   void BeginAttempt(const Ticket* change);
   // What an answer of that server says of them. True: the change it answers is kept.
@@ -261,8 +262,9 @@ class CopysetClient {
   bool nudged_ CURVEFS_GUARDED_BY(mu_) = false;
   std::function<void()> on_new_leader_ CURVEFS_GUARDED_BY(mu_);
   bool telling_ CURVEFS_GUARDED_BY(mu_) = false;
-  std::map<Place, Kept> kept_ CURVEFS_GUARDED_BY(mu_);  // in the order in which they were done
-  size_t in_flight_ CURVEFS_GUARDED_BY(mu_) = 0;        // attempts at changes
+  // In the order in which they were done; the places are those of the last leader that has been sent all.
+  std::map<Place, Kept> kept_ CURVEFS_GUARDED_BY(mu_);
+  size_t in_flight_ CURVEFS_GUARDED_BY(mu_) = 0;  // attempts at changes
   bool sends_again_ CURVEFS_GUARDED_BY(mu_) = false;
   uint64_t early_ CURVEFS_GUARDED_BY(mu_) = 0, sent_again_ CURVEFS_GUARDED_BY(mu_) = 0;
   uint64_t lost_ CURVEFS_GUARDED_BY(mu_) = 0, lost_told_ CURVEFS_GUARDED_BY(mu_) = 0;

@@ -1,5 +1,6 @@
 // Changes of a copyset's client that were answered before they were committed: kept, and sent again to a
 // leader that knows nothing of them (docs/adr/0015-early-answers.md; metaserver/early_answers.h).
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -33,14 +34,18 @@ bool CopysetClient::EndAttempt(size_t server, proto::MetaCall call, const std::s
       keep = change != nullptr && header->early_order() != 0 && change->session == session_;
       if (keep) {
         ++early_;
-        kept_[{header->term(), header->early_order()}] = {.call = call,
-                                                          .bytes = bytes,
-                                                          .sequence = change->sequence,
-                                                          .status = header->status(),
-                                                          .evaluated_ns = header->evaluated_ns()};
+        kept_[{header->term(), header->early_order()}] = {
+            .call = call,
+            .bytes = bytes,
+            .sequence = change->sequence,
+            .status = header->status(),
+            .evaluated_ns = header->evaluated_ns(),
+            .answered = {header->term(), header->early_order()}};
       }
       DropCommitted(header->term(), header->committed_order());
-      again = header->reclaim_term() != 0 || (!kept_.empty() && kept_.begin()->first.term < header->term());
+      again = header->reclaim_term() != 0 || std::ranges::any_of(kept_, [&](const auto& kept) {
+                return kept.second.answered.term < header->term();
+              });
     }
     if (change != nullptr && --in_flight_ == 0) changed_.NotifyAll();
   }
@@ -49,11 +54,12 @@ bool CopysetClient::EndAttempt(size_t server, proto::MetaCall call, const std::s
 }
 
 void CopysetClient::DropCommitted(uint64_t term, uint64_t order) {
-  auto it = kept_.lower_bound({term, 0});
-  while (it != kept_.end() && it->first.term == term && it->first.order <= order) {
-    outstanding_.erase(it->second.sequence);
-    it = kept_.erase(it);
-  }
+  std::erase_if(kept_, [&](const auto& entry) {
+    const Place& answered = entry.second.answered;
+    if (answered.term != term || answered.order > order) return false;
+    outstanding_.erase(entry.second.sequence);
+    return true;
+  });
 }
 
 void CopysetClient::LoseKept() {
@@ -91,6 +97,14 @@ void CopysetClient::SendAgain(size_t server, uint64_t term) {
                                     request.SerializeAsString(), options_.attempt_limit);
   }
   MutexLock lock(mu_);
+  if (all) {
+    std::map<Place, Kept> kept;
+    for (auto& [place, one] : std::exchange(kept_, {})) {
+      const Place answered = one.answered;
+      kept.emplace(answered, std::move(one));
+    }
+    kept_ = std::move(kept);
+  }
   sends_again_ = false;
   changed_.NotifyAll();
 }
@@ -132,14 +146,14 @@ bool CopysetClient::SendOneAgain(size_t server, Place place, const Kept& kept) {
         "a change that was sent again to another leader is answered otherwise: " + s.ToString());
   }
   ++sent_again_;
-  auto node = kept_.extract(place);
-  if (node.empty()) return true;
+  auto there = kept_.find(place);
+  if (there == kept_.end()) return true;
   if (header.early_order() == 0) {
     outstanding_.erase(kept.sequence);
+    kept_.erase(there);
   } else {
-    node.key() = {header.term(), header.early_order()};
-    node.mapped().evaluated_ns = header.evaluated_ns();
-    kept_.insert(std::move(node));
+    there->second.answered = {header.term(), header.early_order()};
+    there->second.evaluated_ns = header.evaluated_ns();
   }
   return true;
 }

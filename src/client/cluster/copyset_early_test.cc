@@ -79,6 +79,21 @@ TEST(EarlyAnswers, AreSentAgainInTheirOrderToALeaderThatAsks) {
   EXPECT_EQ(client->counters().lost, 0u);
 }
 
+// A leader that has them in part is gone, too: the next gets all, and in the same order.
+TEST(EarlyAnswers, AreSentAgainInTheirOrderAlsoAfterTheyWereInPart) {
+  FakeServer server;
+  auto client = Open({server.address()});
+  server.Script({Answer(5, 7), Answer(5, 8), Reclaim(6), Answer(6, 1),
+                 FakeServer::Failure(Code::kUnavailable), Reclaim(7), Answer(7, 1), Answer(7, 2)});
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(Create(*client));
+  std::vector<uint64_t> again;
+  for (const Seen& seen : server.Changes()) {
+    if (seen.header.replay()) again.push_back(seen.header.sequence());
+  }
+  EXPECT_EQ(again, (std::vector<uint64_t>{1, 2, 1, 2}));
+  EXPECT_EQ(server.reclaimed(), 7u);
+}
+
 // The answers of that leader say nothing of what another one answered.
 TEST(EarlyAnswers, AnotherTermCommitsNothing) {
   FakeServer server;
