@@ -59,6 +59,7 @@ void CopysetClient::Stop() {
   MutexLock lock(mu_);
   stopped_ = true;
   changed_.NotifyAll();
+  settled_.NotifyAll();
 }
 
 CopysetClientCounters CopysetClient::counters() {
@@ -174,7 +175,8 @@ CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string&
     asked.answer = server(at).Call(static_cast<uint16_t>(call), bytes, options_.attempt_limit);
     proto::ResponseHeader header;
     if (asked.answer) header = HeaderOf(*asked.answer);
-    asked.kept = EndAttempt(at, call, bytes, change, asked.answer ? &header : nullptr);
+    const Noted noted = EndAttempt(at, call, bytes, change, asked.answer ? &header : nullptr);
+    asked.kept = noted == Noted::kKept;
     if (!asked.answer) {
       last = asked.answer.error();
       // Whether it was sent is known; whether it was carried out is not.
@@ -185,7 +187,7 @@ CopysetClient::Asked CopysetClient::Ask(proto::MetaCall call, const std::string&
       elsewhere();
       Nudge();
     } else {
-      last = StatusOf(header);
+      last = noted == Noted::kUnknown ? Status(Code::kTimedOut) : StatusOf(header);
       switch (last.code()) {
         case Code::kNotLeader:
           Nudge();

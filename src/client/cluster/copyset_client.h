@@ -204,9 +204,13 @@ class CopysetClient {
     Place answered;  // by the leader that answered it last
   };
   void BeginAttempt(const Ticket* change);
-  // What an answer of that server says of them. True: the change it answers is kept.
-  bool EndAttempt(size_t server, proto::MetaCall call, const std::string& bytes, const Ticket* change,
-                  const proto::ResponseHeader* header);
+  // What an answer of that server says of them, and whether the change it answers is kept now. kUnknown: what
+  // was done before it is not all known here, so it is to be asked for again until it is committed.
+  enum class Noted { kNo, kKept, kUnknown };
+  Noted EndAttempt(size_t server, proto::MetaCall call, const std::string& bytes, const Ticket* change,
+                   const proto::ResponseHeader* header);
+  Noted Note(proto::MetaCall call, const std::string& bytes, const Ticket& change,
+             const proto::ResponseHeader& header) CURVEFS_REQUIRES(mu_);
   void SendAgain(size_t server, uint64_t term);
   bool SendOneAgain(size_t server, Place place, const Kept& kept);
   void DropCommitted(uint64_t term, uint64_t order) CURVEFS_REQUIRES(mu_);
@@ -264,6 +268,8 @@ class CopysetClient {
   bool telling_ CURVEFS_GUARDED_BY(mu_) = false;
   // In the order in which they were done; the places are those of the last leader that has been sent all.
   std::map<Place, Kept> kept_ CURVEFS_GUARDED_BY(mu_);
+  Place committed_ CURVEFS_GUARDED_BY(mu_);       // so far, as the last leader says
+  CondVar settled_;                               // of what follows
   size_t in_flight_ CURVEFS_GUARDED_BY(mu_) = 0;  // attempts at changes
   bool sends_again_ CURVEFS_GUARDED_BY(mu_) = false;
   uint64_t early_ CURVEFS_GUARDED_BY(mu_) = 0, sent_again_ CURVEFS_GUARDED_BY(mu_) = 0;

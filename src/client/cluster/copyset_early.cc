@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kMostKept = 256;  // the next change waits for those before it
 constexpr Duration kSettlePause = std::chrono::milliseconds(5);
+constexpr Duration kGapPatience = std::chrono::milliseconds(20);  // an answer on its way to another thread
 
 }  // namespace
 
@@ -20,40 +21,63 @@ constexpr Duration kSettlePause = std::chrono::milliseconds(5);
 void CopysetClient::BeginAttempt(const Ticket* change) {
   if (!options_.early || change == nullptr) return;
   MutexLock lock(mu_);
-  while (sends_again_) changed_.Wait(mu_);
+  while (sends_again_) settled_.Wait(mu_);
   ++in_flight_;
 }
 
-bool CopysetClient::EndAttempt(size_t server, proto::MetaCall call, const std::string& bytes,
-                               const Ticket* change, const proto::ResponseHeader* header) {
-  if (!options_.early) return false;
-  bool keep = false, again = false;
+CopysetClient::Noted CopysetClient::EndAttempt(size_t server, proto::MetaCall call, const std::string& bytes,
+                                               const Ticket* change, const proto::ResponseHeader* header) {
+  if (!options_.early) return Noted::kNo;
+  Noted noted = Noted::kNo;
+  bool again = false;
   {
     MutexLock lock(mu_);
     if (header != nullptr && header->term() != 0) {
-      keep = change != nullptr && header->early_order() != 0 && change->session == session_;
-      if (keep) {
-        ++early_;
-        kept_[{header->term(), header->early_order()}] = {
-            .call = call,
-            .bytes = bytes,
-            .sequence = change->sequence,
-            .status = header->status(),
-            .evaluated_ns = header->evaluated_ns(),
-            .answered = {header->term(), header->early_order()}};
-      }
       DropCommitted(header->term(), header->committed_order());
+      if (change != nullptr && header->early_order() != 0 && change->session == session_)
+        noted = Note(call, bytes, *change, *header);
       again = header->reclaim_term() != 0 || std::ranges::any_of(kept_, [&](const auto& kept) {
                 return kept.second.answered.term < header->term();
               });
     }
-    if (change != nullptr && --in_flight_ == 0) changed_.NotifyAll();
+    if (change != nullptr) {
+      --in_flight_;
+      settled_.NotifyAll();
+    }
   }
   if (again) SendAgain(server, header->term());
-  return keep;
+  return noted;
+}
+
+// The places of a run follow one another, and its answers come in their order. One that is not here may be on
+// the way to another thread; or it is lost, and without it this one could not be done again as it was.
+CopysetClient::Noted CopysetClient::Note(proto::MetaCall call, const std::string& bytes, const Ticket& change,
+                                         const proto::ResponseHeader& header) {
+  const Place place{header.term(), header.early_order()};
+  auto done_before = [&] {
+    mu_.AssertHeld();
+    const uint64_t from = committed_.term == place.term ? committed_.order : 0;
+    if (place.order <= from) return true;
+    auto first = kept_.upper_bound({place.term, from});
+    const auto known = static_cast<uint64_t>(std::distance(first, kept_.lower_bound(place)));
+    return known == place.order - from - 1;
+  };
+  const SteadyTime until = Clock::System().Steady() + kGapPatience;
+  while (!done_before() && !stopped_ && Clock::System().Steady() < until) settled_.WaitUntil(mu_, until);
+  if (!done_before()) return Noted::kUnknown;
+  ++early_;
+  if (committed_.term == place.term && place.order <= committed_.order) return Noted::kNo;
+  kept_[place] = {.call = call,
+                  .bytes = bytes,
+                  .sequence = change.sequence,
+                  .status = header.status(),
+                  .evaluated_ns = header.evaluated_ns(),
+                  .answered = place};
+  return Noted::kKept;
 }
 
 void CopysetClient::DropCommitted(uint64_t term, uint64_t order) {
+  committed_ = std::max(committed_, {term, order});
   std::erase_if(kept_, [&](const auto& entry) {
     const Place& answered = entry.second.answered;
     if (answered.term != term || answered.order > order) return false;
@@ -79,7 +103,7 @@ void CopysetClient::SendAgain(size_t server, uint64_t term) {
     MutexLock lock(mu_);
     if (sends_again_ || stopped_) return;
     sends_again_ = true;
-    while (in_flight_ > 0 && !stopped_) changed_.Wait(mu_);
+    while (in_flight_ > 0 && !stopped_) settled_.Wait(mu_);
     again.assign(kept_.begin(), kept_.end());
     session = session_;
   }
@@ -106,7 +130,7 @@ void CopysetClient::SendAgain(size_t server, uint64_t term) {
     kept_ = std::move(kept);
   }
   sends_again_ = false;
-  changed_.NotifyAll();
+  settled_.NotifyAll();
 }
 
 // False: not now, or never.

@@ -63,7 +63,7 @@ TEST(EarlyAnswers, WhatIsNotCommittedIsNotAcknowledged) {
 TEST(EarlyAnswers, AreSentAgainInTheirOrderToALeaderThatAsks) {
   FakeServer server;
   auto client = Open({server.address()});
-  server.Script({Answer(5, 7), Answer(5, 8), Reclaim(6), Answer(6, 1), Answer(6, 2)});
+  server.Script({Answer(5, 7, 6), Answer(5, 8, 6), Reclaim(6), Answer(6, 1), Answer(6, 2)});
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(Create(*client));
   const auto seen = server.Changes();
   ASSERT_EQ(seen.size(), 6u);
@@ -83,7 +83,7 @@ TEST(EarlyAnswers, AreSentAgainInTheirOrderToALeaderThatAsks) {
 TEST(EarlyAnswers, AreSentAgainInTheirOrderAlsoAfterTheyWereInPart) {
   FakeServer server;
   auto client = Open({server.address()});
-  server.Script({Answer(5, 7), Answer(5, 8), Reclaim(6), Answer(6, 1),
+  server.Script({Answer(5, 7, 6), Answer(5, 8, 6), Reclaim(6), Answer(6, 1),
                  FakeServer::Failure(Code::kUnavailable), Reclaim(7), Answer(7, 1), Answer(7, 2)});
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(Create(*client));
   std::vector<uint64_t> again;
@@ -92,6 +92,22 @@ TEST(EarlyAnswers, AreSentAgainInTheirOrderAlsoAfterTheyWereInPart) {
   }
   EXPECT_EQ(again, (std::vector<uint64_t>{1, 2, 1, 2}));
   EXPECT_EQ(server.reclaimed(), 7u);
+}
+
+// An early answer before it did not come here: this one cannot be done again as it was done.
+TEST(EarlyAnswers, OneBehindAGapIsAskedForUntilItIsCommitted) {
+  FakeServer server;
+  auto client = Open({server.address()});
+  proto::CreateResponse committed;
+  committed.mutable_inode()->set_inode_id(42);
+  server.Script({Answer(5, 1), Answer(5, 3), committed.SerializeAsString()});
+  ASSERT_TRUE(Create(*client));
+  ASSERT_TRUE(Create(*client));
+  const auto seen = server.Changes();
+  ASSERT_EQ(seen.size(), 3u);
+  EXPECT_EQ(seen[1].header.sequence(), 2u);
+  EXPECT_EQ(seen[2].header.sequence(), 2u);
+  EXPECT_EQ(client->counters().early, 1u);
 }
 
 // The answers of that leader say nothing of what another one answered.
