@@ -37,6 +37,15 @@ start_cluster() {
 }
 stop_cluster() { "$curvefs" umount "$mnt" || detach; wait "$served" 2>/dev/null || true; served=; "$curvefs" cluster down "$disk/cluster" >/dev/null 2>&1 || "$curvefs" cluster down --force "$disk/cluster" >/dev/null 2>&1 || true; }
 
+# ---- the same with a mount that takes answers before the commit; fsync waits for it
+build_early() { build_cluster; }
+start_early() {
+  plain=${CLUSTER_OPTIONS:-}; CLUSTER_OPTIONS="--early-answers $plain"; early=0
+  start_cluster || early=1
+  CLUSTER_OPTIONS=$plain; return "$early"
+}
+stop_early() { stop_cluster; }
+
 # ---- libfuse's own example passthrough_hp, from Debian's source package: what FUSE itself costs, over the same disk
 build_passthrough() {
   passthrough=$cache/passthrough_hp

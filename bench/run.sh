@@ -3,7 +3,7 @@
 #        [--million] [--out FILE.md]
 # Measures file systems one after the other, N rounds, each time on a fresh ext4 on a preallocated image, and prints a table
 # of medians in Markdown with the first one's ratio to each of the others. There are curvefs (standalone), cluster (curvefs cluster up,
-# all processes on this machine), passthrough (libfuse's passthrough_hp), moosefs and ceph. --million adds memory per file and the time to mount again with
+# all processes on this machine), early (the same, mounted with --early-answers), passthrough (libfuse's passthrough_hp), moosefs and ceph. --million adds memory per file and the time to mount again with
 # 1,000,000 files. Needs root, /dev/fuse, loop devices, g++, jq. What is built once is kept in ~/.cache/curvefs-bench. Leaves
 # nothing mounted or running.
 set -eu
