@@ -178,29 +178,34 @@ class Run:
             self.must(f"60 changes took {took:.1f} s while the other mount was stopped", took < HELD_UP)
 
     def alone(self):
-        """One mount changes things alone, so all answers are early ones, while one metaserver after another is killed or
-        stopped: every name whose making, renaming and removal was acknowledged is as it was told."""
-        there, gone = set(), set()
+        """One mount changes things alone, in eight threads, so all answers are early ones, while one metaserver after another is
+        killed or stopped: every name whose making, renaming and removal was acknowledged is as it was told, with its inode id."""
+        there = [{} for _ in range(8)]
         done = threading.Event()
 
-        def work():
+        def work(n):
             try:
-                os.mkdir(self.mnt[0] + "/alone")
+                os.mkdir(f"{self.mnt[0]}/alone{n}")
                 for i in range(10**6):
-                    name = f"{self.mnt[0]}/alone/f{i}"
-                    os.close(os.open(name, os.O_CREAT | os.O_EXCL))
+                    name = f"{self.mnt[0]}/alone{n}/f{i}"
+                    made = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+                    os.write(made, name.encode())
+                    inode = os.fstat(made).st_ino
+                    os.close(made)
                     if i % 3 == 1:
                         os.rename(name, name + "r")
                     elif i % 3 == 2:
                         os.unlink(name)
-                    (gone if i % 3 == 2 else there).add(f"f{i}" + ("r" if i % 3 == 1 else ""))
+                    if i % 3 < 2:
+                        there[n][f"f{i}" + "r" * (i % 3)] = inode
                     if done.is_set():
                         break
             except OSError as error:
                 self.wrong.append(f"alone: {error}")
 
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
+        threads = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(8)]
+        for thread in threads:
+            thread.start()
         for i in range(9):
             time.sleep(1.2)
             status = json.loads(run(self.args.curvefs, "cluster", "status", "--json", self.dir, check=False))
@@ -212,11 +217,16 @@ class Run:
                 if i % 2 == 0:
                     os.kill(pid, signal.SIGCONT)
         done.set()
-        thread.join(PATIENCE)
-        self.must("somebody waits for ever", not thread.is_alive())
-        seen = set(os.listdir(self.mnt[1] + "/alone"))
-        self.must(f"lost: {sorted(there - seen)[:5]}; there again: {sorted(seen - there)[:5]}", seen == there)
-        self.say(f"{len(there) + len(gone)} names made by one mount alone, all as they were told")
+        for n, thread in enumerate(threads):
+            thread.join(PATIENCE)
+            self.must("somebody waits for ever", not thread.is_alive())
+            seen = {entry.name: entry.inode() for entry in os.scandir(f"{self.mnt[1]}/alone{n}")}
+            wrong = {name for name in seen.keys() | there[n].keys() if seen.get(name) != there[n].get(name)}
+            self.must(f"other than it was told: {sorted(wrong)[:5]}", not wrong)
+            for name in list(there[n])[-200:]:
+                with open(f"{self.mnt[1]}/alone{n}/{name}", "rb") as file:
+                    self.must(f"alone{n}/{name} has another content", file.read().endswith(name.rstrip("r").encode()))
+        self.say(f"{sum(map(len, there))} names made by one mount alone, all as they were told")
 
     def go(self):
         self.up()
